@@ -1,0 +1,122 @@
+/* The commands of the protocol: one table that the library, the server, the tools, the bindings and
+   the documentation are made from. */
+#ifndef GIBSON_COMMAND_H
+#define GIBSON_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gibson/export.h>
+
+/* The one list of commands: X(NAME, name, opcode, arguments, yield, effect, summary). The words in
+   capitals are the enumerators below without their prefix. */
+#define GIBSON_COMMAND_LIST(X)                                                                     \
+    X(SET, set, 1, KEY_VALUE_TTL, VALUE, REPEATABLE, "store a value under a key")                  \
+    X(TTL, ttl, 2, KEY_SECONDS, NONE, REPEATABLE, "set the time to live of an item")               \
+    X(GET, get, 3, KEY, VALUE, READ, "read a value")                                               \
+    X(DEL, del, 4, KEY, NONE, WRITE, "delete an item")                                             \
+    X(INC, inc, 5, KEY, NUMBER, WRITE, "add one to a number")                                      \
+    X(DEC, dec, 6, KEY, NUMBER, WRITE, "take one from a number")                                   \
+    X(LOCK, lock, 7, KEY_SECONDS, NONE, WRITE, "forbid changes to an item for a time")             \
+    X(UNLOCK, unlock, 8, KEY, NONE, REPEATABLE, "allow changes to an item again")                  \
+    X(MSET, mset, 9, PREFIX_VALUE, NUMBER, REPEATABLE, "change all values under a prefix")         \
+    X(MTTL, mttl, 10, PREFIX_SECONDS, NUMBER, REPEATABLE,                                          \
+      "set the time to live of all items under a prefix")                                          \
+    X(MGET, mget, 11, PREFIX_LIMIT, ITEMS, READ, "read all keys and values under a prefix")        \
+    X(MDEL, mdel, 12, PREFIX, NUMBER, WRITE, "delete all items under a prefix")                    \
+    X(MINC, minc, 13, PREFIX, NUMBER, WRITE, "add one to all numbers under a prefix")              \
+    X(MDEC, mdec, 14, PREFIX, NUMBER, WRITE, "take one from all numbers under a prefix")           \
+    X(MLOCK, mlock, 15, PREFIX_SECONDS, NUMBER, WRITE,                                             \
+      "forbid changes to all items under a prefix for a time")                                     \
+    X(MUNLOCK, munlock, 16, PREFIX, NUMBER, REPEATABLE,                                            \
+      "allow changes to all items under a prefix again")                                           \
+    X(COUNT, count, 17, PREFIX, NUMBER, READ, "count the items under a prefix")                    \
+    X(STATS, stats, 18, NONE, ITEMS, READ, "read the statistics of the server")                    \
+    X(PING, ping, 19, NONE, NONE, READ, "ask for a sign of life")                                  \
+    X(META, meta, 20, KEY_FIELD, NUMBER, READ, "read one property of an item")                     \
+    X(KEYS, keys, 21, PREFIX, KEYS, READ, "read all keys under a prefix")                          \
+    X(END, end, 255, NONE, NONE, WRITE, "close the connection")
+
+/* The one list of the fields of META: X(NAME, name, summary). */
+#define GIBSON_META_LIST(X)                                                                        \
+    X(SIZE, size, "bytes of the value as stored")                                                  \
+    X(ENCODING, encoding, "0 bytes, 1 compressed bytes, 2 number")                                 \
+    X(ACCESS, access, "when it was last read or written, seconds since 1970")                      \
+    X(CREATED, created, "when its age began, seconds since 1970")                                  \
+    X(TTL, ttl, "time to live in seconds, -1 for no end")                                          \
+    X(LEFT, left, "seconds left to live, -1 for no end")                                           \
+    X(LOCK, lock, "lock time in seconds, 0 for none, -1 for no end")
+
+GIBSON_BEGIN_DECLS
+
+typedef enum gibson_opcode {
+#define GIBSON_COMMAND_ENUM(NAME, name, opcode, arguments, yield, effect, summary)                 \
+    GIBSON_OP_##NAME = opcode,
+    GIBSON_COMMAND_LIST(GIBSON_COMMAND_ENUM)
+#undef GIBSON_COMMAND_ENUM
+} gibson_opcode;
+
+typedef enum gibson_meta_field {
+#define GIBSON_META_ENUM(NAME, name, summary) GIBSON_META_##NAME,
+    GIBSON_META_LIST(GIBSON_META_ENUM)
+#undef GIBSON_META_ENUM
+} gibson_meta_field;
+
+/* What a command takes, in the order a person would type it. */
+typedef enum gibson_arguments {
+    GIBSON_ARGUMENTS_NONE,
+    GIBSON_ARGUMENTS_KEY,
+    GIBSON_ARGUMENTS_KEY_VALUE_TTL, /* the ttl in seconds, 0 for no end */
+    GIBSON_ARGUMENTS_KEY_SECONDS,   /* of LOCK, -1 means no end */
+    GIBSON_ARGUMENTS_KEY_FIELD,     /* a gibson_meta_field */
+    GIBSON_ARGUMENTS_PREFIX,        /* from here on, a prefix in place of the key */
+    GIBSON_ARGUMENTS_PREFIX_VALUE,
+    GIBSON_ARGUMENTS_PREFIX_SECONDS, /* of MLOCK, -1 means no end */
+    GIBSON_ARGUMENTS_PREFIX_LIMIT,   /* 0 or less means no limit */
+} gibson_arguments;
+
+/* What a command yields when it succeeds. */
+typedef enum gibson_yield {
+    GIBSON_YIELD_NONE,
+    GIBSON_YIELD_VALUE,  /* a gibson_value of either kind (SET: what was stored) */
+    GIBSON_YIELD_NUMBER, /* a gibson_value of kind NUMBER */
+    GIBSON_YIELD_ITEMS,  /* gibson_items */
+    GIBSON_YIELD_KEYS,   /* gibson_items whose values are the keys */
+} gibson_yield;
+
+/* What a command does to the items. */
+typedef enum gibson_effect {
+    GIBSON_EFFECT_READ,       /* changes nothing but the time of last access */
+    GIBSON_EFFECT_REPEATABLE, /* changes items; done twice, it has the effect and reply of once */
+    GIBSON_EFFECT_WRITE,      /* changes items; done twice, the effect or the reply differs */
+} gibson_effect;
+
+typedef struct gibson_command {
+    const char *name; /* in lower case; static */
+    gibson_opcode opcode;
+    gibson_arguments arguments;
+    gibson_yield yield;
+    gibson_effect effect;
+    const char *summary; /* a few words without a full stop; static */
+} gibson_command;
+
+/* gibson_command_count returns how many commands there are, and gibson_command_at the one with the
+   index 0 to that count less one, in the order of the opcodes, or NULL. gibson_command_by_opcode
+   and gibson_command_by_name return the command, or NULL where there is none; the name is
+   case-insensitive. The results are static. Thread rule: any thread. Since 0.1. */
+GIBSON_API size_t gibson_command_count(void);
+GIBSON_API const gibson_command *gibson_command_at(size_t index);
+GIBSON_API const gibson_command *gibson_command_by_opcode(uint32_t opcode);
+GIBSON_API const gibson_command *gibson_command_by_name(const char *name, size_t name_size);
+
+/* gibson_meta_field_name returns the name of a field, or NULL for a number that is none.
+   gibson_meta_field_by_name finds the field with exactly that name, in lower case, and returns
+   false where there is none. The name is static. Thread rule: any thread. Since 0.1. */
+GIBSON_API const char *gibson_meta_field_name(gibson_meta_field field);
+GIBSON_API bool gibson_meta_field_by_name(const char *name, size_t name_size,
+                                          gibson_meta_field *field);
+
+GIBSON_END_DECLS
+
+#endif

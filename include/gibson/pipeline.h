@@ -1,0 +1,51 @@
+/* Pipelining: many requests on their way at once, their replies read in order. */
+#ifndef GIBSON_PIPELINE_H
+#define GIBSON_PIPELINE_H
+
+#include <gibson/client.h>
+#include <gibson/reply.h>
+#include <gibson/request.h>
+
+GIBSON_BEGIN_DECLS
+
+/* A pipeline is a client with more than one request outstanding:
+
+       gibson_client_queue(client, &first);
+       gibson_client_queue(client, &second);
+       while (gibson_client_next(client, &reply) != GIBSON_END) {
+           use reply.status, reply.value, reply.items
+       }
+
+   Every request that was queued gets exactly one reply, in order, until gibson_client_connect,
+   gibson_client_close or gibson_client_quit drops what is left. When the connection breaks, each
+   request without a reply gets one whose status tells why. The functions of client.h that run a
+   single command return GIBSON_USAGE while replies are outstanding. */
+
+/* gibson_client_queue appends a request, which is checked and copied, and sends nothing yet. Views
+   of the last reply stay valid. Returns GIBSON_OK; GIBSON_WOULD_BLOCK when the options'
+   pipeline_window or pipeline_bytes is reached: read a reply first; GIBSON_INVALID; GIBSON_NOMEM;
+   GIBSON_CLOSED without a connection, except that with options.reconnect, and no reply outstanding,
+   it connects first and returns what gibson_client_connect returns; GIBSON_USAGE. A request that
+   was not queued gets no reply. Since 0.1. */
+GIBSON_API gibson_status gibson_client_queue(gibson_client *client, const gibson_request *request);
+
+/* gibson_client_flush sends what is queued without waiting for replies, though it takes in those
+   that arrive while the peer is slow to read. One deadline of options.timeout_ms holds. It need not
+   be called, as gibson_client_next does the same. Returns GIBSON_OK; GIBSON_TIMEOUT; GIBSON_CLOSED;
+   GIBSON_NOMEM; GIBSON_INTERRUPTED; GIBSON_SYSTEM; GIBSON_USAGE. After a failure the connection is
+   broken. Since 0.1. */
+GIBSON_API gibson_status gibson_client_flush(gibson_client *client);
+
+/* gibson_client_next sends what is queued and waits for the next reply, reading while it writes, so
+   that full socket buffers on both sides cannot block it. The deadline is options.timeout_ms from
+   the call. The views of *reply live until the next call on the client other than
+   gibson_client_queue. Returns the status of the reply, which is also in *reply, or GIBSON_END when
+   no request is without a reply; GIBSON_USAGE if a pointer is missing. Since 0.1. */
+GIBSON_API gibson_status gibson_client_next(gibson_client *client, gibson_reply *reply);
+
+/* gibson_client_outstanding returns how many requests have no reply yet. Since 0.1. */
+GIBSON_API size_t gibson_client_outstanding(const gibson_client *client);
+
+GIBSON_END_DECLS
+
+#endif

@@ -1,0 +1,6 @@
+#include <gibson/version.h>
+
+const char *gibson_version(void)
+{
+    return GIBSON_VERSION;
+}
