@@ -197,7 +197,7 @@ static uint8_t *write_payload(uint8_t *to, const gibson_request *request,
 }
 
 gibson_status gib_request_encode(const gibson_request *request, const gib_limits *limits,
-                                 gib_value_place place, gib_buffer *out, size_t *frame_size,
+                                 gib_value_place place, gib_buffer *out, gib_encoded *encoded,
                                  gibson_error *error)
 {
     const gibson_command *command = gib_command((uint32_t)request->opcode);
@@ -227,6 +227,6 @@ gibson_status gib_request_encode(const gibson_request *request, const gib_limits
         end = write_bytes(end, request->value.data, copied);
     }
     out->end += (size_t)(end - frame);
-    *frame_size = GIB_SIZE_FIELD + size;
+    *encoded = (gib_encoded){command, GIB_SIZE_FIELD + size, value_size};
     return GIBSON_OK;
 }

@@ -14,12 +14,18 @@ typedef enum gib_value_place {
     GIB_VALUE_BORROWED, /* nowhere: the caller sends it from where it is, after the buffer */
 } gib_value_place;
 
-/* Checks a request and appends its frame to a buffer. Sets *frame_size to the size of the whole
-   frame, header and value included. Returns GIBSON_OK; GIBSON_INVALID where the protocol or the
-   limits do not allow the request, with an error that names the argument; GIBSON_NOMEM. After a
-   failure the buffer holds what it held before. */
+/* What a request has become. */
+typedef struct gib_encoded {
+    const gibson_command *command;
+    size_t frame_size; /* bytes of the whole frame, header and value included */
+    size_t value_size; /* bytes of the value at its end, 0 if it has none */
+} gib_encoded;
+
+/* Checks a request and appends its frame to a buffer. Returns GIBSON_OK; GIBSON_INVALID where the
+   protocol or the limits do not allow the request, with an error that names the argument;
+   GIBSON_NOMEM. After a failure the buffer holds what it held before. */
 gibson_status gib_request_encode(const gibson_request *request, const gib_limits *limits,
-                                 gib_value_place place, gib_buffer *out, size_t *frame_size,
+                                 gib_value_place place, gib_buffer *out, gib_encoded *encoded,
                                  gibson_error *error);
 
 #endif
