@@ -177,7 +177,7 @@ static gibson_status open_unix(gib_listener *listener, const gibson_server_confi
     const char *path = GIB_CONFIG_TEXT(config, unix_socket);
     mode_t mode = (mode_t)GIB_CONFIG_NUMBER(config, unix_socket_mode);
     struct sockaddr_un address;
-    socklen_t size;
+    socklen_t size = 0;
     gibson_status status = unix_address(path, &address, &size, error);
     if (status != GIBSON_OK) {
         return status;

@@ -6,6 +6,9 @@
 #include <gibson/status.h>
 
 #include "base/buffer.h"
+#include "wire/command.h"
+#include "wire/frame.h"
+#include "wire/key.h"
 #include "wire/limits.h"
 
 /* Where the value of a request goes: SET and MSET have one, as the last field of the frame. */
@@ -14,12 +17,40 @@ typedef enum gib_value_place {
     GIB_VALUE_BORROWED, /* nowhere: the caller sends it from where it is, after the buffer */
 } gib_value_place;
 
-/* Checks a request and appends its frame to a buffer. Sets *frame_size to the size of the whole
-   frame, header and value included. Returns GIBSON_OK; GIBSON_INVALID where the protocol or the
-   limits do not allow the request, with an error that names the argument; GIBSON_NOMEM. After a
-   failure the buffer holds what it held before. */
+/* What a request has become. */
+typedef struct gib_encoded {
+    size_t frame_size; /* bytes of the whole frame, header and value included */
+    size_t value_size; /* bytes of the value at its end, 0 if it has none */
+} gib_encoded;
+
+/* Checks a request and appends its frame to a buffer. Returns GIBSON_OK; GIBSON_INVALID where the
+   protocol or the limits do not allow the request, with an error that names the argument;
+   GIBSON_NOMEM. After a failure the buffer holds what it held before. */
 gibson_status gib_request_encode(const gibson_request *request, const gib_limits *limits,
-                                 gib_value_place place, gib_buffer *out, size_t *frame_size,
+                                 gib_value_place place, gib_buffer *out, gib_encoded *encoded,
                                  gibson_error *error);
+
+/* The hot path of gib_request_encode: a request of nothing but a key or a prefix, for which the
+   buffer has room. The frame has GIB_REQUEST_HEADER + key_size bytes. False where
+   gib_request_encode has to look. */
+static inline bool gib_request_encode_key(gibson_opcode opcode, const void *key, size_t key_size,
+                                          const gib_limits *limits, gib_buffer *out)
+{
+    if (key_size - 1 >= limits->max_key_size || !key) {
+        return false;
+    }
+    const size_t end = out->end + GIB_REQUEST_HEADER + key_size; /* see gib_limits: no overflow */
+    if (end > out->capacity) {
+        return false;
+    }
+    uint8_t *frame = out->data + out->end;
+    if (!gib_key_copy(frame + GIB_REQUEST_HEADER, key, key_size)) {
+        return false;
+    }
+    gib_store_u32(frame, (uint32_t)(GIB_OPCODE_FIELD + key_size));
+    gib_store_u16(frame + GIB_SIZE_FIELD, (uint16_t)opcode);
+    out->end = end;
+    return true;
+}
 
 #endif
