@@ -35,6 +35,8 @@ gibson_server_test(unit/server_store.c)
 gibson_server_test(unit/server_tree.c)
 gibson_server_test(unit/server_wire.c)
 
+gibson_server_test(integration/server_limits.c)
+gibson_server_test(integration/server_stream.c)
 gibson_server_test(integration/server_conformance.c gibson_transcripts)
 target_compile_definitions(
     test_server_conformance
