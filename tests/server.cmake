@@ -37,6 +37,10 @@ gibson_server_test(unit/server_wire.c)
 
 gibson_server_test(integration/server_limits.c)
 gibson_server_test(integration/server_stream.c)
+gibson_server_test(integration/server_process.c)
+target_compile_definitions(test_server_process
+                           PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
+add_dependencies(test_server_process gibson-server)
 gibson_server_test(integration/server_conformance.c gibson_transcripts)
 target_compile_definitions(
     test_server_conformance
