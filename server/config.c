@@ -68,8 +68,9 @@ bool gib_config_read_number(gib_kind kind, const char *text, int64_t *number)
     }
     for (const unit *candidate = units_of(kind); candidate->suffix; candidate++) {
         if (!strcasecmp(candidate->suffix, at)) {
-            *number = result * candidate->factor;
-            return result <= INT64_MAX / candidate->factor;
+            bool fits = result <= INT64_MAX / candidate->factor;
+            *number = fits ? result * candidate->factor : INT64_MAX; /* above any limit, then */
+            return true;
         }
     }
     return false;

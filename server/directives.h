@@ -28,7 +28,7 @@
     X(daemonize, FLAG, "0", 0, 1, "run in the background")                                         \
     X(pidfile, TEXT, "/var/run/gibson.pid", 0, 0,                                                  \
       "file for the process id, written with daemonize or where it is set")                        \
-    X(max_memory, SIZE, "2G", 1 << 16, INT64_MAX, "bytes that items may take")                     \
+    X(max_memory, SIZE, "2G", 1 << 16, INT64_MAX / 2, "bytes that items may take")                 \
     X(max_item_ttl, SECONDS, "2592000", 1, INT32_MAX, "longest ttl and lock time")                 \
     X(max_idletime, SECONDS, "1", 1, 32767, "interval of TCP keepalive probes")                    \
     X(max_clients, NUMBER, "1024", 1, 1000000, "clients connected at once")                        \

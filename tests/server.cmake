@@ -29,7 +29,11 @@ function(gibson_server_test source)
     add_test(NAME ${name} COMMAND test_${name})
 endfunction()
 
+gibson_server_test(unit/server_tree.c)
+
 gibson_server_test(integration/server_conformance.c gibson_transcripts)
 target_compile_definitions(
     test_server_conformance
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
+
+include(fuzz/server.cmake)

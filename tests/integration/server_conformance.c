@@ -1,9 +1,8 @@
 /* Replays what was recorded from the reference server, byte for byte, against gibson-server. */
-#include <check.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "raw_client.h"
+#include "run_suite.h"
 #include "test_server.h"
 #include "transcript.h"
 
@@ -77,18 +76,13 @@ int main(void)
 {
     transcripts_load(&recorded, TRANSCRIPTS);
     Suite *suite = suite_create("server_conformance");
-    TCase *group = tcase_create("transcripts");
+    TCase *group = add_group(suite, "transcripts");
     int count = (int)recorded.count;
     tcase_add_loop_test(group, conformance_tcp_epoll, 0, count);
     tcase_add_loop_test(group, conformance_tcp_poll, 0, count);
     tcase_add_loop_test(group, conformance_unix_epoll, 0, count);
     tcase_add_loop_test(group, conformance_unix_poll, 0, count);
-    tcase_set_timeout(group, 60);
-    suite_add_tcase(suite, group);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int code = run_suite(suite);
     transcripts_free(&recorded);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return code;
 }
