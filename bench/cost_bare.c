@@ -49,13 +49,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: cost_bare SOCKET COUNT\n");
         return 2;
     }
-    strcpy(address.sun_path, argv[1]);
+    memcpy(address.sun_path, argv[1], strlen(argv[1]));
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address)) {
         perror("cost_bare");
         return 1;
     }
-    int status = run(fd, atol(argv[2]));
+    int status = run(fd, strtol(argv[2], NULL, 10));
     close(fd);
     return status;
 }

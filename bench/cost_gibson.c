@@ -102,8 +102,8 @@ static long peak_memory(void)
     char line[128];
     long kib = 0;
     while (status && fgets(line, sizeof line, status)) {
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1) {
-            break;
+        if (!strncmp(line, "VmHWM:", 6)) {
+            kib = strtol(line + 6, NULL, 10);
         }
     }
     if (status) {
@@ -164,7 +164,7 @@ int main(int argc, char **argv)
         return 1;
     }
     check(client, gibson_client_connect(client));
-    long count = atol(argv[3]);
+    long count = strtol(argv[3], NULL, 10);
     run_set(client, 1);
     if (!strcmp(argv[2], "get")) {
         run_get(client, count);

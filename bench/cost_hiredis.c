@@ -56,9 +56,9 @@ int main(int argc, char **argv)
     memset(value, 'v', sizeof value);
     check(context, redisCommand(context, "SET %b %b", key, sizeof key - 1, value, sizeof value), 0);
     if (!strcmp(argv[2], "get")) {
-        run_get(context, atol(argv[3]));
+        run_get(context, strtol(argv[3], NULL, 10));
     } else {
-        run_pipeline(context, atol(argv[3]));
+        run_pipeline(context, strtol(argv[3], NULL, 10));
     }
     redisFree(context);
     return 0;

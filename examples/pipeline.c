@@ -24,8 +24,8 @@ static gibson_status queue(gibson_client *client, gibson_opcode opcode)
         char value[32];
         int key_size = snprintf(key, sizeof key, "square:%d", i);
         int value_size = snprintf(value, sizeof value, "%d", i * i);
-        gibson_request request = gibson_request_value(opcode, key, (size_t)key_size, value,
-                                                      (size_t)value_size, 0);
+        gibson_request request =
+            gibson_request_value(opcode, key, (size_t)key_size, value, (size_t)value_size, 0);
         status = gibson_client_queue(client, &request); /* copies the request */
     }
     return status;

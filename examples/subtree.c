@@ -41,7 +41,8 @@ static void get(gibson_client *client, const char *key)
     if (value.kind == GIBSON_KIND_NUMBER) {
         printf("get     %-22s = %" PRId64 "   (a number)\n", key, value.number);
     } else {
-        printf("get     %-22s = %.*s\n", key, (int)value.bytes.size, (const char *)value.bytes.data);
+        printf("get     %-22s = %.*s\n", key, (int)value.bytes.size,
+               (const char *)value.bytes.data);
     }
 }
 
@@ -109,7 +110,7 @@ int main(int argc, char **argv)
         options.unix_socket = argv[2];
     } else if (argc == 4 && !strcmp(argv[1], "tcp")) {
         options.host = argv[2];
-        options.port = (uint16_t)atoi(argv[3]);
+        options.port = (uint16_t)strtoul(argv[3], NULL, 10);
     } else {
         fprintf(stderr, "usage: %s unix SOCKET | tcp HOST PORT\n", argv[0]);
         return 2;
