@@ -9,19 +9,21 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
 
-cmake --install "$build" --prefix "$prefix" --component library >"$work/log" 2>&1 || {
-    cat "$work/log"
-    exit 1
+# Runs a command, and shows what it printed only where it fails.
+quietly() {
+    if ! "$@" >"$work/log" 2>&1; then
+        cat "$work/log"
+        exit 1
+    fi
 }
+
+quietly cmake --install "$build" --prefix "$prefix" --component library
 libdir=$(dirname "$(find "$prefix" -name 'libgibson.so' -print -quit)")
 
 echo "-- find_package, shared and static"
-cmake -S "$source/tests/package/consumer" -B "$work/consumer" -DCMAKE_C_COMPILER="$cc" \
-    -DCMAKE_PREFIX_PATH="$prefix" -DWANTED_VERSION="$version" >"$work/log" 2>&1 &&
-    cmake --build "$work/consumer" >>"$work/log" 2>&1 || {
-    cat "$work/log"
-    exit 1
-}
+quietly cmake -S "$source/tests/package/consumer" -B "$work/consumer" \
+    -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED_VERSION="$version"
+quietly cmake --build "$work/consumer"
 "$work/consumer/consumer_shared"
 "$work/consumer/consumer_static"
 
