@@ -1,5 +1,6 @@
 /* Making, losing and remaking the connection of a client. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "net/address.h"
 #include "net/fork.h"
 #include "net/socket.h"
+
+enum { NS_PER_MS = 1000000 };
 
 gibson_status gib_client_fail(gibson_client *client, gibson_status status, const char *message)
 {
@@ -241,8 +244,8 @@ static gibson_status reconnect(gibson_client *client)
     int64_t left_ns = client->backoff.not_before_ns - gib_now_ns();
     if (left_ns > 0) {
         return gib_error_set(&client->error, GIBSON_UNREACHABLE,
-                             "%.120s; no attempt to connect for another %lld ms",
-                             client->broken.message, (long long)(left_ns / 1000000 + 1));
+                             "%.120s; no attempt to connect for another %" PRId64 " ms",
+                             client->broken.message, left_ns / NS_PER_MS + 1);
     }
     return connect_now(client);
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/likely.h"
+#include "session/echo.h"
 #include "session/owned_reply.h"
 #include "wire/frame.h"
 #include "wire/reply_decode.h"
@@ -253,27 +254,13 @@ void gib_session_received(gib_session *session, size_t size)
     session->in.end += size;
 }
 
-/* What SET stored must be what was sent: the server cuts what is over its limits. */
-static void check_echo(const gib_session *session, const gib_pending *pending, gibson_reply *reply,
-                       gibson_error *error)
+/* The value that was sent with a pending request. */
+static const uint8_t *sent_value(const gib_session *session, const gib_pending *pending)
 {
-    const uint8_t *sent = session->borrowed;
-    if (!sent) {
-        sent = session->out.data + session->out.begin + pending->frame_size - pending->value_size;
+    if (session->borrowed) {
+        return session->borrowed;
     }
-    const gibson_value *stored = &reply->value;
-    if (stored->kind == GIBSON_KIND_BYTES && stored->bytes.size == pending->value_size &&
-        !memcmp(stored->bytes.data, sent, pending->value_size)) {
-        return;
-    }
-    const char *cause = stored->kind != GIBSON_KIND_BYTES          ? "it is a number"
-                        : stored->bytes.size < pending->value_size ? "over max_value_size there?"
-                        : stored->bytes.size > pending->value_size ? "key over max_key_size there?"
-                                                                   : "the contents differ";
-    reply->status = gib_error_set(error, GIBSON_TRUNCATED,
-                                  "set: of %zu bytes that were sent the server stored %zu: %s",
-                                  pending->value_size, stored->bytes.size, cause);
-    reply->value = (gibson_value){.kind = GIBSON_KIND_NONE};
+    return session->out.data + session->out.begin + pending->frame_size - pending->value_size;
 }
 
 gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error)
@@ -299,7 +286,7 @@ gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson
                              size - session->frame_size, command->name);
     }
     if (pending->opcode == GIBSON_OP_SET && reply->status == GIBSON_OK) {
-        check_echo(session, pending, reply, error);
+        gib_echo_check(sent_value(session, pending), pending->value_size, reply, error);
     }
     session->next += session->frame_size;
     session->frame_size = GIB_REPLY_HEADER;

@@ -180,17 +180,21 @@ static inline size_t gib_session_find_value(const gib_session *session, const ui
     if (value_size > size - GIB_REPLY_HEADER || value_size > session->limits.max_reply_size) {
         return 0;
     }
-    *value =
-        (gibson_value){.kind = GIBSON_KIND_BYTES, .bytes = {data + GIB_REPLY_HEADER, value_size}};
+    value->kind = GIBSON_KIND_BYTES;
+    value->bytes.data = data + GIB_REPLY_HEADER;
+    value->bytes.size = value_size;
+    value->number = 0;
     return GIB_REPLY_HEADER + value_size;
 }
 
-/* Takes the next reply of many if it answers GET, is there as a whole, and is a value in bytes.
-   False where gib_session_next has to look. */
-static inline bool gib_session_take_value(gib_session *session, gibson_reply *reply)
+/* Takes the next reply if it answers GET, is there as a whole, and is a value in bytes. `last` says
+   whether to take the reply to the last pending request, which nothing may follow, or else one
+   before that. False where gib_session_next has to look. */
+static inline bool gib_session_take_value(gib_session *session, bool last, gibson_reply *reply)
 {
-    if (session->sent - session->answered < 2) {
-        return false; /* the last one: nothing may follow it */
+    const size_t waiting = session->sent - session->answered;
+    if (last ? waiting != 1 || session->sent != session->pushed : waiting < 2) {
+        return false;
     }
     const gib_pending *pending = gib_session_pending(session, session->answered);
     if (pending->opcode != GIBSON_OP_GET) {
@@ -198,12 +202,13 @@ static inline bool gib_session_take_value(gib_session *session, gibson_reply *re
     }
     const size_t frame_size = gib_session_find_value(
         session, session->in.data + session->next, session->in.end - session->next, &reply->value);
-    if (!frame_size) {
+    if (!frame_size || (last && frame_size != session->in.end - session->next)) {
         return false;
     }
     reply->status = GIBSON_OK;
     reply->opcode = GIBSON_OP_GET;
-    reply->items = (gibson_items){NULL, 0};
+    reply->items.cursor = NULL;
+    reply->items.left = 0;
     session->next += frame_size; /* in.begin stays behind: nothing moves until more is read */
     session->frame_size = GIB_REPLY_HEADER;
     session->out.begin += pending->frame_size;
