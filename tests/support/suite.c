@@ -1,0 +1,46 @@
+#include "support/suite.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static uint64_t state;
+
+static void seed_random(void)
+{
+    const char *given = getenv("GIBSON_TEST_SEED");
+    state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    printf("GIBSON_TEST_SEED=%" PRIu64 "\n", state);
+}
+
+/* The high half of a linear congruential generator (Knuth's MMIX multiplier). */
+uint32_t suite_random(void)
+{
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(state >> 32);
+}
+
+int64_t suite_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int suite_run(const char *name, const TTest *const *tests, size_t count)
+{
+    seed_random();
+    Suite *suite = suite_create(name);
+    TCase *tests_case = tcase_create(name);
+    for (size_t i = 0; i < count; i++) {
+        tcase_add_test(tests_case, tests[i]);
+    }
+    suite_add_tcase(suite, tests_case);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
