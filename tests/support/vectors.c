@@ -82,7 +82,9 @@ FRAME(value_2_32, KVAL, PLAIN, "\1\0\0\0\1\0\0\0k\0\377\377\377\377v")
 FRAME(value_2_32_less_1, KVAL, PLAIN, "\1\0\0\0\1\0\0\0k\0\376\377\377\377v")
 FRAME(item_lzf, KVAL, PLAIN, "\1\0\0\0\1\0\0\0k\1\1\0\0\0v")
 FRAME(item_encoding_3, KVAL, PLAIN, "\1\0\0\0\1\0\0\0k\3\1\0\0\0v")
-FRAME(item_number_of_3, KVAL, PLAIN, "\1\0\0\0\1\0\0\0k\2\3\0\0\0123")
+FRAME(item_number_of_3, KVAL, PLAIN,
+      "\1\0\0\0\1\0\0\0k\2\3\0\0\0"
+      "123")
 FRAME(item_number_of_0, KVAL, PLAIN, "\1\0\0\0\1\0\0\0k\2\0\0\0\0")
 FRAME(key_as_number, KVAL, PLAIN, "\1\0\0\0\1\0\0\0000\2\1\0\0\0v")
 FRAME(items_trailing, KVAL, PLAIN, "\1\0\0\0\1\0\0\0k\0\1\0\0\0vx")
@@ -173,7 +175,7 @@ const vector vectors[] = {
     VECTOR(MGET, "size: 1 bytes", items_trailing),
     VECTOR(MGET, "of item 1", second_item_lies),
     VECTOR(PING, "1 bytes after the reply", bytes_after_reply),
-    VECTOR(GET, "22 bytes after the reply", reply_after_reply),
+    VECTOR(GET, "bytes after the reply", reply_after_reply),
 };
 
 const size_t vector_count = sizeof vectors / sizeof *vectors;
