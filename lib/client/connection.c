@@ -146,6 +146,7 @@ static gibson_status connect_now(gibson_client *client)
     client->receive_timeout_ms = GIBSON_NO_DEADLINE; /* of a new socket */
     client->last_used_ns = gib_now_ns();
     client->broken.status = GIBSON_OK;
+    client->error.status = GIBSON_OK; /* a wait for the first of several addresses has set it */
     set_receive_timeout(client);
     return GIBSON_OK;
 }
