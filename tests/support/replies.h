@@ -16,7 +16,7 @@ void bytes_add(gib_buffer *to, const void *data, size_t size);
 
 static inline const uint8_t *bytes_of(const gib_buffer *buffer)
 {
-    return buffer->data + buffer->begin;
+    return buffer->data ? buffer->data + buffer->begin : NULL;
 }
 
 /* Appends a header that says what it is told to. */
