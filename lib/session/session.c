@@ -41,16 +41,20 @@ static void drop_bytes(gib_buffer *buffer)
 void gib_session_break(gib_session *session)
 {
     drop_bytes(&session->out);
-    drop_bytes(&session->in);
+    if (session->decoded) {
+        session->in.end = session->in.begin + session->decoded;
+    } else {
+        drop_bytes(&session->in);
+    }
     session->unsent = 0;
     session->sent_frames = 0;
     session->sent_of_frame = 0;
-    session->decoded = 0;
     session->frame_size = GIB_REPLY_HEADER;
 }
 
 void gib_session_reset(gib_session *session)
 {
+    session->decoded = 0;
     gib_session_break(session);
     session->first = 0;
     session->count = 0;
@@ -293,12 +297,13 @@ gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson
     if (status != GIBSON_OK) {
         return status;
     }
-    session->decoded = session->frame_size;
+    size_t frame_size = session->frame_size;
     session->frame_size = GIB_REPLY_HEADER;
-    if (session->count == 1 && size > session->decoded) {
+    if (session->count == 1 && size > frame_size) {
         return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes after the reply to %s",
-                             size - session->decoded, pending->command->name);
+                             size - frame_size, pending->command->name);
     }
+    session->decoded = frame_size;
     if (pending->command->opcode == GIBSON_OP_SET && reply->status == GIBSON_OK) {
         check_echo(session, pending, reply, error);
     }

@@ -583,6 +583,31 @@ START_TEST(session_break_keeps_requests_to_be_counted_off)
 }
 END_TEST
 
+/* A client may find the connection broken while the caller still looks at the last reply. */
+START_TEST(session_break_keeps_the_views_of_the_last_reply)
+{
+    begin();
+    push_get();
+    push_get();
+    send_all();
+    char large[100000];
+    memset(large, 'x', sizeof large);
+    large[sizeof large - 1] = '\0';
+    feed_value(large);
+    feed_value("lost");
+    ck_assert_status(next(), GIBSON_OK);
+    gib_session_break(&session);
+    check_value(large);
+    gibson_owned_reply *owned;
+    ck_assert_status(gib_session_take_reply(&session, &owned), GIBSON_OK);
+    check_value(large);
+    gibson_owned_reply_free(owned);
+    ck_assert_uint_eq(gib_session_abandon(&session)->opcode, GIBSON_OP_GET);
+    ck_assert(!gib_session_has_input(&session));
+    end();
+}
+END_TEST
+
 START_TEST(session_reset_forgets_requests)
 {
     begin();
@@ -629,4 +654,5 @@ SUITE("session", session_mix_of_all_commands_gets_replies_in_order,
       session_push_refused_leaves_nothing_behind, session_push_without_memory_appends_nothing,
       session_input_without_memory_says_so, session_window_grows_without_losing_requests,
       session_large_buffers_are_given_back, session_break_keeps_requests_to_be_counted_off,
-      session_reset_forgets_requests, session_has_sent_from_the_first_byte_on)
+      session_break_keeps_the_views_of_the_last_reply, session_reset_forgets_requests,
+      session_has_sent_from_the_first_byte_on)
