@@ -2,14 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -136,6 +139,16 @@ bool peer_send_steps(peer_link *link, const void *data, size_t size, size_t step
         }
     }
     return true;
+}
+
+void peer_wait_until_read(peer_link *link)
+{
+    /* There is no event for it. A reader that is waiting reads at once, so this does not last. */
+    int left = 0;
+    while (ioctl(link->descriptor, SIOCOUTQ, &left) == 0 && left > 0 &&
+           wait_for(link->owner, -1, 0, 0)) {
+        sched_yield();
+    }
 }
 
 void peer_close(peer_link *link)

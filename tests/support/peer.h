@@ -78,6 +78,9 @@ bool peer_send(peer_link *link, const void *data, size_t size);
 bool peer_send_steps(peer_link *link, const void *data, size_t size, size_t step,
                      unsigned int pause_ms);
 
+/* Waits until the other end of a unix socket has read all that was sent. */
+void peer_wait_until_read(peer_link *link);
+
 /* Closes the connection, or makes the other end see a reset (of TCP). */
 void peer_close(peer_link *link);
 void peer_reset(peer_link *link);

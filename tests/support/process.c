@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 size_t process_open_descriptors(void)
 {
@@ -17,6 +18,17 @@ size_t process_open_descriptors(void)
     }
     closedir(folder);
     return count - 3; /* ".", ".." and the descriptor of the folder */
+}
+
+bool process_await_descriptors(size_t expected)
+{
+    for (int i = 0; i < 10000; i++) {
+        if (process_open_descriptors() == expected) {
+            return true;
+        }
+        usleep(1000);
+    }
+    return false;
 }
 
 static volatile sig_atomic_t signals;
