@@ -292,7 +292,6 @@ START_TEST(threads_with_a_client_each_do_not_meet)
 }
 END_TEST
 
-SUITE("client_process", sigpipe_is_not_raised_when_the_peer_has_closed,
-      descriptor_above_1024_works, fork_leaves_parent_and_child_right,
-      fork_in_a_pipeline_leaves_the_replies_to_the_parent,
+SUITE("client_process", sigpipe_is_not_raised_when_the_peer_has_closed, descriptor_above_1024_works,
+      fork_leaves_parent_and_child_right, fork_in_a_pipeline_leaves_the_replies_to_the_parent,
       fork_while_another_thread_is_mid_operation, threads_with_a_client_each_do_not_meet)
