@@ -19,9 +19,9 @@
    all of it, of the reply. Every later one serves. */
 static struct {
     atomic_bool armed;
-    size_t request_bytes;
-    size_t reply_bytes;
-    bool reset;
+    atomic_size_t request_bytes;
+    atomic_size_t reply_bytes;
+    atomic_bool reset;
     atomic_size_t effects; /* whole requests that the peer has read, but for PING */
 } cut;
 
@@ -83,12 +83,14 @@ static void check_cut(gibson_client *client, const sample *each, bool retry)
     gibson_status status = gibson_client_call(client, &each->request, &reply);
     if (repeated) {
         ck_assert_msg(status == GIBSON_OK, "%s, cut after %zu and %zu bytes: %s", command->name,
-                      cut.request_bytes, cut.reply_bytes, gibson_client_error(client)->message);
+                      atomic_load(&cut.request_bytes), atomic_load(&cut.reply_bytes),
+                      gibson_client_error(client)->message);
         ck_assert(sample_reply_matches(&reply));
         return;
     }
     ck_assert_msg(status == GIBSON_CLOSED, "%s, cut after %zu and %zu bytes: %s", command->name,
-                  cut.request_bytes, cut.reply_bytes, gibson_status_name(status));
+                  atomic_load(&cut.request_bytes), atomic_load(&cut.reply_bytes),
+                  gibson_status_name(status));
     ck_assert_status(reply.status, GIBSON_CLOSED);
     ck_assert_int_eq(reply.value.kind, GIBSON_KIND_NONE);
     /* The next call is right again, on a new connection, and the lost one was not repeated. */
