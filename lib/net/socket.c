@@ -2,8 +2,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdint.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
@@ -63,20 +61,17 @@ size_t gib_socket_segment_size(int descriptor)
 
 ssize_t gib_socket_send(int descriptor, const gibson_bytes parts[2])
 {
-    /* MSG_EOR keeps the kernel from merging what comes later, so that a header is not cut between
-       two segments: the reference server loses its memory over that. */
-    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR;
     if (!parts[1].size) {
-        return send(descriptor, parts[0].data, parts[0].size, flags);
+        return send(descriptor, parts[0].data, parts[0].size, GIB_SEND_FLAGS);
     }
     struct iovec pieces[2];
     size_t count = 0;
     for (size_t i = 0; i < 2; i++) {
         if (parts[i].size) {
-            pieces[count].iov_base = (void *)(uintptr_t)parts[i].data;
+            pieces[count].iov_base = (void *)parts[i].data;
             pieces[count++].iov_len = parts[i].size;
         }
     }
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-    return sendmsg(descriptor, &message, flags);
+    return sendmsg(descriptor, &message, GIB_SEND_FLAGS);
 }

@@ -303,10 +303,10 @@ START_TEST(set_that_was_stored_cut_is_truncated)
     gibson_client *client = sample_client(server, NULL);
     ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 0), GIBSON_TRUNCATED);
     ck_assert_status(gibson_client_error(client)->status, GIBSON_TRUNCATED);
-    ck_assert_message_has(gibson_client_error(client), "stored 3 bytes");
+    ck_assert_message_has(gibson_client_error(client), "the server stored 3");
     static char large[100000]; /* which is sent from where it is */
     ck_assert_status(gibson_client_set(client, "key", 3, large, sizeof large, 0), GIBSON_TRUNCATED);
-    ck_assert_message_has(gibson_client_error(client), "100000 bytes sent");
+    ck_assert_message_has(gibson_client_error(client), "100000 bytes that were sent");
     ck_assert_status(gibson_client_set(client, "key", 3, "val", 3, 0), GIBSON_OK);
     gibson_client_free(client);
     peer_stop(server);

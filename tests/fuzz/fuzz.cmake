@@ -1,6 +1,6 @@
-# gibson_fuzzer(NAME SOURCES...): a fuzz target. With GIBSON_FUZZ (clang) libFuzzer runs it, else the
-# driver over files; both ways its seeds are a test, fuzz_NAME_seeds.
-option(GIBSON_FUZZ "Link the fuzz targets to libFuzzer" OFF)
+# gibson_fuzzer(NAME SOURCES...): a fuzz target of the client. With GIBSON_FUZZ (clang) libFuzzer runs
+# it, else replay_corpus.c over files; both ways its seeds are a test, fuzz_NAME_seeds.
+option(GIBSON_FUZZ "Build the fuzz targets with libFuzzer (needs clang)" OFF)
 
 set(fuzz_seeds "${CMAKE_CURRENT_BINARY_DIR}/seeds")
 add_executable(write_seeds fuzz/write_seeds.c)
@@ -19,7 +19,7 @@ function(gibson_fuzzer name)
         target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
         set(arguments -runs=0)
     else()
-        target_sources(fuzz_${name} PRIVATE fuzz/driver.c)
+        target_sources(fuzz_${name} PRIVATE fuzz/replay_corpus.c)
         set(arguments)
     endif()
     add_dependencies(fuzzers fuzz_${name})

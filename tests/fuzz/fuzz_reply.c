@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/check.h"
 #include "fuzz/fuzz.h"
 #include "wire/frame.h"
 #include "wire/reply_decode.h"

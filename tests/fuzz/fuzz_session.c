@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/check.h"
 #include "fuzz/fuzz.h"
 #include "support/failing_allocator.h"
 #include "support/samples.h"
@@ -51,7 +52,7 @@ static void push(gib_session *session, model *at, uint8_t choice)
     gibson_error error;
     gib_encoded encoded;
     gib_value_place place = !at->count && choice & 0x80 ? GIB_VALUE_BORROWED : GIB_VALUE_COPIED;
-    if (at->count && gib_session_pending(session, 0)->borrowed) {
+    if (at->count && session->borrowed) {
         return; /* the session forbids it */
     }
     if (gib_session_push(session, &each->request, place, &error) != GIBSON_OK) {
@@ -114,7 +115,7 @@ static void break_off(gib_session *session, model *at)
 
 static void next(gib_session *session, model *at, bool take)
 {
-    if (!session->count) {
+    if (!gib_session_count(session)) {
         return;
     }
     gibson_reply reply;
@@ -177,7 +178,7 @@ static void run(gib_session *session, model *at, program *code)
             }
             break;
         }
-        FUZZ_CHECK(session->count == at->count);
+        FUZZ_CHECK(gib_session_count(session) == at->count);
     }
 }
 

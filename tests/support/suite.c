@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "support/random.h"
+
 static uint64_t state;
 
 static void seed_random(void)
@@ -14,11 +16,9 @@ static void seed_random(void)
     printf("GIBSON_TEST_SEED=%" PRIu64 "\n", state);
 }
 
-/* The high half of a linear congruential generator (Knuth's MMIX multiplier). */
 uint32_t suite_random(void)
 {
-    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(state >> 32);
+    return (uint32_t)(test_random(&state) >> 32);
 }
 
 int64_t suite_now_ms(void)

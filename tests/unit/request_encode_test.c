@@ -74,7 +74,6 @@ START_TEST(encode_each_command_gives_its_frame)
         check_frame(bytes_of(&out), gib_buffer_size(&out), each->request.opcode, each->payload,
                     strlen(each->payload));
         ck_assert_uint_eq(encoded.frame_size, strlen(each->payload) + 6);
-        ck_assert_ptr_eq(encoded.command, gibson_command_by_opcode(each->request.opcode));
         gib_buffer_clear(&out);
     }
 }
@@ -447,7 +446,7 @@ START_TEST(encode_what_is_accepted_decodes_to_the_same)
             ck_assert_uint_eq(gib_load_u16(frame + 4), request.opcode);
             const uint8_t *payload = frame + GIB_REQUEST_HEADER;
             size_t size = gib_buffer_size(&out) - GIB_REQUEST_HEADER;
-            switch (encoded.command->arguments) {
+            switch (gibson_command_by_opcode(request.opcode)->arguments) {
             case GIBSON_ARGUMENTS_NONE:
                 ck_assert_uint_eq(size, 0);
                 break;
