@@ -34,6 +34,14 @@ static void connect_client(void)
     client = sample_client(server, &options);
 }
 
+/* For a peer that answers not even what sample_client may send. */
+static void connect_client_cold(void)
+{
+    peer_point(server, &options);
+    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+}
+
 static void end(void)
 {
     gibson_client_free(client);
@@ -66,6 +74,7 @@ static void check_times_out(gibson_status (*call)(void), int64_t timeout_ms)
 /* Reads requests and says nothing. */
 static void be_silent(peer_link *link)
 {
+    sample_warm_up(link);
     peer_read_to_end(link);
 }
 
@@ -86,7 +95,7 @@ END_TEST
 START_TEST(operation_on_a_peer_that_never_accepts_times_out)
 {
     begin(PEER_UNIX, NULL);
-    connect_client();
+    connect_client_cold();
     check_times_out(get, TIMEOUT_MS);
     end();
 }
@@ -95,11 +104,9 @@ END_TEST
 /* redis-py 2243: there is a deadline without asking for one. */
 START_TEST(operation_without_options_has_the_default_deadline)
 {
-    begin(PEER_UNIX, be_silent);
-    peer_point(server, &options);
+    begin(PEER_UNIX, NULL);
     options.timeout_ms = 0;
-    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+    connect_client_cold();
     check_times_out(get, GIBSON_DEFAULT_TIMEOUT_MS);
     end();
 }
@@ -109,7 +116,7 @@ END_TEST
 static void dribble(peer_link *link)
 {
     peer_frame frame;
-    if (peer_read_frame(link, &frame)) {
+    if (sample_warm_up(link) && peer_read_frame(link, &frame)) {
         uint8_t value[10000] = {0};
         gib_buffer reply = bytes_new();
         reply_add_bytes(&reply, value, sizeof value);
@@ -139,6 +146,7 @@ END_TEST
 static void send_and_never_read(peer_link *link)
 {
     uint8_t zeros[16] = {GIB_CODE_VAL};
+    sample_warm_up(link);
     while (peer_send_steps(link, zeros, sizeof zeros, 1, 5)) {
     }
 }
@@ -158,7 +166,7 @@ static gibson_status flush_much(void)
 START_TEST(flush_to_a_peer_that_never_reads_times_out)
 {
     begin(PEER_UNIX, NULL);
-    connect_client();
+    connect_client_cold();
     check_times_out(flush_much, TIMEOUT_MS);
     ck_assert_uint_eq(gibson_client_outstanding(client), 8);
     end();
@@ -176,6 +184,9 @@ static void hold_first_reply(peer_link *link)
 {
     char value[] = {'#', (char)('0' + link->index)};
     peer_frame frame;
+    if (link->index == 0) {
+        sample_warm_up(link);
+    }
     while (peer_read_frame(link, &frame)) {
         gib_buffer reply = bytes_new();
         reply_add_bytes(&reply, value, sizeof value);
@@ -318,7 +329,11 @@ static int64_t interrupt_once(const interruption *with)
     begin(PEER_UNIX, with->script);
     options.timeout_ms = GIBSON_NO_DEADLINE;
     use_interrupt();
-    connect_client();
+    if (with->script) {
+        connect_client();
+    } else {
+        connect_client_cold();
+    }
     pthread_t asker;
     if (with->by_signal) {
         process_signal_once(120);
@@ -380,11 +395,13 @@ START_TEST(interrupt_callback_that_returns_0_changes_nothing)
 }
 END_TEST
 
-SUITE("client_deadline", operation_on_a_silent_peer_times_out,
-      operation_on_a_peer_that_never_accepts_times_out,
-      operation_without_options_has_the_default_deadline, operation_on_a_dribbling_peer_times_out,
-      flush_to_a_peer_that_never_reads_times_out, late_reply_after_a_timeout_is_never_read,
-      signal_storm_changes_neither_result_nor_deadline, no_deadline_waits_for_as_long_as_it_takes,
-      set_timeout_holds_from_the_next_call_on, interrupt_by_a_signal_ends_a_wait_at_once,
-      interrupt_without_a_signal_ends_a_wait_soon,
-      interrupt_callback_that_returns_0_changes_nothing)
+SUITE_IN_MODES("client_deadline", SAMPLE_MODES, operation_on_a_silent_peer_times_out,
+               operation_on_a_peer_that_never_accepts_times_out,
+               operation_without_options_has_the_default_deadline,
+               operation_on_a_dribbling_peer_times_out, flush_to_a_peer_that_never_reads_times_out,
+               late_reply_after_a_timeout_is_never_read,
+               signal_storm_changes_neither_result_nor_deadline,
+               no_deadline_waits_for_as_long_as_it_takes, set_timeout_holds_from_the_next_call_on,
+               interrupt_by_a_signal_ends_a_wait_at_once,
+               interrupt_without_a_signal_ends_a_wait_soon,
+               interrupt_callback_that_returns_0_changes_nothing)

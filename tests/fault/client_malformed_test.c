@@ -17,7 +17,7 @@ static size_t split;
 static void send_split(peer_link *link)
 {
     peer_frame frame;
-    if (peer_read_frame(link, &frame) && peer_await(link)) {
+    if (sample_warm_up(link) && peer_read_frame(link, &frame) && peer_await(link)) {
         const uint8_t *from = bytes_of(&bytes);
         peer_send(link, from, split);
         peer_wait_until_read(link);
@@ -31,7 +31,7 @@ static void send_split(peer_link *link)
 static gibson_status call_split(peer *server, gibson_client *client, const gibson_request *request,
                                 gibson_reply *reply)
 {
-    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+    sample_connect(client);
     peer_tell(server);
     gibson_status status = gibson_client_call(client, request, reply);
     peer_hear(server);
@@ -103,5 +103,6 @@ START_TEST(good_reply_wherever_it_is_split_is_read)
 }
 END_TEST
 
-SUITE("client_malformed", malformed_reply_wherever_it_is_split_ends_the_connection,
-      good_reply_wherever_it_is_split_is_read)
+SUITE_IN_MODES("client_malformed", SAMPLE_MODES,
+               malformed_reply_wherever_it_is_split_ends_the_connection,
+               good_reply_wherever_it_is_split_is_read)

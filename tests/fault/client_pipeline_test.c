@@ -101,6 +101,39 @@ START_TEST(pipeline_random_mix_gives_each_request_its_own_reply)
 }
 END_TEST
 
+/* Single commands and pipelines take different ways through the client, and share its buffers. */
+START_TEST(single_commands_and_pipelines_alternate)
+{
+    begin(PEER_UNIX, sample_serve);
+    connect_client();
+    for (int round = 0; round < 400; round++) {
+        gibson_reply reply;
+        gibson_owned_reply *owned = NULL;
+        const gibson_request *request = &samples[suite_random() % (SAMPLE_COUNT - 1)].request;
+        if (suite_random() % 2) {
+            ck_assert_status(gibson_client_call(client, request, &reply), GIBSON_OK);
+            ck_assert(sample_reply_matches(&reply));
+        }
+        for (uint32_t n = suite_random() % 4; n; n--) {
+            ck_assert_status(gibson_client_queue(client, request), GIBSON_OK);
+        }
+        while (gibson_client_outstanding(client)) {
+            ck_assert_status(next(&reply), GIBSON_OK);
+            ck_assert_uint_eq(reply.opcode, request->opcode);
+            ck_assert(sample_reply_matches(&reply));
+        }
+        if (suite_random() % 5 == 0) {
+            (void)gibson_client_take_reply(client, &owned);
+        }
+        if (suite_random() % 9 == 0) {
+            ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+        }
+        gibson_owned_reply_free(owned);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(queue_past_the_window_would_block)
 {
     begin(PEER_UNIX, sample_serve);
@@ -414,10 +447,10 @@ START_TEST(taking_a_reply_in_a_pipeline_leaves_the_rest)
 END_TEST
 
 SUITE("client_pipeline", pipeline_of_all_commands_gets_replies_in_order,
-      pipeline_random_mix_gives_each_request_its_own_reply, queue_past_the_window_would_block,
-      queue_past_the_bytes_would_block, queue_refused_gets_no_reply,
-      single_command_while_replies_are_unread_is_usage, queue_keeps_the_views_of_the_last_reply,
-      pipeline_with_both_buffers_full_does_not_deadlock,
+      pipeline_random_mix_gives_each_request_its_own_reply, single_commands_and_pipelines_alternate,
+      queue_past_the_window_would_block, queue_past_the_bytes_would_block,
+      queue_refused_gets_no_reply, single_command_while_replies_are_unread_is_usage,
+      queue_keeps_the_views_of_the_last_reply, pipeline_with_both_buffers_full_does_not_deadlock,
       pipeline_that_breaks_gives_each_request_one_reply,
       pipeline_with_a_malformed_reply_is_never_resynchronised,
       end_inside_a_pipeline_closes_what_follows, close_connect_and_quit_drop_what_is_queued,

@@ -18,6 +18,7 @@
 
 static void close_at_once(peer_link *link)
 {
+    sample_warm_up(link);
     peer_close(link);
     peer_report(link);
 }
@@ -29,15 +30,17 @@ START_TEST(sigpipe_is_not_raised_when_the_peer_has_closed)
     signal(SIGPIPE, SIG_DFL);
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         peer *server = peer_start(kinds[i], close_at_once, NULL);
-        for (int large = 0; large < 2; large++) {
+        for (int way = 0; way < 3; way++) {
             gibson_client *client = sample_client(server, NULL);
             peer_hear(server);
             static char value[1 << 20];
             gibson_request set =
                 gibson_request_value(GIBSON_OP_SET, "key", 3, value, sizeof value, 0);
             gibson_reply reply;
-            if (large) {
+            if (way == 0) {
                 ck_assert_status(gibson_client_call(client, &set, &reply), GIBSON_CLOSED);
+            } else if (way == 1) {
+                ck_assert_status(gibson_client_ping(client), GIBSON_CLOSED);
             } else {
                 for (int n = 0; n < 4; n++) {
                     ck_assert_status(gibson_client_queue(client, &set), GIBSON_OK);
@@ -292,6 +295,7 @@ START_TEST(threads_with_a_client_each_do_not_meet)
 }
 END_TEST
 
-SUITE("client_process", sigpipe_is_not_raised_when_the_peer_has_closed, descriptor_above_1024_works,
-      fork_leaves_parent_and_child_right, fork_in_a_pipeline_leaves_the_replies_to_the_parent,
-      fork_while_another_thread_is_mid_operation, threads_with_a_client_each_do_not_meet)
+SUITE_IN_MODES("client_process", SAMPLE_MODES, sigpipe_is_not_raised_when_the_peer_has_closed,
+               descriptor_above_1024_works, fork_leaves_parent_and_child_right,
+               fork_in_a_pipeline_leaves_the_replies_to_the_parent,
+               fork_while_another_thread_is_mid_operation, threads_with_a_client_each_do_not_meet)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/suite.h"
+
 #define BYTES(text)                                                                                \
     {                                                                                              \
         .data = (text), .size = sizeof(text) - 1                                                   \
@@ -194,6 +196,22 @@ void sample_serve(peer_link *link)
     }
 }
 
+bool sample_warm_up(peer_link *link)
+{
+    peer_frame frame;
+    return suite_mode != SAMPLE_WARM ||
+           (peer_read_frame(link, &frame) && sample_answer(link, &frame));
+}
+
+void sample_connect(gibson_client *client)
+{
+    if (gibson_client_connect(client) ||
+        (suite_mode == SAMPLE_WARM && gibson_client_ping(client))) {
+        fprintf(stderr, "cannot connect: %s\n", gibson_client_error(client)->message);
+        abort();
+    }
+}
+
 gibson_client *sample_client(const peer *owner, const gibson_options *options)
 {
     gibson_options with;
@@ -208,10 +226,10 @@ gibson_client *sample_client(const peer *owner, const gibson_options *options)
     peer_point(owner, &with);
     gibson_client *client;
     gibson_error error;
-    if (gibson_client_new(&client, &with, &error) || gibson_client_connect(client)) {
-        fprintf(stderr, "cannot make a client: %s\n",
-                client ? gibson_client_error(client)->message : error.message);
+    if (gibson_client_new(&client, &with, &error)) {
+        fprintf(stderr, "cannot make a client: %s\n", error.message);
         abort();
     }
+    sample_connect(client);
     return client;
 }

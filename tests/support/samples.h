@@ -47,8 +47,15 @@ void sample_serve(peer_link *link);
 /* Answers one frame. */
 bool sample_answer(peer_link *link, const peer_frame *frame);
 
+/* The first request on a connection goes another way through the client than those after it. With
+   SUITE_IN_MODES(…, SAMPLE_MODES, …), in mode SAMPLE_WARM, sample_connect and sample_client have
+   sent a PING before the test begins, which a script answers with sample_warm_up, or anyway. */
+enum { SAMPLE_COLD, SAMPLE_WARM, SAMPLE_MODES };
+void sample_connect(gibson_client *client);
+bool sample_warm_up(peer_link *link);
+
 /* A client of the peer with options that tests like: operations of 5 s. options may be NULL. It is
-   connected unless that fails, which aborts. */
+   connected, or the program aborts. */
 gibson_client *sample_client(const peer *peer, const gibson_options *options);
 
 #endif

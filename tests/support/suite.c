@@ -28,9 +28,10 @@ int64_t suite_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int suite_run(const char *name, const TTest *const *tests, size_t count)
+int suite_mode;
+
+static int run_once(const char *name, const TTest *const *tests, size_t count)
 {
-    seed_random();
     Suite *suite = suite_create(name);
     TCase *tests_case = tcase_create(name);
     for (size_t i = 0; i < count; i++) {
@@ -42,5 +43,15 @@ int suite_run(const char *name, const TTest *const *tests, size_t count)
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
+    return failed;
+}
+
+int suite_run(const char *name, int modes, const TTest *const *tests, size_t count)
+{
+    int failed = 0;
+    seed_random();
+    for (suite_mode = 0; suite_mode < modes; suite_mode++) {
+        failed += run_once(name, tests, count);
+    }
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -8,16 +8,20 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* Runs the tests and returns the exit status of the program. Check does not fork: sanitizers and
-   valgrind see everything, and ctest has the timeout. */
-int suite_run(const char *name, const TTest *const *tests, size_t count);
+/* Runs the tests, once in each mode from 0 on, and returns the exit status of the program. Check
+   does not fork: sanitizers and valgrind see everything, and ctest has the timeout. */
+int suite_run(const char *name, int modes, const TTest *const *tests, size_t count);
 
-/* Defines main. A test that is not listed is an unused variable, which does not compile. */
-#define SUITE(name, ...)                                                                           \
+/* The mode that the tests are running in; what it means is up to them. */
+extern int suite_mode;
+
+/* Define main. A test that is not listed is an unused variable, which does not compile. */
+#define SUITE(name, ...) SUITE_IN_MODES(name, 1, __VA_ARGS__)
+#define SUITE_IN_MODES(name, modes, ...)                                                           \
     int main(void)                                                                                 \
     {                                                                                              \
         const TTest *const tests[] = {__VA_ARGS__};                                                \
-        return suite_run(name, tests, COUNT_OF(tests));                                            \
+        return suite_run(name, modes, tests, COUNT_OF(tests));                                     \
     }
 
 /* Milliseconds on the monotonic clock. */
