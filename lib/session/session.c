@@ -61,16 +61,17 @@ bool gib_session_is_settled(const gib_session *session)
 
 void gib_session_break(gib_session *session)
 {
-    session->in.end = session->next; /* what the last reply borrows stays */
-    session->sent = session->answered;
-    session->sent_of_frame = 0;
-    session->borrowed = NULL;
     drop_bytes(&session->out);
-    session->unsent = 0;
-    if (session->in.begin == session->in.end) {
+    if (session->next == session->in.begin) {
         drop_bytes(&session->in);
         session->next = 0;
+    } else {
+        session->in.end = session->next; /* the last reply is still borrowed from */
     }
+    session->unsent = 0;
+    session->sent_of_frame = 0;
+    session->borrowed = NULL;
+    session->sent = session->answered;
     session->frame_size = GIB_REPLY_HEADER;
 }
 
