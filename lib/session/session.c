@@ -62,18 +62,23 @@ bool gib_session_is_settled(const gib_session *session)
 void gib_session_break(gib_session *session)
 {
     drop_bytes(&session->out);
-    drop_bytes(&session->in);
+    if (session->next == session->in.begin) {
+        drop_bytes(&session->in);
+        session->next = 0;
+    } else {
+        session->in.end = session->next; /* the last reply is still borrowed from */
+    }
     session->unsent = 0;
     session->sent_of_frame = 0;
     session->borrowed = NULL;
     session->sent = session->answered;
-    session->next = 0;
     session->frame_size = GIB_REPLY_HEADER;
 }
 
 void gib_session_reset(gib_session *session)
 {
     session->pushed = session->answered = 0;
+    gib_session_release_reply(session);
     gib_session_break(session);
 }
 

@@ -55,11 +55,11 @@ void gib_session_init(gib_session *session, const gib_limits *limits,
 /* Frees all memory. */
 void gib_session_clear(gib_session *session);
 
-/* Forgets all requests and bytes, as for a new connection. */
+/* Forgets all requests and bytes, as for a new connection. Views of the last reply end. */
 void gib_session_reset(gib_session *session);
 
-/* Ends the use of a connection: all bytes are dropped, but the requests without a reply are kept
-   for gib_session_abandon to count off. */
+/* Ends the use of a connection: all bytes are dropped but those that the last reply borrows, and
+   the requests without a reply are kept for gib_session_abandon to count off. */
 void gib_session_break(gib_session *session);
 
 /* Takes one request that was lost with the connection off the list. Returns its command, or NULL
