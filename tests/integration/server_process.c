@@ -234,7 +234,7 @@ static long read_pid(const char *path)
 {
     char text[32];
     read_file(path, text, sizeof text);
-    return atol(text);
+    return strtol(text, NULL, 10);
 }
 
 START_TEST(process_goes_to_the_background_and_keeps_a_pidfile)
