@@ -50,6 +50,19 @@ target_compile_definitions(
 
 include(fuzz/server.cmake)
 
+# Every allocation fails once. libFuzzer would bring a main of its own.
+if(NOT GIBSON_FUZZ)
+    add_executable(fault_server_allocations fault/server_allocations.c fuzz/fuzz_server_requests.c)
+    target_link_libraries(fault_server_allocations PRIVATE gibson_test_server)
+    target_link_options(fault_server_allocations PRIVATE
+                        LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc)
+    gibson_warnings(fault_server_allocations)
+    add_test(NAME fault_server_allocations
+             COMMAND fault_server_allocations "${corpus}/server_requests/mixed"
+                     "${seeds}/minc_mdec-0" "${seeds}/compression_is_invisible-0"
+                     "${seeds}/stats-0" "${seeds}/mset-0" "${seeds}/mdel-0" "${seeds}/mlock-3")
+endif()
+
 if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
     add_test(NAME package_server
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_test.sh" "${PROJECT_BINARY_DIR}"
