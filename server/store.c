@@ -163,7 +163,8 @@ gib_packed gib_store_pack(gib_store *store, gibson_bytes value)
     return (gib_packed){{store->scratch.data, packed_size}, GIB_ENCODING_LZF};
 }
 
-/* Exchanges the item for one with room for the value; what is known about it stays. */
+/* Exchanges the item for one with room for the value, which keeps its ttl. It has no lock that
+   could be lost: a locked item is not changed. */
 static bool move_to_new_item(gib_store *store, gib_link *place, gib_packed value)
 {
     gib_item *old = gib_link_item(*place);
@@ -173,7 +174,6 @@ static bool move_to_new_item(gib_store *store, gib_link *place, gib_packed value
     }
     item->born = old->born;
     item->ttl = old->ttl;
-    item->lock = old->lock;
     *place = gib_link_to(item);
     note_peak(store);
     gib_store_free_item(store, old);
@@ -213,6 +213,9 @@ static uint32_t seconds_to_live(gib_store *store, int64_t ttl)
 void gib_store_set_ttl(gib_store *store, gib_link *place, int64_t ttl)
 {
     gib_item *item = gib_link_item(*place);
+    if (!gib_item_locked(item, store->now)) {
+        item->lock = GIB_LOCK_NONE; /* or a lock that has run out would begin anew with the age */
+    }
     item->ttl = seconds_to_live(store, ttl);
     item->born = store->now;
     *place = gib_link_to(item);
