@@ -186,6 +186,10 @@ static size_t output_segment(const gib_session *session, size_t segment)
 
 size_t gib_session_output(const gib_session *session, size_t segment, gibson_bytes parts[2])
 {
+    if (session->sent == session->pushed) {
+        parts[0] = parts[1] = gibson_bytes_of(NULL, 0);
+        return 0;
+    }
     size_t size = session->out.end - session->unsent;
     if (size > segment && session->pushed - session->sent > 1) {
         size = output_segment(session, segment);

@@ -200,9 +200,13 @@ static inline bool gib_session_take_value(gib_session *session, bool last, gibso
     if (pending->opcode != GIBSON_OP_GET) {
         return false;
     }
-    const size_t frame_size = gib_session_find_value(
-        session, session->in.data + session->next, session->in.end - session->next, &reply->value);
-    if (!frame_size || (last && frame_size != session->in.end - session->next)) {
+    const size_t held = session->in.end - session->next;
+    if (held < GIB_REPLY_HEADER) {
+        return false;
+    }
+    const size_t frame_size =
+        gib_session_find_value(session, session->in.data + session->next, held, &reply->value);
+    if (!frame_size || (last && frame_size != held)) {
         return false;
     }
     reply->status = GIBSON_OK;
