@@ -142,11 +142,13 @@ START_TEST(operation_on_a_dribbling_peer_times_out)
 }
 END_TEST
 
-/* Never reads, but always has one more byte to send. */
+/* Reads the first byte and no more, but always has one more to send. */
 static void send_and_never_read(peer_link *link)
 {
     uint8_t zeros[16] = {GIB_CODE_VAL};
+    uint8_t first;
     sample_warm_up(link);
+    peer_read(link, &first, 1);
     while (peer_send_steps(link, zeros, sizeof zeros, 1, 5)) {
     }
 }
