@@ -263,6 +263,34 @@ void gib_session_received(gib_session *session, size_t size)
     session->in.end += size;
 }
 
+gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
+                                     gibson_error *error)
+{
+    size_t left = session->in.end - session->next - scan->size;
+    while (left) {
+        if (scan->count == session->sent - session->answered) {
+            return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes that answer no request", left);
+        }
+        if (left < GIB_REPLY_HEADER) {
+            break;
+        }
+        const uint8_t *frame = session->in.data + session->next + scan->size;
+        size_t size = gib_load_u32(frame + 3);
+        if (size > session->limits.max_reply_size) {
+            return gib_error_set(error, GIBSON_PROTOCOL,
+                                 "a reply: size %zu is over max_reply_size (%zu)", size,
+                                 session->limits.max_reply_size);
+        }
+        if (left < GIB_REPLY_HEADER + size) {
+            break;
+        }
+        scan->size += GIB_REPLY_HEADER + size;
+        scan->count++;
+        left -= GIB_REPLY_HEADER + size;
+    }
+    return GIBSON_OK;
+}
+
 /* The value that was sent with a pending request. */
 static const uint8_t *sent_value(const gib_session *session, const gib_pending *pending)
 {
