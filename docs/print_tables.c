@@ -19,10 +19,8 @@ static const char *const arguments[] = {
 };
 
 static const char *const yields[] = {
-    [GIBSON_YIELD_NONE] = "",
-    [GIBSON_YIELD_VALUE] = "value",
-    [GIBSON_YIELD_NUMBER] = "number",
-    [GIBSON_YIELD_ITEMS] = "keys and values",
+    [GIBSON_YIELD_NONE] = "",         [GIBSON_YIELD_VALUE] = "value",
+    [GIBSON_YIELD_NUMBER] = "number", [GIBSON_YIELD_ITEMS] = "keys and values",
     [GIBSON_YIELD_KEYS] = "keys",
 };
 
@@ -55,7 +53,8 @@ static void print_meta(void)
 static void print_statuses(void)
 {
     printf("| status | number | meaning |\n|---|---|---|\n");
-#define ROW(NAME, name, text) printf("| `GIBSON_%s` | %d | %s |\n", #NAME, (int)GIBSON_##NAME, text);
+#define ROW(NAME, name, text)                                                                      \
+    printf("| `GIBSON_%s` | %d | %s |\n", #NAME, (int)GIBSON_##NAME, text);
     GIBSON_STATUS_LIST(ROW)
 #undef ROW
 }
