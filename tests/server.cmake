@@ -31,6 +31,8 @@ endfunction()
 
 gibson_server_test(unit/server_config.c)
 target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/options.c")
+gibson_server_test(unit/server_docs.c)
+target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 gibson_server_test(unit/server_store.c)
 gibson_server_test(unit/server_tree.c)
 gibson_server_test(unit/server_wire.c)
