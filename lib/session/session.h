@@ -110,6 +110,18 @@ void gib_session_received(gib_session *session, size_t size);
    GIBSON_PROTOCOL, after which the session must be broken. There must be a pending request. */
 gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error);
 
+/* How far the replies that wait unread were looked at: zero at first. */
+typedef struct gib_session_scan {
+    size_t size;  /* bytes of whole replies from `next` on */
+    size_t count; /* and how many those are */
+} gib_session_scan;
+
+/* Looks at the replies that have arrived and were not decoded: what a peer can make a client hold
+   is bounded by what that has asked for. Returns GIBSON_OK; GIBSON_PROTOCOL if there are more than
+   requests were sent, or one is over max_reply_size. Between two looks no reply may be taken. */
+gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
+                                     gibson_error *error);
+
 /* The hot paths. They do the most common thing and leave the rest to the functions above. */
 
 static inline size_t gib_session_count(const gib_session *session)
@@ -200,9 +212,13 @@ static inline bool gib_session_take_value(gib_session *session, bool last, gibso
     if (pending->opcode != GIBSON_OP_GET) {
         return false;
     }
-    const size_t frame_size = gib_session_find_value(
-        session, session->in.data + session->next, session->in.end - session->next, &reply->value);
-    if (!frame_size || (last && frame_size != session->in.end - session->next)) {
+    const size_t held = session->in.end - session->next;
+    if (held < GIB_REPLY_HEADER) {
+        return false;
+    }
+    const size_t frame_size =
+        gib_session_find_value(session, session->in.data + session->next, held, &reply->value);
+    if (!frame_size || (last && frame_size != held)) {
         return false;
     }
     reply->status = GIBSON_OK;

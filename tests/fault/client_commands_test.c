@@ -169,17 +169,16 @@ START_TEST(command_function_that_fails_sets_nothing_and_closes)
     gibson_options options;
     gibson_options_init(&options);
     for (size_t row = 0; row < COUNT_OF(rows); row++) {
+        options.timeout_ms = rows[row].expected == GIBSON_TIMEOUT ? 10 : 5000;
         peer *server = peer_start(PEER_UNIX, rows[row].script, NULL);
         gibson_client *client = sample_client(server, &options);
         for (size_t i = 0; i < SAMPLE_COUNT; i++) {
             gibson_opcode opcode = samples[i].request.opcode;
-            gibson_client_set_timeout(client, rows[row].expected == GIBSON_TIMEOUT ? 10 : 5000);
             check_fails(client, opcode, rows[row].expected);
             ck_assert_int_eq(gibson_client_fd(client), -1);
             if (opcode != GIBSON_OP_END) { /* quitting without a connection has nothing to do */
                 check_fails(client, opcode, GIBSON_CLOSED);
             }
-            gibson_client_set_timeout(client, 5000);
             sample_connect(client);
         }
         gibson_client_free(client);

@@ -206,6 +206,66 @@ START_TEST(reply_larger_than_the_limit_allocates_nothing)
 }
 END_TEST
 
+/* Reads one request, and sends replies to it for ever. */
+static void reply_without_end(peer_link *link)
+{
+    peer_frame frame;
+    gib_buffer replies = bytes_new();
+    for (int i = 0; i < 4096; i++) {
+        reply_add_short(&replies, GIB_CODE_OK);
+    }
+    if (peer_read_frame(link, &frame)) {
+        while (peer_send(link, bytes_of(&replies), gib_buffer_size(&replies))) {
+        }
+    }
+    gib_buffer_clear(&replies);
+}
+
+/* Reads one request, and claims a reply that is too large. */
+static void reply_too_large(peer_link *link)
+{
+    peer_frame frame;
+    static const uint8_t head[] = {GIB_CODE_VAL, 0, 0, 1, 0, 0, 4}; /* 64 MiB and a byte */
+    if (peer_read_frame(link, &frame) && peer_send(link, head, sizeof head)) {
+        static const uint8_t data[4096];
+        while (peer_send(link, data, sizeof data)) {
+        }
+    }
+}
+
+/* A flush takes in replies while the peer does not read, and must not take in what nobody asked
+   for: a peer could fill the memory within the deadline, or without one for as long as it likes. */
+START_TEST(flush_takes_in_no_more_than_was_asked_for)
+{
+    static const struct {
+        peer_script *script;
+        const char *word;
+    } rows[] = {{reply_without_end, "answer no request"}, {reply_too_large, "max_reply_size"}};
+    enum { SIZE = 4 << 20 };
+    char *value = calloc(1, SIZE);
+    ck_assert_ptr_nonnull(value);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        begin(rows[i].script);
+        options.timeout_ms = 20000;
+        options.max_request_size = SIZE + 100;
+        gibson_client *client = sample_client(server, &options);
+        gibson_request set = gibson_request_value(GIBSON_OP_SET, "k", 1, value, SIZE, 0);
+        gibson_request ping = gibson_request_bare(GIBSON_OP_PING);
+        ck_assert_status(gibson_client_queue(client, &ping), GIBSON_OK);
+        ck_assert_status(gibson_client_queue(client, &set), GIBSON_OK);
+        size_t before = counts.live_bytes;
+        failing_allocator_arm(&counts, 0);
+        ck_assert_status(gibson_client_flush(client), GIBSON_PROTOCOL);
+        ck_assert_message_has(gibson_client_error(client), rows[i].word);
+        ck_assert_uint_le(counts.peak_bytes, before + 64 * 1024);
+        ck_assert_int_eq(gibson_client_fd(client), -1);
+        gibson_client_free(client);
+        end();
+    }
+    free(value);
+}
+END_TEST
+
 static size_t value_size;
 
 static void serve_sized_values(peer_link *link)
@@ -317,5 +377,6 @@ END_TEST
 
 SUITE("client_memory", allocation_n_failing_gives_nomem_and_leaks_nothing,
       nomem_before_sending_keeps_the_connection, nomem_for_the_reply_closes_the_connection,
-      reply_larger_than_the_limit_allocates_nothing, memory_of_a_large_reply_is_given_back,
-      mget_of_100000_items_takes_less_than_twice_its_bytes, reconnecting_10000_times_loses_nothing)
+      reply_larger_than_the_limit_allocates_nothing, flush_takes_in_no_more_than_was_asked_for,
+      memory_of_a_large_reply_is_given_back, mget_of_100000_items_takes_less_than_twice_its_bytes,
+      reconnecting_10000_times_loses_nothing)

@@ -43,19 +43,24 @@ static gibson_opcode pop(model *at)
     return at->pending[at->first++ % MOST_PENDING];
 }
 
-static void push(gib_session *session, model *at, uint8_t choice)
+/* The two ways to append a request: the short one may have to leave it to the other. */
+static bool append(gib_session *session, const gibson_request *request, gib_value_place place,
+                   bool hot, gibson_error *error)
 {
-    if (at->count == MOST_PENDING) {
-        return;
+    return (hot && gib_session_reserve(session) && gib_session_push_key(session, request)) ||
+           gib_session_push(session, request, place, error) == GIBSON_OK;
+}
+
+static void push(gib_session *session, model *at, uint8_t choice, bool hot)
+{
+    if (at->count == MOST_PENDING || (at->count && session->borrowed)) {
+        return; /* the session forbids requests behind a borrowed value */
     }
     const sample *each = &samples[choice % SAMPLE_COUNT];
-    gibson_error error;
+    gibson_error error = {.status = GIBSON_OK};
     gib_encoded encoded;
     gib_value_place place = !at->count && choice & 0x80 ? GIB_VALUE_BORROWED : GIB_VALUE_COPIED;
-    if (at->count && session->borrowed) {
-        return; /* the session forbids it */
-    }
-    if (gib_session_push(session, &each->request, place, &error) != GIBSON_OK) {
+    if (!append(session, &each->request, place, hot, &error)) {
         FUZZ_CHECK(error.status == GIBSON_NOMEM && counts.fail_at);
         return;
     }
@@ -113,36 +118,44 @@ static void break_off(gib_session *session, model *at)
     gib_buffer_consume(&at->unsent, gib_buffer_size(&at->unsent));
 }
 
-static void next(gib_session *session, model *at, bool take)
+/* Reads every byte that the last reply shows, and takes its memory if asked to. */
+static void use_reply(gib_session *session, gibson_reply *reply, bool take)
 {
-    if (!gib_session_count(session)) {
-        return;
-    }
-    gibson_reply reply;
-    gibson_error error;
-    gibson_status status = gib_session_next(session, &reply, &error);
-    if (status == GIBSON_PROTOCOL) {
-        break_off(session, at);
-        return;
-    }
-    if (status == GIBSON_WOULD_BLOCK) {
-        return;
-    }
-    FUZZ_CHECK(status == GIBSON_OK && reply.opcode == pop(at));
     const uint8_t *held = session->in.data;
     size_t held_size = session->in.end;
     gibson_owned_reply *owned = NULL;
     if (take && gib_session_take_reply(session, &owned) != GIBSON_OK) {
         FUZZ_CHECK(counts.fail_at);
     }
-    fuzz_read(reply.value.bytes, held, held_size);
+    fuzz_read(reply->value.bytes, held, held_size);
     gibson_bytes key;
     gibson_value value;
-    while (gibson_items_next(&reply.items, &key, &value)) {
+    while (gibson_items_next(&reply->items, &key, &value)) {
         fuzz_read(key, held, held_size);
         fuzz_read(value.bytes, held, held_size);
     }
     gibson_owned_reply_free(owned);
+}
+
+static void next(gib_session *session, model *at, uint8_t how)
+{
+    if (!gib_session_count(session)) {
+        return;
+    }
+    gibson_reply reply;
+    gibson_error error;
+    gibson_status status = GIBSON_OK;
+    if (!(how & 1) || !gib_session_take_value(session, how & 2, &reply)) {
+        status = gib_session_next(session, &reply, &error);
+    }
+    if (status == GIBSON_PROTOCOL) {
+        break_off(session, at);
+    } else if (status == GIBSON_OK) {
+        FUZZ_CHECK(reply.opcode == pop(at));
+        use_reply(session, &reply, how & 4);
+    } else {
+        FUZZ_CHECK(status == GIBSON_WOULD_BLOCK);
+    }
 }
 
 static void run(gib_session *session, model *at, program *code)
@@ -153,7 +166,7 @@ static void run(gib_session *session, model *at, program *code)
         switch (instruction % 8) {
         case 0:
         case 1:
-            push(session, at, amount);
+            push(session, at, amount, instruction & 1);
             break;
         case 2:
             send_some(session, at, (size_t)amount * 8, SIZE_MAX);
@@ -165,16 +178,16 @@ static void run(gib_session *session, model *at, program *code)
             feed(session, code, amount);
             break;
         case 5:
-            next(session, at, false);
-            break;
         case 6:
-            next(session, at, true);
+            next(session, at, amount);
             break;
         default:
             if (amount < 16) {
                 failing_allocator_arm(&counts, amount);
             } else if (amount < 24) {
                 break_off(session, at);
+            } else {
+                gib_session_trim(session);
             }
             break;
         }

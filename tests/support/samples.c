@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/client.h"
 #include "support/suite.h"
 
 #define BYTES(text)                                                                                \
@@ -205,11 +206,14 @@ bool sample_warm_up(peer_link *link)
 
 void sample_connect(gibson_client *client)
 {
+    int64_t timeout_ms = client->settings.timeout_ms;
+    gibson_client_set_timeout(client, 20000); /* the test's own may be too short for this */
     if (gibson_client_connect(client) ||
         (suite_mode == SAMPLE_WARM && gibson_client_ping(client))) {
         fprintf(stderr, "cannot connect: %s\n", gibson_client_error(client)->message);
         abort();
     }
+    gibson_client_set_timeout(client, timeout_ms);
 }
 
 gibson_client *sample_client(const peer *owner, const gibson_options *options)

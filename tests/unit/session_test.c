@@ -381,6 +381,61 @@ START_TEST(session_second_reply_to_the_only_request_sent_is_refused)
 }
 END_TEST
 
+/* Looks at what has arrived, once more from the beginning. */
+static gibson_status scan_anew(gib_session_scan *scan)
+{
+    *scan = (gib_session_scan){0};
+    return gib_session_scan_input(&session, scan, &error);
+}
+
+START_TEST(session_scan_counts_the_replies_that_wait)
+{
+    begin();
+    gib_session_scan scan = {0};
+    gib_session_scan fresh;
+    push_get();
+    push_get();
+    send_all();
+    ck_assert_status(gib_session_scan_input(&session, &scan, &error), GIBSON_OK);
+    gib_buffer replies = bytes_new();
+    reply_add_bytes(&replies, "one", 3);
+    reply_add_bytes(&replies, "three", 5);
+    for (size_t i = 0; i < gib_buffer_size(&replies); i++) {
+        feed(bytes_of(&replies) + i, 1);
+        ck_assert_status(gib_session_scan_input(&session, &scan, &error), GIBSON_OK);
+        ck_assert_status(scan_anew(&fresh), GIBSON_OK);
+        ck_assert_uint_eq(scan.count, i + 1 < 10 ? 0 : i + 1 < 22 ? 1 : 2);
+        ck_assert_uint_eq(scan.size, scan.count == 0 ? 0 : scan.count == 1 ? 10 : 22);
+        ck_assert_mem_eq(&scan, &fresh, sizeof scan);
+    }
+    feed((const uint8_t *)"x", 1);
+    ck_assert_status(gib_session_scan_input(&session, &scan, &error), GIBSON_PROTOCOL);
+    ck_assert_message_has(&error, "1 bytes that answer no request");
+    gib_buffer_clear(&replies);
+    end();
+}
+END_TEST
+
+START_TEST(session_scan_refuses_a_reply_over_the_limit)
+{
+    begin();
+    gib_session_scan scan;
+    push_get();
+    push_get();
+    send_all();
+    feed_value("first");
+    gib_buffer head = bytes_new();
+    reply_add_header(&head, GIB_CODE_VAL, GIB_ENCODING_PLAIN, VECTOR_MAX_REPLY + 1);
+    feed(bytes_of(&head), GIB_REPLY_HEADER - 1);
+    ck_assert_status(scan_anew(&scan), GIBSON_OK);
+    feed(bytes_of(&head) + GIB_REPLY_HEADER - 1, 1);
+    ck_assert_status(scan_anew(&scan), GIBSON_PROTOCOL);
+    ck_assert_message_has(&error, "size 1048577 is over max_reply_size");
+    gib_buffer_clear(&head);
+    end();
+}
+END_TEST
+
 START_TEST(session_take_reply_outlives_the_session)
 {
     begin();
@@ -650,6 +705,7 @@ SUITE("session", session_mix_of_all_commands_gets_replies_in_order,
       session_set_that_is_refused_is_not_compared,
       session_reply_before_its_request_was_sent_is_refused,
       session_second_reply_to_the_only_request_sent_is_refused,
+      session_scan_counts_the_replies_that_wait, session_scan_refuses_a_reply_over_the_limit,
       session_take_reply_outlives_the_session, session_take_reply_leaves_the_rest_to_be_read,
       session_take_reply_twice_or_never_is_usage,
       session_take_reply_without_memory_leaves_it_borrowed,
