@@ -18,7 +18,8 @@ static bool fails(void)
     return until_failure >= 0 && until_failure-- == 0;
 }
 
-/* The linker hands all allocations of the program to these. */
+/* The linker hands all allocations of the program to these; their names are given by it. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
@@ -40,6 +41,7 @@ void *__wrap_realloc(void *memory, size_t size)
 {
     return fails() ? NULL : __real_realloc(memory, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* Returns how many allocations there were to fail. */
 static long run(const uint8_t *data, size_t size)
