@@ -52,7 +52,7 @@ gibson_status gib_daemon_fork(int *ready, gibson_error *error)
                            : gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot fork");
 }
 
-void gib_daemon_ready(int ready)
+void gib_daemon_detach(void)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
@@ -63,6 +63,10 @@ void gib_daemon_ready(int ready)
             close(null);
         }
     }
+}
+
+void gib_daemon_ready(int ready)
+{
     ssize_t written = write(ready, "", 1);
     (void)written; /* nobody waits any more if this fails */
     close(ready);

@@ -10,7 +10,10 @@
    thread is started. */
 gibson_status gib_daemon_fork(int *ready, gibson_error *error);
 
-/* Tells the process that was started that all is well, and lets go of the terminal. */
+/* Lets go of the terminal, or whatever the standard streams are. */
+void gib_daemon_detach(void);
+
+/* Tells the process that was started that all is well. */
 void gib_daemon_ready(int ready);
 
 typedef struct gib_pidfile {

@@ -85,6 +85,8 @@ static gibson_status serve(const gibson_server_config *config, int ready, gibson
                       GIB_CONFIG_NUMBER(config, max_clients), clients);
     }
     if (ready >= 0) {
+        gib_daemon_detach();
+        gibson_server_reopen_log(server, NULL); /* it may have been one of the streams */
         gib_daemon_ready(ready);
     }
     gib_notify("READY=1");

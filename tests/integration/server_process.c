@@ -141,7 +141,7 @@ static int run(const char *const *arguments, char *output, size_t room)
     int fds[2];
     size_t size = 0;
     ssize_t got;
-    ck_assert_int_eq(pipe(fds), 0);
+    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
     pid_t child = spawn(arguments, fds[1]);
     close(fds[1]);
     while ((got = read(fds[0], output + size, room - 1 - size)) > 0) {
@@ -263,6 +263,21 @@ START_TEST(process_goes_to_the_background_and_keeps_a_pidfile)
     ck_assert_int_eq(access(path_of("pid"), F_OK), -1);
     while (waitpid(-1, NULL, 0) > 0) { /* the process in between */
     }
+}
+END_TEST
+
+/* Whoever waits for the end of its output must not wait for the end of the server. */
+START_TEST(process_in_the_background_lets_go_of_its_streams)
+{
+    char output[4096];
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--pidfile",
+                               path_of("pid"),  "--daemonize",     NULL};
+    ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    ck_assert_int_eq(run(arguments, output, sizeof output), 0);
+    pid_t daemon = (pid_t)read_pid(path_of("pid"));
+    ck_assert_int_gt(daemon, 0);
+    kill(daemon, SIGTERM);
+    ck_assert_int_eq(exit_code(daemon), 0);
 }
 END_TEST
 
@@ -436,6 +451,7 @@ int main(void)
     tcase_add_test(group, process_says_nothing_of_it_on_loopback);
     tcase_add_test(group, process_reads_its_configuration_file);
     tcase_add_test(group, process_goes_to_the_background_and_keeps_a_pidfile);
+    tcase_add_test(group, process_in_the_background_lets_go_of_its_streams);
     tcase_add_test(group, process_in_the_background_tells_when_it_cannot_start);
     tcase_add_test(group, process_with_the_pidfile_of_another_is_refused);
     tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
