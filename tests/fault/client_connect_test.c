@@ -34,10 +34,12 @@ static struct {
 static sem_t resolver_go_on;
 static sem_t resolver_gone;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): names that ld dictates */
 int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                        struct addrinfo **addresses);
 int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                        struct addrinfo **addresses);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                        struct addrinfo **addresses)
@@ -381,8 +383,9 @@ static size_t fill_backlog(const peer *server, gibson_client **clients, size_t m
 START_TEST(connect_unix_with_full_backlog_ends_at_the_deadline)
 {
     peer *server = peer_start(PEER_UNIX, NULL, NULL);
-    gibson_client *fillers[16];
-    size_t filled = fill_backlog(server, fillers, COUNT_OF(fillers));
+    enum { MOST = 16 };
+    gibson_client *fillers[MOST];
+    size_t filled = fill_backlog(server, fillers, MOST);
     begin();
     peer_point(server, &options);
     options.connect_timeout_ms = 120;
@@ -447,7 +450,7 @@ START_TEST(client_new_copies_its_strings)
     peer *server = peer_start(PEER_UNIX, sample_serve, NULL);
     peer_point(server, &options);
     char path[128];
-    strcpy(path, options.unix_socket);
+    snprintf(path, sizeof path, "%s", options.unix_socket);
     options.unix_socket = path;
     gibson_error error;
     ck_assert_status(gibson_client_new(&client, &options, &error), GIBSON_OK);

@@ -261,7 +261,6 @@ static void *accept_all(void *argument)
 
 static socklen_t socket_address(const peer *owner, struct sockaddr_storage *storage)
 {
-    memset(storage, 0, sizeof *storage);
     struct sockaddr_un *local = (struct sockaddr_un *)storage;
     struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
@@ -291,7 +290,7 @@ static socklen_t socket_address(const peer *owner, struct sockaddr_storage *stor
 /* Binds and listens; false if the address is not to be had. */
 static bool open_listener(peer *owner)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {0};
     socklen_t size = socket_address(owner, &storage);
     owner->listener = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (owner->listener < 0) {
@@ -305,7 +304,7 @@ static bool open_listener(peer *owner)
         return false;
     }
     if (storage.ss_family != AF_UNIX && !owner->port) {
-        struct sockaddr_in6 bound;
+        struct sockaddr_in6 bound = {0};
         socklen_t bound_size = sizeof bound;
         if (getsockname(owner->listener, (struct sockaddr *)&bound, &bound_size)) {
             die("getsockname");
