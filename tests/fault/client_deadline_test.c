@@ -279,6 +279,7 @@ START_TEST(set_timeout_holds_from_the_next_call_on)
     ck_assert_status(gibson_client_set_timeout(client, 80), GIBSON_OK);
     ck_assert_status(gibson_client_error(client)->status, GIBSON_OK);
     check_times_out(get, 80);
+    ck_assert_status(gibson_client_set_timeout(client, 5000), GIBSON_OK);
     ck_assert_status(gibson_client_connect(client), GIBSON_OK);
     ck_assert_status(get(), GIBSON_OK);
     ck_assert_status(gibson_client_set_timeout(client, 0), GIBSON_OK); /* the default */

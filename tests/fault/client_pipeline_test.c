@@ -16,6 +16,7 @@ static gibson_options options;
 static void begin(peer_kind kind, peer_script *script)
 {
     gibson_options_init(&options);
+    options.timeout_ms = 5000;
     server = peer_start(kind, script, NULL);
 }
 
