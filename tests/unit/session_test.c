@@ -668,6 +668,24 @@ START_TEST(session_break_keeps_the_views_of_the_last_reply)
 }
 END_TEST
 
+START_TEST(session_reset_gives_back_the_last_reply)
+{
+    begin();
+    push_get();
+    send_all();
+    char large[100000];
+    memset(large, 'x', sizeof large);
+    large[sizeof large - 1] = '\0';
+    feed_value(large);
+    ck_assert_status(next(), GIBSON_OK);
+    gib_session_reset(&session);
+    ck_assert_uint_lt(counts.live_bytes, small_size);
+    gibson_owned_reply *owned;
+    ck_assert_status(gib_session_take_reply(&session, &owned), GIBSON_USAGE);
+    end();
+}
+END_TEST
+
 START_TEST(session_reset_forgets_requests)
 {
     begin();
@@ -716,4 +734,4 @@ SUITE("session", session_mix_of_all_commands_gets_replies_in_order,
       session_input_without_memory_says_so, session_window_grows_without_losing_requests,
       session_large_buffers_are_given_back, session_break_keeps_requests_to_be_counted_off,
       session_break_keeps_the_views_of_the_last_reply, session_reset_forgets_requests,
-      session_has_sent_from_the_first_byte_on)
+      session_reset_gives_back_the_last_reply, session_has_sent_from_the_first_byte_on)
