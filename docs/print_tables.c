@@ -1,10 +1,12 @@
 /* Prints the tables of the documentation from the lists in the headers.
 
-       print_tables commands|meta|statuses                                                       */
+       print_tables commands|meta|statuses|directives                                            */
 #include <stdio.h>
 #include <string.h>
 
 #include <gibson/gibson.h>
+
+#include "directives.h"
 
 static const char *const arguments[] = {
     [GIBSON_ARGUMENTS_NONE] = "",
@@ -59,6 +61,15 @@ static void print_statuses(void)
 #undef ROW
 }
 
+static void print_directives(void)
+{
+    printf("| directive | value | default | what it is |\n|---|---|---|---|\n");
+#define ROW(name, kind, fallback, smallest, largest, summary)                                      \
+    printf("| `%s` | %s | %s | %s |\n", #name, #kind, fallback, summary);
+    GIB_DIRECTIVES(ROW)
+#undef ROW
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "commands")) {
@@ -67,8 +78,10 @@ int main(int argc, char **argv)
         print_meta();
     } else if (argc == 2 && !strcmp(argv[1], "statuses")) {
         print_statuses();
+    } else if (argc == 2 && !strcmp(argv[1], "directives")) {
+        print_directives();
     } else {
-        fprintf(stderr, "usage: print_tables commands|meta|statuses\n");
+        fprintf(stderr, "usage: print_tables commands|meta|statuses|directives\n");
         return 2;
     }
     return 0;

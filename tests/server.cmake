@@ -31,6 +31,8 @@ endfunction()
 
 gibson_server_test(unit/server_config.c)
 target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/options.c")
+gibson_server_test(unit/server_docs.c)
+target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 gibson_server_test(unit/server_store.c)
 gibson_server_test(unit/server_tree.c)
 gibson_server_test(unit/server_wire.c)
@@ -47,3 +49,9 @@ target_compile_definitions(
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
 include(fuzz/server.cmake)
+
+if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
+    add_test(NAME package_server
+             COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_test.sh" "${PROJECT_BINARY_DIR}"
+                     "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}")
+endif()
