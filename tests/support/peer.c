@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,6 +315,19 @@ static bool open_listener(peer *owner)
     return true;
 }
 
+/* Starts the thread with all signals blocked, as its scripts do: signals are for the test. */
+static void start_thread(peer *owner)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&owner->thread, NULL, accept_all, owner)) {
+        die("pthread_create");
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static bool go_up(peer *owner)
 {
     if (!open_listener(owner)) {
@@ -322,8 +336,8 @@ static bool go_up(peer *owner)
     if (pipe2(owner->stop, O_CLOEXEC)) {
         die("pipe2");
     }
-    if (owner->script && pthread_create(&owner->thread, NULL, accept_all, owner)) {
-        die("pthread_create");
+    if (owner->script) {
+        start_thread(owner);
     }
     owner->up = true;
     return true;
