@@ -4,6 +4,8 @@
 
 #include <gibson/status.h>
 
+#include "base/likely.h"
+
 #if defined(__GNUC__)
 #define GIB_PRINTF(format, first) __attribute__((__format__(__printf__, format, first)))
 #else
@@ -12,11 +14,12 @@
 
 /* Sets the error and returns its status, so that a function can end with it. error may be NULL. The
    message is cut where it does not fit. */
-gibson_status gib_error_set(gibson_error *error, gibson_status status, const char *format, ...)
-    GIB_PRINTF(3, 4);
+GIB_COLD gibson_status gib_error_set(gibson_error *error, gibson_status status, const char *format,
+                                     ...) GIB_PRINTF(3, 4);
 
 /* The same for a failed system call: the message ends in the text of the errno. */
-gibson_status gib_error_set_errno(gibson_error *error, gibson_status status, int system_errno,
-                                  const char *format, ...) GIB_PRINTF(4, 5);
+GIB_COLD gibson_status gib_error_set_errno(gibson_error *error, gibson_status status,
+                                           int system_errno, const char *format, ...)
+    GIB_PRINTF(4, 5);
 
 #endif

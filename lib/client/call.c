@@ -1,5 +1,5 @@
 /* Running a single request. */
-#include "base/error.h"
+#include "base/likely.h"
 #include "client/client.h"
 #include "wire/command.h"
 
@@ -7,11 +7,39 @@
    gather two pieces in the kernel. In bytes. */
 enum { BORROW_ABOVE = 4096 };
 
-static gibson_status fail(gibson_client *client, gibson_reply *reply, gibson_status status)
+static gibson_status fail(gibson_client *client, const gibson_request *request, gibson_reply *reply,
+                          gibson_status status)
 {
-    *reply = (gibson_reply){.status = status, .opcode = reply->opcode};
+    *reply = (gibson_reply){.status = status, .opcode = request->opcode};
     client->error.status = status;
     return status;
+}
+
+static GIB_COLD gibson_status refuse_null(gibson_client *client, gibson_reply *reply)
+{
+    if (reply) {
+        *reply = (gibson_reply){.status = GIBSON_USAGE};
+    }
+    return client ? gib_client_fail(client, GIBSON_USAGE, "an argument is NULL") : GIBSON_USAGE;
+}
+
+/* Makes the client ready for a single request. */
+static gibson_status start(gibson_client *client)
+{
+    gib_session *session = &client->session;
+    gib_session_release_reply(session);
+    if (GIB_UNLIKELY(gib_session_count(session))) {
+        return gib_client_fail(client, GIBSON_USAGE, "replies of a pipeline are unread");
+    }
+    gib_session_trim(session);
+    return gib_client_ready(client);
+}
+
+static gibson_status push(gibson_client *client, const gibson_request *request)
+{
+    gib_value_place place =
+        request->value.size > BORROW_ABOVE ? GIB_VALUE_BORROWED : GIB_VALUE_COPIED;
+    return gib_session_push(&client->session, request, place, &client->error);
 }
 
 /* Tells whether a request that was lost with its connection may be sent again. */
@@ -25,59 +53,62 @@ static bool may_repeat(const gibson_client *client, const gibson_request *reques
            (client->settings.retry_repeatable && command && command->effect != GIBSON_EFFECT_WRITE);
 }
 
-/* Sends the request and reads its reply. *lost tells whether the connection was lost over it, and
- *sent whether the kernel had taken any of it. */
-static gibson_status attempt(gibson_client *client, const gibson_request *request,
-                             gibson_reply *reply, bool *lost, bool *sent)
+/* Gives up the connection over a request that got no reply. Tells whether to send it again. */
+static bool give_up(gibson_client *client, const gibson_request *request, gibson_status status)
 {
-    *lost = *sent = false;
-    gibson_status status = gib_client_ready(client, gib_now_ns());
-    if (status != GIBSON_OK) {
-        return status;
-    }
-    gib_value_place place =
-        request->value.size > BORROW_ABOVE ? GIB_VALUE_BORROWED : GIB_VALUE_COPIED;
-    status = gib_session_push(&client->session, request, place, &client->error);
-    if (status != GIBSON_OK) {
-        return status;
-    }
-    status = gib_client_exchange(client, reply);
-    if (status != GIBSON_OK) {
-        *lost = status == GIBSON_CLOSED;
-        *sent = gib_session_has_sent(&client->session);
-        gib_client_break(client);
-        gib_session_reset(&client->session);
+    bool sent = gib_session_has_sent(&client->session);
+    gib_client_break(client);
+    gib_session_reset(&client->session);
+    return status == GIBSON_CLOSED && may_repeat(client, request, sent);
+}
+
+/* Gets the request on its way. Returns GIBSON_OK if there is a reply to wait for. */
+static gibson_status start_request(gibson_client *client, const gibson_request *request)
+{
+    gibson_status status = start(client);
+    return GIB_LIKELY(status == GIBSON_OK) ? push(client, request) : status;
+}
+
+static GIB_COLD gibson_status repeat(gibson_client *client, const gibson_request *request,
+                                     gibson_reply *reply)
+{
+    gibson_status status = start_request(client, request);
+    if (status == GIBSON_OK) {
+        status = gib_client_exchange(client, reply, true);
+        if (status != GIBSON_OK) {
+            (void)give_up(client, request, status);
+        }
     }
     return status;
+}
+
+gibson_status gib_client_finish(gibson_client *client, const gibson_request *request,
+                                gibson_reply *reply, gibson_status status)
+{
+    if (GIB_UNLIKELY(status != GIBSON_OK) && give_up(client, request, status)) {
+        status = repeat(client, request, reply);
+    }
+    if (GIB_UNLIKELY(status != GIBSON_OK)) {
+        return fail(client, request, reply, status);
+    }
+    gib_client_answered(client, reply);
+    client->settled = client->descriptor >= 0 && gib_session_is_settled(&client->session);
+    return reply->status;
 }
 
 gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
                                  gibson_reply *reply)
 {
-    if (!client || !request || !reply) {
-        if (reply) {
-            *reply = (gibson_reply){.status = GIBSON_USAGE};
-        }
-        return client ? gib_client_fail(client, GIBSON_USAGE, "an argument is NULL") : GIBSON_USAGE;
+    if (GIB_UNLIKELY(!client || !request || !reply)) {
+        return refuse_null(client, reply);
     }
-    reply->opcode = request->opcode;
-    gib_session_release_reply(&client->session);
-    if (client->session.count) {
-        gib_client_fail(client, GIBSON_USAGE, "replies of a pipeline are unread");
-        return fail(client, reply, GIBSON_USAGE);
+    client->settled = false;
+    gibson_status status = start_request(client, request);
+    if (GIB_UNLIKELY(status != GIBSON_OK)) {
+        return fail(client, request, reply, status);
     }
-    bool lost;
-    bool sent;
-    gibson_status status = attempt(client, request, reply, &lost, &sent);
-    if (lost && may_repeat(client, request, sent)) {
-        reply->opcode = request->opcode;
-        status = attempt(client, request, reply, &lost, &sent);
-    }
-    if (status != GIBSON_OK) {
-        return fail(client, reply, status);
-    }
-    gib_client_answered(client, reply);
-    return reply->status;
+    status = gib_client_exchange(client, reply, true);
+    return gib_client_finish(client, request, reply, status);
 }
 
 gibson_status gibson_client_take_reply(gibson_client *client, gibson_owned_reply **owned)

@@ -1,9 +1,9 @@
-/* A function for each command. */
+/* A function for each command but GET. */
 #include <gibson/pipeline.h>
 
 #include "client/client.h"
 
-static gibson_status missing_out(gibson_client *client)
+gibson_status gib_client_missing(gibson_client *client)
 {
     return client ? gib_client_fail(client, GIBSON_USAGE, "an out-parameter is NULL")
                   : GIBSON_USAGE;
@@ -30,7 +30,7 @@ static gibson_status run_for_items(gibson_client *client, const gibson_request *
                                    gibson_items *items)
 {
     if (!items) {
-        return missing_out(client);
+        return gib_client_missing(client);
     }
     gibson_reply reply;
     gibson_status status = gibson_client_call(client, request, &reply);
@@ -52,19 +52,6 @@ gibson_status gibson_client_mset(gibson_client *client, const void *prefix, size
     gibson_request request =
         gibson_request_value(GIBSON_OP_MSET, prefix, prefix_size, value, value_size, 0);
     return run_for_number(client, &request, changed);
-}
-
-gibson_status gibson_client_get(gibson_client *client, const void *key, size_t key_size,
-                                gibson_value *value)
-{
-    if (!value) {
-        return missing_out(client);
-    }
-    gibson_request request = gibson_request_key(GIBSON_OP_GET, key, key_size);
-    gibson_reply reply;
-    gibson_status status = gibson_client_call(client, &request, &reply);
-    *value = reply.value;
-    return status;
 }
 
 gibson_status gibson_client_mget(gibson_client *client, const void *prefix, size_t prefix_size,
@@ -161,7 +148,7 @@ gibson_status gibson_client_count(gibson_client *client, const void *prefix, siz
                                   int64_t *number)
 {
     if (!number) {
-        return missing_out(client);
+        return gib_client_missing(client);
     }
     gibson_request request = gibson_request_key(GIBSON_OP_COUNT, prefix, prefix_size);
     return run_for_number(client, &request, number);
@@ -171,7 +158,7 @@ gibson_status gibson_client_meta(gibson_client *client, const void *key, size_t 
                                  gibson_meta_field field, int64_t *number)
 {
     if (!number) {
-        return missing_out(client);
+        return gib_client_missing(client);
     }
     gibson_request request =
         gibson_request_key_number(GIBSON_OP_META, key, key_size, (int64_t)field);

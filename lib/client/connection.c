@@ -13,10 +13,6 @@
 #include "net/fork.h"
 #include "net/socket.h"
 
-/* A connection that was idle for longer is looked at before it is used again, if a new one may be
-   made: servers close idle connections. */
-enum { IDLE_CHECK_NS = 1000000000 };
-
 gibson_status gib_client_fail(gibson_client *client, gibson_status status, const char *message)
 {
     return gib_error_set(&client->error, status, "%s", message);
@@ -88,6 +84,8 @@ static void drop_descriptor(gibson_client *client)
         close(client->descriptor);
         client->descriptor = -1;
     }
+    client->settled = false;
+    client->queue_until = 0;
 }
 
 void gibson_client_close(gibson_client *client)
@@ -249,17 +247,27 @@ static gibson_status reconnect(gibson_client *client)
     return connect_now(client);
 }
 
-gibson_status gib_client_ready(gibson_client *client, int64_t now_ns)
+/* Tells whether the connection cannot be used. If it cannot, it is closed, for this reason. */
+static bool is_lost(gibson_client *client, int64_t idle_ns)
 {
+    if (client->descriptor < 0) {
+        return true;
+    }
+    if (client->fork_generation != gib_fork_generation()) {
+        gib_client_fail(client, GIBSON_CLOSED, "the connection belongs to the parent process");
+    } else if (idle_ns > GIB_IDLE_CHECK_NS && client->settings.reconnect && is_stale(client)) {
+        gib_client_fail(client, GIBSON_CLOSED, "the server closed the idle connection");
+    } else {
+        return false;
+    }
+    gib_client_break(client);
+    return true;
+}
+
+gibson_status gib_client_ready(gibson_client *client)
+{
+    int64_t now_ns = gib_now_ns();
     int64_t idle_ns = now_ns - client->last_used_ns;
     client->last_used_ns = now_ns;
-    if (client->descriptor >= 0 && client->fork_generation != gib_fork_generation()) {
-        gib_client_fail(client, GIBSON_CLOSED, "the connection belongs to the parent process");
-        gib_client_break(client);
-    } else if (client->descriptor >= 0 && idle_ns > IDLE_CHECK_NS && client->settings.reconnect &&
-               !client->session.count && is_stale(client)) {
-        gib_client_fail(client, GIBSON_CLOSED, "the server closed the idle connection");
-        gib_client_break(client);
-    }
-    return client->descriptor >= 0 ? GIBSON_OK : reconnect(client);
+    return is_lost(client, idle_ns) ? reconnect(client) : GIBSON_OK;
 }

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/likely.h"
 #include "client/client.h"
 #include "net/socket.h"
 
@@ -24,44 +25,25 @@ static gibson_status connection_error(gibson_client *client, int failure, const 
     }
 }
 
-/* Sends all there is to send, or until the socket takes no more: then *blocked is set. */
-static gibson_status send_output(gibson_client *client, bool *blocked)
+gibson_status gib_client_sent(gibson_client *client, ssize_t sent)
 {
-    gib_session *session = &client->session;
-    size_t segment = client->segment;
-    if (!segment && gib_session_unsent_frames(session) > 1) {
-        segment = gib_socket_segment_size(client->descriptor); /* the path may have changed */
-    }
-    gibson_bytes parts[2];
-    while (gib_session_output(session, segment, parts)) {
-        ssize_t sent = gib_socket_send(client->descriptor, parts);
-        if (sent >= 0) {
-            gib_session_sent(session, (size_t)sent);
-        } else if (errno == EAGAIN) {
-            *blocked = true;
-            return GIBSON_OK;
-        } else if (errno != EINTR) {
-            return connection_error(client, errno, "send");
-        }
-    }
-    return GIBSON_OK;
-}
-
-/* Reads what there is, with flags 0 after waiting for it as long as SO_RCVTIMEO says. Returns
-   GIBSON_WOULD_BLOCK if nothing came. */
-static gibson_status receive(gibson_client *client, int flags)
-{
-    uint8_t *room;
-    size_t size;
-    if (!gib_session_input(&client->session, &room, &size)) {
-        return gib_client_fail(client, GIBSON_NOMEM, "no memory for the reply");
-    }
-    ssize_t got = recv(client->descriptor, room, size, flags);
-    if (got > 0) {
-        gib_session_received(&client->session, (size_t)got);
+    if (sent >= 0) {
+        gib_session_sent(&client->session, (size_t)sent);
         return GIBSON_OK;
     }
-    if (got == 0) {
+    if (errno == EAGAIN) {
+        return GIBSON_WOULD_BLOCK;
+    }
+    return errno == EINTR ? GIBSON_OK : connection_error(client, errno, "send");
+}
+
+gibson_status gib_client_received(gibson_client *client, ssize_t received)
+{
+    if (GIB_LIKELY(received > 0)) {
+        gib_session_received(&client->session, (size_t)received);
+        return GIBSON_OK;
+    }
+    if (received == 0) {
         return gib_client_fail(client, GIBSON_CLOSED, "the server closed the connection");
     }
     if (errno != EAGAIN && errno != EINTR) {
@@ -71,57 +53,78 @@ static gibson_status receive(gibson_client *client, int flags)
     return status == GIBSON_OK ? GIBSON_WOULD_BLOCK : status;
 }
 
+/* Sends all there is to send, or until the socket takes no more: then it returns
+   GIBSON_WOULD_BLOCK. */
+static gibson_status send_output(gibson_client *client)
+{
+    gib_session *session = &client->session;
+    size_t segment = client->segment;
+    if (!segment && gib_session_unsent_frames(session) > 1) {
+        segment = gib_socket_segment_size(client->descriptor); /* the path may have changed */
+    }
+    gibson_bytes parts[2];
+    gibson_status status = GIBSON_OK;
+    while (status == GIBSON_OK && gib_session_unsent_frames(session)) {
+        gib_session_output(session, segment, parts);
+        status = gib_client_sent(client, gib_socket_send(client->descriptor, parts));
+    }
+    return status;
+}
+
+/* Reads what there is; with flags 0, after waiting for it as long as SO_RCVTIMEO says. */
+static gibson_status receive(gibson_client *client, int flags)
+{
+    uint8_t *room;
+    size_t size;
+    if (!gib_session_input(&client->session, &room, &size)) {
+        return gib_client_fail(client, GIBSON_NOMEM, "no memory for the reply");
+    }
+    return gib_client_received(client, recv(client->descriptor, room, size, flags));
+}
+
 static gibson_status wait_for(gibson_client *client, short events, gib_deadline deadline)
 {
     struct pollfd descriptor = {.fd = client->descriptor, .events = events};
     return gib_wait(&descriptor, 1, deadline, &client->interrupt, &client->error);
 }
 
-/* Reads something, or finds that it is time to write again. The first read of an operation waits in
-   recv itself, since SO_RCVTIMEO is the timeout of an operation and none of it has passed: in the
-   common case that saves a system call. After that the deadline rules. */
-static gibson_status make_progress(gibson_client *client, gib_deadline deadline, bool first,
+/* Reads something, or finds that it is time to write again. */
+static gibson_status make_progress(gibson_client *client, gib_deadline deadline, bool fresh,
                                    bool blocked)
 {
     if (blocked) {
         gibson_status status = wait_for(client, POLLIN | POLLOUT, deadline);
-        if (status != GIBSON_OK) {
-            return status;
-        }
-    } else if (first) {
+        return status == GIBSON_OK ? receive(client, MSG_DONTWAIT) : status;
+    }
+    if (fresh) {
+        /* To wait in recv itself saves a system call: SO_RCVTIMEO is the timeout of an operation,
+           and none of it has passed. After that the deadline rules. */
         return receive(client, 0);
-    } else if (gib_deadline_left_ms(deadline) == 0) {
+    }
+    if (gib_deadline_left_ms(deadline) == 0) {
         return gib_client_fail(client, GIBSON_TIMEOUT, "the deadline has passed");
     }
     gibson_status status = receive(client, MSG_DONTWAIT);
-    if (status == GIBSON_WOULD_BLOCK && !blocked) {
-        status = wait_for(client, POLLIN, deadline);
-    }
-    return status;
+    return status == GIBSON_WOULD_BLOCK ? wait_for(client, POLLIN, deadline) : status;
 }
 
-gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply)
+gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply, bool fresh)
 {
     gib_session *session = &client->session;
     gib_deadline deadline = gib_deadline_after(client->last_used_ns, client->settings.timeout_ms);
-    for (bool first = true;; first = false) {
+    for (;; fresh = false) {
         if (reply && gib_session_has_input(session)) {
             gibson_status status = gib_session_next(session, reply, &client->error);
             if (status != GIBSON_WOULD_BLOCK) {
                 return status;
             }
         }
-        bool blocked = false;
-        if (gib_session_unsent_frames(session)) {
-            gibson_status status = send_output(client, &blocked);
-            if (status != GIBSON_OK) {
-                return status;
-            }
+        gibson_status status = send_output(client);
+        bool blocked = status == GIBSON_WOULD_BLOCK;
+        if ((status != GIBSON_OK && !blocked) || (!reply && !blocked)) {
+            return status;
         }
-        if (!reply && !blocked) {
-            return GIBSON_OK;
-        }
-        gibson_status status = make_progress(client, deadline, first, blocked);
+        status = make_progress(client, deadline, fresh, blocked);
         if (status != GIBSON_OK && status != GIBSON_WOULD_BLOCK) {
             return status;
         }

@@ -2,34 +2,48 @@
 #include <gibson/pipeline.h>
 
 #include "base/error.h"
+#include "base/likely.h"
 #include "client/client.h"
 
 size_t gibson_client_outstanding(const gibson_client *client)
 {
-    return client ? client->session.count : 0;
+    return client ? gib_session_count(&client->session) : 0;
 }
 
-static gibson_status check_window(gibson_client *client)
+/* Tells whether a request may be queued. A connection with requests under way is not replaced: that
+   would lose them. */
+static gibson_status check_queue(gibson_client *client)
 {
-    const gib_session *session = &client->session;
-    if (session->count >= client->settings.pipeline_window ||
-        (session->count && gib_buffer_size(&session->out) >= client->settings.pipeline_bytes)) {
+    gib_session *session = &client->session;
+    if (!gib_session_count(session)) {
+        gib_session_trim(session);
+        return gib_client_ready(client);
+    }
+    if (client->descriptor < 0) {
+        return gib_client_closed(client);
+    }
+    if (gib_session_count(session) >= client->settings.pipeline_window ||
+        gib_buffer_size(&session->out) >= client->settings.pipeline_bytes) {
         return gib_client_fail(client, GIBSON_WOULD_BLOCK,
                                "the pipeline is full: read a reply first");
     }
     return GIBSON_OK;
 }
 
-/* A connection with requests under way is not replaced: that would lose them. */
-static gibson_status check_connection(gibson_client *client)
+/* How far gibson_client_queue may go without looking again. It does not look at pipeline_bytes, so
+   the output buffer must not be able to hold more. */
+static size_t queue_until(gibson_client *client)
 {
-    if (!client->session.count) {
-        return gib_client_ready(client, gib_now_ns());
+    gib_session *session = &client->session;
+    size_t fits = gib_session_reserve(session);
+    size_t window = session->answered + client->settings.pipeline_window;
+    if (session->out.capacity > client->settings.pipeline_bytes) {
+        return 0;
     }
-    return gibson_client_connected(client) ? GIBSON_OK : gib_client_closed(client);
+    return fits < window ? fits : window;
 }
 
-gibson_status gibson_client_queue(gibson_client *client, const gibson_request *request)
+static GIB_NOINLINE gibson_status queue(gibson_client *client, const gibson_request *request)
 {
     if (!client) {
         return GIBSON_USAGE;
@@ -37,15 +51,26 @@ gibson_status gibson_client_queue(gibson_client *client, const gibson_request *r
     if (!request) {
         return gib_client_fail(client, GIBSON_USAGE, "request is NULL");
     }
-    gibson_status status = check_connection(client);
-    if (status == GIBSON_OK) {
-        status = check_window(client);
-    }
-    if (status == GIBSON_OK) {
+    client->settled = false;
+    gibson_status status = check_queue(client);
+    client->queue_until = status == GIBSON_OK ? queue_until(client) : 0;
+    if (status == GIBSON_OK && !(client->session.pushed < client->queue_until &&
+                                 gib_session_push_key(&client->session, request))) {
         status = gib_session_push(&client->session, request, GIB_VALUE_COPIED, &client->error);
     }
     client->error.status = status;
     return status;
+}
+
+gibson_status gibson_client_queue(gibson_client *client, const gibson_request *request)
+{
+    if (GIB_UNLIKELY(!client) || GIB_UNLIKELY(!request) ||
+        client->session.pushed >= client->queue_until ||
+        !gib_session_push_key(&client->session, request)) {
+        return queue(client, request);
+    }
+    client->error.status = GIBSON_OK;
+    return GIBSON_OK;
 }
 
 /* Finds out, before any I/O, whether the connection is still there. */
@@ -68,10 +93,10 @@ gibson_status gibson_client_flush(gibson_client *client)
         return GIBSON_USAGE;
     }
     gibson_status status = GIBSON_OK;
-    if (client->session.count) {
+    if (gib_session_count(&client->session)) {
         status = check_alive(client);
         if (status == GIBSON_OK) {
-            status = gib_client_exchange(client, NULL);
+            status = gib_client_exchange(client, NULL, true);
             if (status != GIBSON_OK) {
                 gib_client_break(client);
             }
@@ -89,25 +114,38 @@ static gibson_status abandon(gibson_client *client, gibson_reply *reply, gibson_
     return status;
 }
 
-gibson_status gibson_client_next(gibson_client *client, gibson_reply *reply)
+static GIB_NOINLINE gibson_status next(gibson_client *client, gibson_reply *reply)
 {
     if (!client || !reply) {
         return client ? gib_client_fail(client, GIBSON_USAGE, "reply is NULL") : GIBSON_USAGE;
     }
     *reply = (gibson_reply){.status = GIBSON_END};
     gib_session_release_reply(&client->session);
-    if (!client->session.count) {
+    if (!gib_session_count(&client->session)) {
+        gib_session_trim(&client->session);
         return gib_client_fail(client, GIBSON_END, "no reply is outstanding");
     }
     gibson_status status = check_alive(client);
     if (status != GIBSON_OK) {
         return abandon(client, reply, status);
     }
-    status = gib_client_exchange(client, reply);
+    status = gib_client_exchange(client, reply, true);
     if (status != GIBSON_OK) {
         gib_client_break(client);
         return abandon(client, reply, status);
     }
+    if (!gib_session_count(&client->session)) {
+        client->queue_until = 0; /* the next one begins a new pipeline */
+    }
     gib_client_answered(client, reply);
     return reply->status;
+}
+
+gibson_status gibson_client_next(gibson_client *client, gibson_reply *reply)
+{
+    if (GIB_LIKELY(client && reply && gib_session_take_value(&client->session, reply))) {
+        client->error.status = GIBSON_OK;
+        return GIBSON_OK;
+    }
+    return next(client, reply);
 }

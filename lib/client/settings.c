@@ -65,17 +65,24 @@ static void size(size_t *value, size_t fallback, size_t most)
 }
 
 /* A size cannot be more than its field on the wire can say. */
-static void sizes(gibson_options *settings)
+static gibson_status sizes(gibson_options *settings, gibson_error *error)
 {
     size(&settings->max_reply_size, GIBSON_DEFAULT_MAX_REPLY_SIZE, UINT32_MAX - GIB_REPLY_HEADER);
     size(&settings->max_request_size, GIBSON_DEFAULT_MAX_REQUEST_SIZE,
          UINT32_MAX - GIB_REQUEST_HEADER);
-    size(&settings->max_key_size, GIBSON_DEFAULT_MAX_KEY_SIZE, settings->max_request_size);
-    size(&settings->max_value_size, SIZE_MAX, settings->max_request_size);
+    if (settings->max_request_size <= GIB_OPCODE_FIELD) {
+        return gib_error_set(error, GIBSON_INVALID, "max_request_size has no room for a key: %zu",
+                             settings->max_request_size);
+    }
+    size_t most = settings->max_request_size - GIB_OPCODE_FIELD;
+    size(&settings->max_key_size, GIBSON_DEFAULT_MAX_KEY_SIZE,
+         most < GIB_MOST_KEY_SIZE ? most : GIB_MOST_KEY_SIZE);
+    size(&settings->max_value_size, SIZE_MAX, most);
     size(&settings->pipeline_bytes, GIBSON_DEFAULT_PIPELINE_BYTES, SIZE_MAX);
     if (settings->pipeline_window == 0) {
         settings->pipeline_window = GIBSON_DEFAULT_PIPELINE_WINDOW;
     }
+    return GIBSON_OK;
 }
 
 static gibson_status place(gibson_options *settings, gibson_error *error)
@@ -118,11 +125,13 @@ gibson_status gib_settings_make(gibson_options *settings, const gibson_options *
                given->struct_size < sizeof *settings ? given->struct_size : sizeof *settings);
     }
     settings->struct_size = sizeof *settings;
-    sizes(settings);
     if (settings->tcp_keepalive_s == 0) {
         settings->tcp_keepalive_s = GIBSON_DEFAULT_TCP_KEEPALIVE_S;
     }
-    gibson_status status = durations(settings, error);
+    gibson_status status = sizes(settings, error);
+    if (status == GIBSON_OK) {
+        status = durations(settings, error);
+    }
     if (status == GIBSON_OK) {
         status = allocator(&settings->allocator, error);
     }

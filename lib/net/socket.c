@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
@@ -63,11 +62,8 @@ size_t gib_socket_segment_size(int descriptor)
 
 ssize_t gib_socket_send(int descriptor, const gibson_bytes parts[2])
 {
-    /* MSG_EOR keeps the kernel from merging what comes later, so that a header is not cut between
-       two segments: the reference server loses its memory over that. */
-    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR;
     if (!parts[1].size) {
-        return send(descriptor, parts[0].data, parts[0].size, flags);
+        return send(descriptor, parts[0].data, parts[0].size, GIB_SEND_FLAGS);
     }
     struct iovec pieces[2];
     size_t count = 0;
@@ -78,5 +74,5 @@ ssize_t gib_socket_send(int descriptor, const gibson_bytes parts[2])
         }
     }
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-    return sendmsg(descriptor, &message, flags);
+    return sendmsg(descriptor, &message, GIB_SEND_FLAGS);
 }

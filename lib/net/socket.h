@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <gibson/value.h>
@@ -18,9 +19,13 @@ void gib_socket_set_timeout(int descriptor, int option, int64_t timeout_ms);
 /* The most bytes that are sure to arrive together when they are sent together. */
 size_t gib_socket_segment_size(int descriptor);
 
-/* Sends up to two parts, as many bytes as the socket takes without waiting. Bytes that are sent
-   later are not merged into the same segment. No SIGPIPE is raised. Returns the bytes taken, or -1.
- */
+/* How to send: without waiting; without SIGPIPE; and so that the kernel does not merge what comes
+   later into the same segment, where a header might be cut: the reference server loses its memory
+   over that. */
+#define GIB_SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR)
+
+/* Sends up to two parts, as many bytes as the socket takes, with GIB_SEND_FLAGS. Returns the bytes
+   taken, or -1. */
 ssize_t gib_socket_send(int descriptor, const gibson_bytes parts[2]);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/likely.h"
 #include "session/owned_reply.h"
 #include "wire/frame.h"
 #include "wire/reply_decode.h"
@@ -32,10 +33,29 @@ void gib_session_clear(gib_session *session)
 
 static void drop_bytes(gib_buffer *buffer)
 {
+    buffer->begin = buffer->end = 0;
     if (buffer->capacity > KEEP_SIZE) {
         gib_buffer_clear(buffer);
     }
-    buffer->begin = buffer->end = 0;
+}
+
+void gib_session_trim(gib_session *session)
+{
+    if (session->pushed == session->answered) {
+        drop_bytes(&session->out);
+        session->unsent = 0;
+    }
+    if (session->in.begin == session->in.end) {
+        drop_bytes(&session->in);
+        session->next = 0;
+    }
+}
+
+bool gib_session_is_settled(const gib_session *session)
+{
+    return session->pushed == session->answered && session->pending && session->in.capacity &&
+           session->out.capacity && session->in.capacity <= KEEP_SIZE &&
+           session->out.capacity <= KEEP_SIZE;
 }
 
 void gib_session_break(gib_session *session)
@@ -43,52 +63,39 @@ void gib_session_break(gib_session *session)
     drop_bytes(&session->out);
     drop_bytes(&session->in);
     session->unsent = 0;
-    session->sent_frames = 0;
     session->sent_of_frame = 0;
-    session->decoded = 0;
+    session->borrowed = NULL;
+    session->sent = session->answered;
+    session->next = 0;
     session->frame_size = GIB_REPLY_HEADER;
 }
 
 void gib_session_reset(gib_session *session)
 {
+    session->pushed = session->answered = 0;
     gib_session_break(session);
-    session->first = 0;
-    session->count = 0;
 }
 
 const gibson_command *gib_session_abandon(gib_session *session)
 {
-    if (!session->count) {
+    if (session->answered == session->pushed) {
         return NULL;
     }
-    const gibson_command *command = gib_session_pending(session, 0)->command;
-    session->first++;
-    session->count--;
-    return command;
-}
-
-void gib_session_release_reply(gib_session *session)
-{
-    if (session->decoded) {
-        gib_buffer_consume(&session->in, session->decoded);
-        session->decoded = 0;
-        if (!session->in.end && session->in.capacity > KEEP_SIZE) {
-            gib_buffer_clear(&session->in);
-        }
-    }
+    session->sent = session->answered + 1;
+    return gib_command((uint32_t)gib_session_pending(session, session->answered++)->opcode);
 }
 
 gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **owned)
 {
     *owned = NULL;
-    if (!session->decoded) {
+    gib_buffer *in = &session->in;
+    if (session->next == in->begin) {
         return GIBSON_USAGE;
     }
     /* The views stay where they are, so it is the bytes behind the reply that move. */
-    gib_buffer *in = &session->in;
     gib_buffer rest;
     gib_buffer_init(&rest, session->allocator);
-    size_t rest_size = gib_buffer_size(in) - session->decoded;
+    size_t rest_size = in->end - session->next;
     if (rest_size && !gib_buffer_make_room(&rest, rest_size, true)) {
         return GIBSON_NOMEM;
     }
@@ -98,116 +105,125 @@ gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **
         return GIBSON_NOMEM;
     }
     if (rest_size) {
-        memcpy(rest.data, in->data + in->begin + session->decoded, rest_size);
+        memcpy(rest.data, in->data + session->next, rest_size);
         rest.end = rest_size;
     }
     *in = rest;
-    session->decoded = 0;
+    session->next = 0;
     return GIBSON_OK;
 }
 
-/* Makes room for one more pending request. */
-static bool reserve_pending(gib_session *session)
+size_t gib_session_reserve(gib_session *session)
 {
-    if (session->count < session->capacity) {
-        return true;
+    size_t capacity = session->pending ? session->mask + 1 : 0;
+    if (gib_session_count(session) < capacity) {
+        return session->answered + capacity;
     }
-    size_t capacity = session->capacity ? session->capacity * 2 : FIRST_PENDING;
+    capacity = capacity ? capacity * 2 : FIRST_PENDING;
     if (capacity > SIZE_MAX / sizeof *session->pending) {
-        return false;
+        return 0;
     }
     gib_pending *pending = gib_allocate(session->allocator, capacity * sizeof *pending);
     if (!pending) {
-        return false;
+        return 0;
     }
-    for (size_t i = 0; i < session->count; i++) {
-        pending[i] = *gib_session_pending(session, i);
+    for (size_t i = session->answered; i != session->pushed; i++) {
+        pending[i & (capacity - 1)] = *gib_session_pending(session, i);
     }
     gib_release(session->allocator, session->pending);
     session->pending = pending;
-    session->capacity = capacity;
-    session->first = 0;
-    return true;
+    session->mask = capacity - 1;
+    return session->answered + capacity;
 }
 
 gibson_status gib_session_push(gib_session *session, const gibson_request *request,
                                gib_value_place place, gibson_error *error)
 {
-    if (!reserve_pending(session)) {
+    if (!gib_session_reserve(session)) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the request");
     }
     gib_encoded encoded;
+    size_t sent = session->unsent - session->out.begin;
     gibson_status status =
         gib_request_encode(request, &session->limits, place, &session->out, &encoded, error);
+    session->unsent = session->out.begin + sent; /* the bytes may have moved */
     if (status != GIBSON_OK) {
         return status;
     }
-    gib_pending *pending = gib_session_pending(session, session->count++);
-    pending->command = encoded.command;
-    pending->frame_size = encoded.frame_size;
-    pending->value_size = encoded.value_size;
-    pending->borrowed = place == GIB_VALUE_BORROWED ? request->value.data : NULL;
+    bool borrows = place == GIB_VALUE_BORROWED && encoded.value_size;
+    session->borrowed = borrows ? request->value.data : NULL;
+    session->borrowed_size = borrows ? encoded.value_size : 0;
+    session->borrowed_sent = 0;
+    *gib_session_pending(session, session->pushed++) = (gib_pending){
+        .frame_size = (uint32_t)(encoded.frame_size - session->borrowed_size),
+        .value_size = encoded.value_size,
+        .opcode = request->opcode,
+    };
     return GIBSON_OK;
 }
 
-/* Bytes of a frame that are in the output buffer. */
-static size_t buffered_size(const gib_pending *pending)
+/* Whole frames that fit a segment, or one that does not, or the rest of one, from `unsent` on. */
+static size_t output_segment(const gib_session *session, size_t segment)
 {
-    return pending->frame_size - (pending->borrowed ? pending->value_size : 0);
-}
-
-/* The output of a frame that is the only one, and whose value is borrowed. */
-static size_t output_borrowed(const gib_session *session, gibson_bytes parts[2])
-{
-    const gib_pending *pending = gib_session_pending(session, 0);
-    size_t head = buffered_size(pending);
+    size_t size = 0;
     size_t sent = session->sent_of_frame;
-    size_t head_sent = sent < head ? sent : head;
-    parts[0] =
-        gibson_bytes_of(session->out.data + session->out.begin + head_sent, head - head_sent);
-    parts[1] = gibson_bytes_of(pending->borrowed + (sent - head_sent),
-                               pending->value_size - (sent - head_sent));
-    return pending->frame_size - sent;
+    for (size_t i = session->sent; i != session->pushed; i++) {
+        size_t frame_size = gib_session_pending(session, i)->frame_size - sent;
+        if (size && size + frame_size > segment) {
+            break;
+        }
+        size += frame_size;
+        sent = 0;
+    }
+    return size;
 }
 
 size_t gib_session_output(const gib_session *session, size_t segment, gibson_bytes parts[2])
 {
-    parts[0] = parts[1] = gibson_bytes_of(NULL, 0);
-    if (session->sent_frames == session->count) {
-        return 0;
+    size_t size = session->out.end - session->unsent;
+    if (size > segment && session->pushed - session->sent > 1) {
+        size = output_segment(session, segment);
     }
-    const gib_pending *pending = gib_session_pending(session, session->sent_frames);
-    if (pending->borrowed) {
-        return output_borrowed(session, parts);
+    parts[0] = gibson_bytes_of(session->out.data + session->unsent, size);
+    parts[1].size = 0;
+    if (session->borrowed) {
+        parts[1] = gibson_bytes_of(session->borrowed + session->borrowed_sent,
+                                   session->borrowed_size - session->borrowed_sent);
     }
-    size_t size = gib_buffer_size(&session->out) - session->unsent;
-    if (size > segment) {
-        size = pending->frame_size - session->sent_of_frame;
-        for (size_t i = session->sent_frames + 1; i < session->count; i++) {
-            size_t frame_size = gib_session_pending(session, i)->frame_size;
-            if (size + frame_size > segment) {
-                break;
-            }
-            size += frame_size;
+    return size + parts[1].size;
+}
+
+/* Counts the frames that are sent as a whole. */
+static void count_sent(gib_session *session, size_t size)
+{
+    size += session->sent_of_frame;
+    while (session->sent != session->pushed) {
+        size_t frame_size = gib_session_pending(session, session->sent)->frame_size;
+        bool value_left = session->borrowed && session->borrowed_sent < session->borrowed_size;
+        if (size < frame_size || value_left) {
+            break;
         }
+        size -= frame_size;
+        session->sent++;
     }
-    parts[0] = gibson_bytes_of(session->out.data + session->out.begin + session->unsent, size);
-    return size;
+    session->sent_of_frame = size;
 }
 
 void gib_session_sent(gib_session *session, size_t size)
 {
-    session->unsent += size;
-    size += session->sent_of_frame;
-    while (session->sent_frames < session->count) {
-        size_t frame_size = gib_session_pending(session, session->sent_frames)->frame_size;
-        if (size < frame_size) {
-            break;
-        }
-        size -= frame_size;
-        session->sent_frames++;
+    size_t buffered = session->out.end - session->unsent;
+    if (size < buffered) {
+        session->unsent += size;
+        count_sent(session, size);
+        return;
     }
-    session->sent_of_frame = size;
+    if (session->borrowed) {
+        session->unsent = session->out.end;
+        session->borrowed_sent += size - buffered;
+        count_sent(session, buffered);
+        return;
+    }
+    gib_session_sent_all(session);
 }
 
 bool gib_session_input(gib_session *session, uint8_t **room, size_t *size)
@@ -217,7 +233,7 @@ bool gib_session_input(gib_session *session, uint8_t **room, size_t *size)
     size_t held = gib_buffer_size(in);
     bool whole = held >= session->frame_size; /* replies wait unread: others may queue up behind */
     size_t needed = whole ? 1 : session->frame_size - held;
-    if (gib_buffer_room(in) < needed) {
+    if (GIB_UNLIKELY(gib_buffer_room(in) < needed)) {
         /* The buffer grows to the exact size of a large reply, so that memory is not twice that. */
         if (whole || session->frame_size <= READ_SIZE) {
             needed = whole ? READ_SIZE : READ_SIZE - held;
@@ -225,6 +241,7 @@ bool gib_session_input(gib_session *session, uint8_t **room, size_t *size)
         if (!gib_buffer_make_room(in, needed, whole)) {
             return false;
         }
+        session->next = in->begin;
     }
     *room = in->data + in->end;
     *size = gib_buffer_room(in);
@@ -240,7 +257,7 @@ void gib_session_received(gib_session *session, size_t size)
 static void check_echo(const gib_session *session, const gib_pending *pending, gibson_reply *reply,
                        gibson_error *error)
 {
-    const uint8_t *sent = pending->borrowed;
+    const uint8_t *sent = session->borrowed;
     if (!sent) {
         sent = session->out.data + session->out.begin + pending->frame_size - pending->value_size;
     }
@@ -249,59 +266,45 @@ static void check_echo(const gib_session *session, const gib_pending *pending, g
         !memcmp(stored->bytes.data, sent, pending->value_size)) {
         return;
     }
-    reply->status = gib_error_set(
-        error, GIBSON_TRUNCATED,
-        "set: the server stored %zu bytes that differ from the %zu bytes sent (%s)",
-        stored->bytes.size, pending->value_size,
-        stored->kind != GIBSON_KIND_BYTES          ? "it stored a number"
-        : stored->bytes.size < pending->value_size ? "the value is over its max_value_size"
-        : stored->bytes.size > pending->value_size ? "the key is over its max_key_size"
-                                                   : "the contents differ");
+    const char *cause = stored->kind != GIBSON_KIND_BYTES          ? "it is a number"
+                        : stored->bytes.size < pending->value_size ? "over max_value_size there?"
+                        : stored->bytes.size > pending->value_size ? "key over max_key_size there?"
+                                                                   : "the contents differ";
+    reply->status = gib_error_set(error, GIBSON_TRUNCATED,
+                                  "set: of %zu bytes that were sent the server stored %zu: %s",
+                                  pending->value_size, stored->bytes.size, cause);
     reply->value = (gibson_value){.kind = GIBSON_KIND_NONE};
-}
-
-/* Takes an answered request off the list, and its frame off the output. */
-static void pop(gib_session *session, const gib_pending *pending)
-{
-    size_t buffered = buffered_size(pending);
-    session->unsent -= pending->frame_size;
-    session->sent_frames--;
-    session->first++;
-    session->count--;
-    gib_buffer_consume(&session->out, buffered);
-    if (!session->out.end && session->out.capacity > KEEP_SIZE) {
-        gib_buffer_clear(&session->out);
-    }
 }
 
 gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error)
 {
     gib_session_release_reply(session);
-    const gib_pending *pending = gib_session_pending(session, 0);
+    const gib_pending *pending = gib_session_pending(session, session->answered);
     size_t size = gib_buffer_size(&session->in);
-    if (size && !session->sent_frames) {
-        *reply = (gibson_reply){.status = GIBSON_PROTOCOL, .opcode = pending->command->opcode};
+    if (size && session->answered == session->sent) {
         return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes that answer no request", size);
     }
     if (size < session->frame_size) {
         return GIBSON_WOULD_BLOCK;
     }
-    const uint8_t *data = session->in.data + session->in.begin;
+    const gibson_command *command = &gib_commands[pending->opcode];
     gibson_status status =
-        gib_reply_decode(data, size, pending->command, session->limits.max_reply_size, reply,
-                         &session->frame_size, error);
+        gib_reply_decode(session->in.data + session->in.begin, size, command,
+                         session->limits.max_reply_size, reply, &session->frame_size, error);
     if (status != GIBSON_OK) {
         return status;
     }
-    session->decoded = session->frame_size;
-    session->frame_size = GIB_REPLY_HEADER;
-    if (session->count == 1 && size > session->decoded) {
+    if (session->answered + 1 == session->pushed && size > session->frame_size) {
         return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes after the reply to %s",
-                             size - session->decoded, pending->command->name);
+                             size - session->frame_size, command->name);
     }
-    if (pending->command->opcode == GIBSON_OP_SET && reply->status == GIBSON_OK) {
+    if (pending->opcode == GIBSON_OP_SET && reply->status == GIBSON_OK) {
         check_echo(session, pending, reply, error);
     }
-    pop(session, pending);
+    session->next += session->frame_size;
+    session->frame_size = GIB_REPLY_HEADER;
+    session->out.begin += pending->frame_size;
+    session->borrowed = NULL;
+    session->answered++;
     return GIBSON_OK;
 }

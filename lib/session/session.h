@@ -13,10 +13,9 @@
 
 /* A request whose reply has not been read. */
 typedef struct gib_pending {
-    const gibson_command *command;
-    const uint8_t *borrowed; /* its value, where that is not in the output buffer, or NULL */
-    size_t value_size;       /* bytes of the value at the end of the frame, 0 if it has none */
-    size_t frame_size;       /* bytes, header and value included */
+    size_t value_size;   /* bytes of the value at the end of the frame, 0 if it has none */
+    uint32_t frame_size; /* bytes in the output buffer: all of it but a borrowed value */
+    gibson_opcode opcode;
 } gib_pending;
 
 typedef struct gib_session {
@@ -26,19 +25,27 @@ typedef struct gib_session {
     /* The frames of all pending requests: those that were sent stay until they are answered, as the
        reply to SET is compared with what was sent. */
     gib_buffer out;
-    size_t unsent;        /* offset from out.begin of the first byte that is not sent */
-    size_t sent_frames;   /* pending requests that are sent as a whole */
-    size_t sent_of_frame; /* bytes that are sent of the request after those */
+    size_t unsent;        /* offset in out.data of the first byte that is not sent */
+    size_t sent_of_frame; /* bytes that are sent of the request after the last that is sent whole */
 
-    /* A ring of `capacity`, a power of two. */
+    /* The value behind the frame of the only pending request, where it is the caller's; or NULL. */
+    const uint8_t *borrowed;
+    size_t borrowed_size;
+    size_t borrowed_sent;
+
+    /* How many requests there were since the connection was made: pushed >= sent >= answered. */
+    size_t pushed;
+    size_t sent; /* as a whole */
+    size_t answered;
+
+    /* A ring of those that are not answered: request number i is at `i & mask`. Its capacity, a
+       power of two, is mask + 1, or 0 while `pending` is NULL. */
     gib_pending *pending;
-    size_t first;
-    size_t count;
-    size_t capacity;
+    size_t mask;
 
-    gib_buffer in;
-    size_t decoded;    /* bytes at in.begin that the last reply borrows from */
-    size_t frame_size; /* bytes that the reply at in.begin + decoded is known to need */
+    gib_buffer in;     /* from in.begin to `next`, replies that may be borrowed from */
+    size_t next;       /* offset in in.data of the reply after that; in.begin if there was none */
+    size_t frame_size; /* bytes that the reply at `next` is known to need */
 } gib_session;
 
 /* Makes a session without memory of its own. The allocator is borrowed. */
@@ -59,8 +66,17 @@ void gib_session_break(gib_session *session);
    when there is none. */
 const gibson_command *gib_session_abandon(gib_session *session);
 
-/* Ends the life of the last reply's views, and gives back memory that a large one needed. */
-void gib_session_release_reply(gib_session *session);
+/* Empties the buffers that hold nothing, and gives back the memory of those that large requests and
+   replies have made large. */
+void gib_session_trim(gib_session *session);
+
+/* Makes room in the ring for one more pending request. Returns how many are sure to fit it, counted
+   from the first since the connection was made, or 0 if memory runs out. */
+size_t gib_session_reserve(gib_session *session);
+
+/* Tells whether the session is ready for what only reads and writes the beginning of its buffers:
+   nothing is pending, and there are buffers, none of them large. */
+bool gib_session_is_settled(const gib_session *session);
 
 /* Hands the memory of the last reply to the caller, with its views unchanged. Returns GIBSON_OK;
    GIBSON_NOMEM; GIBSON_USAGE if there is no such reply. */
@@ -94,25 +110,105 @@ void gib_session_received(gib_session *session, size_t size);
    GIBSON_PROTOCOL, after which the session must be broken. There must be a pending request. */
 gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error);
 
-static inline gib_pending *gib_session_pending(const gib_session *session, size_t index)
+/* The hot paths. They do the most common thing and leave the rest to the functions above. */
+
+static inline size_t gib_session_count(const gib_session *session)
 {
-    return &session->pending[(session->first + index) & (session->capacity - 1)];
+    return session->pushed - session->answered;
 }
 
 static inline size_t gib_session_unsent_frames(const gib_session *session)
 {
-    return session->count - session->sent_frames;
+    return session->pushed - session->sent;
 }
 
-/* Tells whether any byte of a pending request was handed out as sent. */
+/* Tells whether any byte of the only pending request was handed out as sent. */
 static inline bool gib_session_has_sent(const gib_session *session)
 {
-    return session->unsent > 0;
+    return session->unsent > session->out.begin;
 }
 
 static inline bool gib_session_has_input(const gib_session *session)
 {
-    return gib_buffer_size(&session->in) > session->decoded;
+    return session->in.end > session->next;
+}
+
+static inline gib_pending *gib_session_pending(const gib_session *session, size_t number)
+{
+    return &session->pending[number & session->mask];
+}
+
+/* Tells that all of the output was sent. */
+static inline void gib_session_sent_all(gib_session *session)
+{
+    session->unsent = session->out.end;
+    session->sent_of_frame = 0;
+    session->sent = session->pushed;
+}
+
+/* Ends the life of the last reply's views. */
+static inline void gib_session_release_reply(gib_session *session)
+{
+    session->in.begin = session->next;
+}
+
+/* Appends a request of nothing but a key. There must be room in the ring for one more pending
+   request. False where gib_session_push has to look. */
+static inline bool gib_session_push_key(gib_session *session, const gibson_request *request)
+{
+    const size_t key_size = request->key.size;
+    if (!gib_command_is_keyed((uint32_t)request->opcode) ||
+        !gib_request_encode_key(request->opcode, request->key.data, key_size, &session->limits,
+                                &session->out)) {
+        return false;
+    }
+    *gib_session_pending(session, session->pushed++) =
+        (gib_pending){0, (uint32_t)(GIB_REQUEST_HEADER + key_size), request->opcode};
+    return true;
+}
+
+/* Looks for a value in bytes that is a whole reply at the beginning of `size` bytes. Returns the
+   size of its frame, or 0. */
+static inline size_t gib_session_find_value(const gib_session *session, const uint8_t *data,
+                                            size_t size, gibson_value *value)
+{
+    if (size < GIB_REPLY_HEADER || gib_load_u16(data) != GIB_CODE_VAL ||
+        data[2] != GIB_ENCODING_PLAIN) {
+        return 0;
+    }
+    const size_t value_size = gib_load_u32(data + 3);
+    if (value_size > size - GIB_REPLY_HEADER || value_size > session->limits.max_reply_size) {
+        return 0;
+    }
+    *value =
+        (gibson_value){.kind = GIBSON_KIND_BYTES, .bytes = {data + GIB_REPLY_HEADER, value_size}};
+    return GIB_REPLY_HEADER + value_size;
+}
+
+/* Takes the next reply of many if it answers GET, is there as a whole, and is a value in bytes.
+   False where gib_session_next has to look. */
+static inline bool gib_session_take_value(gib_session *session, gibson_reply *reply)
+{
+    if (session->sent - session->answered < 2) {
+        return false; /* the last one: nothing may follow it */
+    }
+    const gib_pending *pending = gib_session_pending(session, session->answered);
+    if (pending->opcode != GIBSON_OP_GET) {
+        return false;
+    }
+    const size_t frame_size = gib_session_find_value(
+        session, session->in.data + session->next, session->in.end - session->next, &reply->value);
+    if (!frame_size) {
+        return false;
+    }
+    reply->status = GIBSON_OK;
+    reply->opcode = GIBSON_OP_GET;
+    reply->items = (gibson_items){NULL, 0};
+    session->next += frame_size; /* in.begin stays behind: nothing moves until more is read */
+    session->frame_size = GIB_REPLY_HEADER;
+    session->out.begin += pending->frame_size;
+    session->answered++;
+    return true;
 }
 
 #endif

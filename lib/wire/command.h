@@ -13,4 +13,17 @@ static inline const gibson_command *gib_command(uint32_t opcode)
     return opcode < 256 && gib_commands[opcode].name ? &gib_commands[opcode] : NULL;
 }
 
+/* Tells whether an opcode is that of a command which takes nothing but a key or a prefix: one bit
+   for each, as all of those are below 32. */
+static inline bool gib_command_is_keyed(uint32_t opcode)
+{
+#define GIB_KEYED_BIT(NAME, name, number, arguments, yield, effect, summary)                       \
+    | (uint32_t)(GIBSON_ARGUMENTS_##arguments == GIBSON_ARGUMENTS_KEY ||                           \
+                 GIBSON_ARGUMENTS_##arguments == GIBSON_ARGUMENTS_PREFIX)                          \
+            << ((number)&31)
+    const uint32_t keyed = 0 GIBSON_COMMAND_LIST(GIB_KEYED_BIT);
+#undef GIB_KEYED_BIT
+    return opcode < 32 && keyed >> opcode & 1;
+}
+
 #endif

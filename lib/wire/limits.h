@@ -5,8 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* All sizes are in bytes, at most UINT32_MAX, and for keys and values at most max_request_size.
-   Their meaning is told in gibson/options.h. */
+/* All sizes are in bytes and fit their fields on the wire: a request of nothing but the longest key
+   or value has no more than max_request_size. No key is longer than GIB_MOST_KEY_SIZE, so that the
+   sum of a key and what else is in memory does not overflow. The meaning is told in
+   gibson/options.h. */
+#define GIB_MOST_KEY_SIZE ((size_t)1 << 30)
+
 typedef struct gib_limits {
     size_t max_reply_size;
     size_t max_request_size;

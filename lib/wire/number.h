@@ -2,6 +2,7 @@
 #ifndef GIB_WIRE_NUMBER_H
 #define GIB_WIRE_NUMBER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,10 @@ static inline size_t gib_number_write(uint8_t *to, int64_t number)
     }
     return written;
 }
+
+/* Reads decimal text as the reference server does: a '-' may come first, and no '+'; a '0' in front
+   makes it 0 whatever follows; '-' alone is 0. Returns false, and 0 in *number, for empty text, any
+   other character, and what does not fit 64 bits. */
+bool gib_number_read(const uint8_t *text, size_t size, int64_t *number);
 
 #endif

@@ -1,0 +1,154 @@
+/* Runs a number of operations over one connection, for counting what they cost the client.
+
+       cost_gibson SOCKET get|set|pipeline|mget COUNT
+
+   get and set: COUNT operations on one key with a value of 100 bytes; pipeline: the same as get, 64
+   at a time; mget: reads the prefix "item:" once, after COUNT items of 100 bytes were stored under
+   it. Prints nothing; ends with status 1 if any reply is not the right one. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <gibson/gibson.h>
+
+enum { VALUE_SIZE = 100, PIPELINE = 64 };
+
+static const char key[] = "app:user:1000:name";
+static char value[VALUE_SIZE];
+
+static _Noreturn void fail(gibson_client *client)
+{
+    fprintf(stderr, "cost_gibson: %s\n", gibson_client_error(client)->message);
+    exit(1);
+}
+
+static inline void check(gibson_client *client, gibson_status status)
+{
+    if (status != GIBSON_OK) {
+        fail(client);
+    }
+}
+
+static inline void check_value(gibson_client *client, const gibson_value *got)
+{
+    if (got->bytes.size != VALUE_SIZE) {
+        fail(client);
+    }
+}
+
+static void run_get(gibson_client *client, long count)
+{
+    gibson_value got;
+    for (long i = 0; i < count; i++) {
+        check(client, gibson_client_get(client, key, sizeof key - 1, &got));
+        check_value(client, &got);
+    }
+}
+
+static void run_set(gibson_client *client, long count)
+{
+    for (long i = 0; i < count; i++) {
+        check(client, gibson_client_set(client, key, sizeof key - 1, value, sizeof value, 0));
+    }
+}
+
+static void run_pipeline(gibson_client *client, long count)
+{
+    gibson_request request = gibson_request_key(GIBSON_OP_GET, key, sizeof key - 1);
+    gibson_reply reply;
+    for (long done = 0; done < count; done += PIPELINE) {
+        for (int i = 0; i < PIPELINE; i++) {
+            check(client, gibson_client_queue(client, &request));
+        }
+        for (int i = 0; i < PIPELINE; i++) {
+            check(client, gibson_client_next(client, &reply));
+            check_value(client, &reply.value);
+        }
+    }
+}
+
+/* Stores items in batches that fit the window. */
+static void store_items(gibson_client *client, long count)
+{
+    gibson_reply reply;
+    char name[32];
+    for (long i = 0; i < count;) {
+        for (int j = 0; j < PIPELINE && i < count; j++, i++) {
+            int size = snprintf(name, sizeof name, "item:%ld", i);
+            gibson_request request =
+                gibson_request_value(GIBSON_OP_SET, name, (size_t)size, value, sizeof value, 0);
+            check(client, gibson_client_queue(client, &request));
+        }
+        while (gibson_client_next(client, &reply) != GIBSON_END) {
+            check(client, reply.status);
+        }
+    }
+}
+
+static long peak_memory_kib(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+static void run_mget(gibson_client *client, long count)
+{
+    store_items(client, count);
+    long before = peak_memory_kib();
+    gibson_items items;
+    check(client, gibson_client_mget(client, "item:", 5, 0, &items));
+    gibson_bytes name;
+    gibson_value got;
+    size_t reply_size = 4;
+    long seen = 0;
+    while (gibson_items_next(&items, &name, &got)) {
+        check_value(client, &got);
+        reply_size += 9 + name.size + got.bytes.size;
+        seen++;
+    }
+    if (seen != count) {
+        fprintf(stderr, "cost_gibson: %ld of %ld items\n", seen, count);
+        exit(1);
+    }
+    long grown = (peak_memory_kib() - before) * 1024;
+    printf("items %ld reply_bytes %zu peak_memory_bytes %ld ratio %.2f\n", seen, reply_size, grown,
+           (double)grown / (double)reply_size);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4) {
+        fprintf(stderr, "usage: cost_gibson SOCKET get|set|pipeline|mget COUNT\n");
+        return 2;
+    }
+    memset(value, 'v', sizeof value);
+    gibson_options options;
+    gibson_options_init(&options);
+    options.unix_socket = argv[1];
+    options.timeout_ms = 60000; /* under callgrind everything takes longer */
+    gibson_error error;
+    gibson_client *client;
+    if (gibson_client_new(&client, &options, &error) != GIBSON_OK) {
+        fprintf(stderr, "cost_gibson: %s\n", error.message);
+        return 1;
+    }
+    check(client, gibson_client_connect(client));
+    long count = atol(argv[3]);
+    run_set(client, 1);
+    if (!strcmp(argv[2], "get")) {
+        run_get(client, count);
+    } else if (!strcmp(argv[2], "set")) {
+        run_set(client, count);
+    } else if (!strcmp(argv[2], "pipeline")) {
+        run_pipeline(client, count);
+    } else if (!strcmp(argv[2], "mget")) {
+        run_mget(client, count);
+    } else {
+        fprintf(stderr, "cost_gibson: no such operation: %s\n", argv[2]);
+        return 2;
+    }
+    gibson_client_free(client);
+    return 0;
+}

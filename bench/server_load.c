@@ -1,0 +1,221 @@
+/* Loads a cache server over a unix socket and measures it: operations a second of wall time and of
+   the server's CPU time, and the memory it takes. See docs/benchmarks-server.md.
+
+   usage: server_load PROTOCOL SOCKET PID KEYS PIPELINE SECONDS */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "server_protocol.h"
+
+enum { CONNECTIONS = 16, LARGEST_PIPELINE = 64 };
+
+typedef struct load {
+    const protocol *protocol;
+    long pid;
+    unsigned keys;
+    unsigned pipeline;
+    int fds[CONNECTIONS];
+    uint64_t random;
+} load;
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address)) {
+        fail(path);
+    }
+    return fd;
+}
+
+/* Ticks of CPU time the server has used. */
+static double cpu_seconds(long pid)
+{
+    char path[64];
+    unsigned long user = 0;
+    unsigned long system = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file || fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                        &user, &system) != 2) {
+        fail(path);
+    }
+    fclose(file);
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static long resident_bytes(long pid)
+{
+    char path[64];
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%ld/statm", pid);
+    FILE *file = fopen(path, "r");
+    if (!file || fscanf(file, "%*d %ld", &pages) != 1) {
+        fail(path);
+    }
+    fclose(file);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static void send_all(int fd, const char *bytes, size_t size)
+{
+    while (size) {
+        ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            fail("send");
+        }
+        bytes += sent;
+        size -= (size_t)sent;
+    }
+}
+
+static void receive(int fd, size_t size)
+{
+    static char buffer[1 << 18];
+    while (size) {
+        ssize_t got = recv(fd, buffer, size < sizeof buffer ? size : sizeof buffer, 0);
+        if (got <= 0) {
+            fail("recv: the replies are shorter than they should be");
+        }
+        size -= (size_t)got;
+    }
+}
+
+/* A number for the next operation: any key, or one of the groups. */
+static unsigned next_number(load *run, operation what, unsigned done)
+{
+    unsigned first_group = run->keys / 100;
+    unsigned groups = run->keys / 10 - first_group;
+    run->random = run->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    unsigned random = (unsigned)(run->random >> 33);
+    switch (what) {
+    case OPERATION_MGET:
+        return first_group + random % groups;
+    case OPERATION_MDEL:
+        return first_group + done; /* each group can be deleted once */
+    default:
+        return random % run->keys;
+    }
+}
+
+/* Does one batch on each connection. Returns the operations done, at most `left`. */
+static unsigned do_batches(load *run, operation what, unsigned done, unsigned left)
+{
+    static char requests[LARGEST_PIPELINE * LONGEST_REQUEST];
+    size_t expected[CONNECTIONS] = {0};
+    unsigned count = 0;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        size_t size = 0;
+        for (unsigned j = 0; j < run->pipeline && count < left; j++, count++) {
+            size_t reply;
+            unsigned number = next_number(run, what, done + count);
+            size += run->protocol->request(what, number, requests + size, &reply);
+            expected[i] += reply;
+        }
+        send_all(run->fds[i], requests, size);
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        receive(run->fds[i], expected[i]);
+    }
+    return count;
+}
+
+/* Sets all keys, in order. */
+static void fill(load *run)
+{
+    static char requests[LARGEST_PIPELINE * LONGEST_REQUEST];
+    for (unsigned at = 0; at < run->keys;) {
+        size_t size = 0;
+        size_t expected = 0;
+        for (int i = 0; i < LARGEST_PIPELINE && at < run->keys; i++, at++) {
+            size_t reply;
+            size += run->protocol->request(OPERATION_SET, at, requests + size, &reply);
+            expected += reply;
+        }
+        send_all(run->fds[0], requests, size);
+        receive(run->fds[0], expected);
+    }
+}
+
+static void report(const load *run, const char *name, double done, double wall, double cpu)
+{
+    printf("%s\t%s\t%u\t%u\t%.0f\t%.0f\n", run->protocol->name, name, run->keys, run->pipeline,
+           done / wall, cpu > 0.05 ? done / cpu : 0.0);
+    fflush(stdout);
+}
+
+static void measure(load *run, operation what, const char *name, double seconds)
+{
+    double done = 0;
+    double cpu = cpu_seconds(run->pid);
+    int64_t start = gib_now_ns();
+    int64_t end = start + (int64_t)(seconds * 1e9);
+    while (gib_now_ns() < end) {
+        done += do_batches(run, what, 0, UINT32_MAX);
+    }
+    double wall = (double)(gib_now_ns() - start) / 1e9;
+    report(run, name, done, wall, cpu_seconds(run->pid) - cpu);
+}
+
+/* Deletes all groups, which cannot be done for as long as one likes: so it is repeated, and only
+   the deleting is timed. */
+static void measure_mdel(load *run, double seconds)
+{
+    unsigned groups = run->keys / 10 - run->keys / 100;
+    double done = 0;
+    double wall = 0;
+    double cpu = 0;
+    while (wall < seconds) {
+        double cpu_before = cpu_seconds(run->pid);
+        int64_t start = gib_now_ns();
+        for (unsigned at = 0; at < groups;) {
+            at += do_batches(run, OPERATION_MDEL, at, groups - at);
+        }
+        wall += (double)(gib_now_ns() - start) / 1e9;
+        cpu += cpu_seconds(run->pid) - cpu_before;
+        done += groups;
+        fill(run);
+    }
+    report(run, "MDEL", done, wall, cpu);
+}
+
+int main(int count, char **arguments)
+{
+    if (count != 7 || !protocol_by_name(arguments[1])) {
+        fprintf(stderr, "usage: server_load PROTOCOL SOCKET PID KEYS PIPELINE SECONDS\n");
+        return EXIT_FAILURE;
+    }
+    load run = {.protocol = protocol_by_name(arguments[1]), .pid = atol(arguments[3])};
+    run.keys = (unsigned)atol(arguments[4]);
+    run.pipeline = (unsigned)atol(arguments[5]);
+    double seconds = atof(arguments[6]);
+    if (run.keys < 100 || !run.pipeline || run.pipeline > LARGEST_PIPELINE) {
+        fprintf(stderr, "server_load: at least 100 keys, a pipeline of 1 to %d\n",
+                LARGEST_PIPELINE);
+        return EXIT_FAILURE;
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        run.fds[i] = connect_to(arguments[2]);
+    }
+    long before = resident_bytes(run.pid);
+    fill(&run);
+    printf("%s\tRSS\t%u\t%u\t%ld\t%.1f\n", run.protocol->name, run.keys, run.pipeline,
+           resident_bytes(run.pid) - before, (double)(resident_bytes(run.pid) - before) / run.keys);
+    measure(&run, OPERATION_SET, "SET", seconds);
+    measure(&run, OPERATION_GET, "GET", seconds);
+    measure(&run, OPERATION_MGET, "MGET", seconds);
+    measure_mdel(&run, seconds);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,164 @@
+#include "server_protocol.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <gibson/command.h>
+
+#include "wire/frame.h"
+
+size_t write_key(char *to, unsigned number)
+{
+    return (size_t)sprintf(to, "app:user:%u:field", number);
+}
+
+/* The number of a member of the group of a number. */
+static unsigned member(unsigned number, unsigned index)
+{
+    return index == 0 ? number : number * 10 + index - 1;
+}
+
+static size_t write_value(char *to)
+{
+    memset(to, 'v', VALUE_SIZE);
+    return VALUE_SIZE;
+}
+
+static size_t gibson_frame(char *to, gibson_opcode opcode, size_t payload)
+{
+    gib_store_u32((uint8_t *)to, (uint32_t)(GIB_OPCODE_FIELD + payload));
+    gib_store_u16((uint8_t *)to + GIB_SIZE_FIELD, (uint16_t)opcode);
+    return GIB_REQUEST_HEADER + payload;
+}
+
+static size_t gibson_request_of(operation what, unsigned number, char *to, size_t *reply)
+{
+    char *payload = to + GIB_REQUEST_HEADER;
+    char key[64];
+    size_t size = 0;
+    *reply = GIB_REPLY_HEADER;
+    switch (what) {
+    case OPERATION_SET:
+        memcpy(payload, "0 ", 2);
+        size = 2 + write_key(payload + 2, number);
+        payload[size++] = ' ';
+        size += write_value(payload + size);
+        *reply += VALUE_SIZE;
+        return gibson_frame(to, GIBSON_OP_SET, size);
+    case OPERATION_GET:
+        *reply += VALUE_SIZE;
+        return gibson_frame(to, GIBSON_OP_GET, write_key(payload, number));
+    case OPERATION_MGET:
+        *reply += GIB_ITEM_COUNT_FIELD;
+        for (unsigned i = 0; i < GROUP_SIZE; i++) {
+            *reply += GIB_SMALLEST_ITEM + write_key(key, member(number, i)) + VALUE_SIZE;
+        }
+        return gibson_frame(to, GIBSON_OP_MGET, (size_t)sprintf(payload, "app:user:%u", number));
+    default:
+        *reply += sizeof(int64_t);
+        return gibson_frame(to, GIBSON_OP_MDEL, (size_t)sprintf(payload, "app:user:%u", number));
+    }
+}
+
+static size_t redis_argument(char *to, const char *bytes, size_t size)
+{
+    size_t written = (size_t)sprintf(to, "$%zu\r\n", size);
+    memcpy(to + written, bytes, size);
+    memcpy(to + written + size, "\r\n", 2);
+    return written + size + 2;
+}
+
+static size_t redis_command(char *to, unsigned arguments, const char *name)
+{
+    size_t size = (size_t)sprintf(to, "*%u\r\n", arguments);
+    return size + redis_argument(to + size, name, strlen(name));
+}
+
+static size_t redis_key(char *to, unsigned number)
+{
+    char key[64];
+    return redis_argument(to, key, write_key(key, number));
+}
+
+static size_t redis_request_of(operation what, unsigned number, char *to, size_t *reply)
+{
+    enum { BULK = VALUE_SIZE + 8 }; /* $100, the value, and two line ends */
+    char value[VALUE_SIZE];
+    size_t size;
+    switch (what) {
+    case OPERATION_SET:
+        size = redis_command(to, 3, "SET");
+        size += redis_key(to + size, number);
+        *reply = strlen("+OK\r\n");
+        return size + redis_argument(to + size, value, write_value(value));
+    case OPERATION_GET:
+        size = redis_command(to, 2, "GET");
+        *reply = BULK;
+        return size + redis_key(to + size, number);
+    default:
+        size = redis_command(to, GROUP_SIZE + 1, what == OPERATION_MGET ? "MGET" : "DEL");
+        for (unsigned i = 0; i < GROUP_SIZE; i++) {
+            size += redis_key(to + size, member(number, i));
+        }
+        *reply = what == OPERATION_MGET ? strlen("*11\r\n") + GROUP_SIZE * BULK : strlen(":11\r\n");
+        return size;
+    }
+}
+
+/* The size of "VALUE key 0 100", the value, and two line ends. */
+static size_t memcached_item(unsigned number)
+{
+    char key[64];
+    return strlen("VALUE  0 100\r\n\r\n") + write_key(key, number) + VALUE_SIZE;
+}
+
+static size_t memcached_request_of(operation what, unsigned number, char *to, size_t *reply)
+{
+    char key[64];
+    size_t size = 0;
+    *reply = 0;
+    switch (what) {
+    case OPERATION_SET:
+        write_key(key, number);
+        size = (size_t)sprintf(to, "set %s 0 0 %d\r\n", key, VALUE_SIZE);
+        size += write_value(to + size);
+        *reply = strlen("STORED\r\n");
+        return size + (size_t)sprintf(to + size, "\r\n");
+    case OPERATION_GET:
+        write_key(key, number);
+        *reply = memcached_item(number) + strlen("END\r\n");
+        return (size_t)sprintf(to, "get %s\r\n", key);
+    case OPERATION_MGET:
+        size = (size_t)sprintf(to, "get");
+        for (unsigned i = 0; i < GROUP_SIZE; i++) {
+            to[size++] = ' ';
+            size += write_key(to + size, member(number, i));
+            *reply += memcached_item(member(number, i));
+        }
+        *reply += strlen("END\r\n");
+        return size + (size_t)sprintf(to + size, "\r\n");
+    default:
+        for (unsigned i = 0; i < GROUP_SIZE; i++) {
+            write_key(key, member(number, i));
+            size += (size_t)sprintf(to + size, "delete %s\r\n", key);
+            *reply += strlen("DELETED\r\n");
+        }
+        return size;
+    }
+}
+
+static const protocol protocols[] = {
+    {"gibson", gibson_request_of},
+    {"redis", redis_request_of},
+    {"memcached", memcached_request_of},
+};
+
+const protocol *protocol_by_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++) {
+        if (!strcmp(protocols[i].name, name)) {
+            return &protocols[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,17 @@
+/* Telling the compiler which way a branch goes in the common case. */
+#ifndef GIB_BASE_LIKELY_H
+#define GIB_BASE_LIKELY_H
+
+#if defined(__GNUC__)
+#define GIB_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define GIB_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define GIB_COLD __attribute__((cold, noinline))
+#define GIB_NOINLINE __attribute__((noinline)) /* keeps its callers small */
+#else
+#define GIB_LIKELY(condition) (condition)
+#define GIB_UNLIKELY(condition) (condition)
+#define GIB_COLD
+#define GIB_NOINLINE
+#endif
+
+#endif

@@ -1,0 +1,21 @@
+/* What memory costs. */
+#ifndef GIB_SERVER_MEMORY_H
+#define GIB_SERVER_MEMORY_H
+
+#include <stddef.h>
+
+/* The bytes that an allocation of `size` takes from the heap: malloc of glibc adds a header of 8
+   and rounds up to 16, with a minimum of 32. Other allocators differ little from it. */
+static inline size_t gib_memory_cost(size_t size)
+{
+    size_t cost = (size + 8 + 15) & ~(size_t)15;
+    return cost < 32 ? 32 : cost;
+}
+
+/* The bytes that such an allocation has room for: asking malloc for all of them costs no more. */
+static inline size_t gib_memory_room(size_t size)
+{
+    return gib_memory_cost(size) - 8;
+}
+
+#endif

@@ -1,0 +1,130 @@
+/* The store: the items, and what the commands do to them. It knows no sockets and no frames; time
+   is told to it. One thread. */
+#ifndef GIB_SERVER_STORE_H
+#define GIB_SERVER_STORE_H
+
+#include <gibson/command.h>
+
+#include "base/buffer.h"
+#include "tree.h"
+
+typedef struct gib_store_settings {
+    size_t max_memory;  /* bytes of items and tree above which nothing is added */
+    size_t compression; /* values of more bytes are compressed */
+    uint32_t gc_ratio;  /* seconds without access after which an item may be collected */
+    int64_t unix_time;  /* seconds since 1970 at tick 0 */
+} gib_store_settings;
+
+/* What a pass over all items is looking for. */
+typedef struct gib_sweep {
+    bool active;
+    bool collecting; /* not only the expired items, but those without access for gc_ratio as well */
+    size_t last_size; /* bytes of the key it has come to */
+    uint8_t last[GIB_LONGEST_KEY];
+} gib_sweep;
+
+/* Members may be read; only the functions below write them. */
+typedef struct gib_store {
+    gib_store_settings settings;
+    uint32_t now; /* tick */
+    gib_tree tree;
+    gib_dismantling discarded; /* deleted by prefix, not yet freed */
+    gib_sweep sweep;
+    bool mortal_items;    /* some item may have a ttl */
+    bool short_of_memory; /* an item was refused since collecting began last */
+    gib_buffer scratch;   /* for compressing and expanding */
+
+    uint64_t items;            /* in the tree, expired or not */
+    uint64_t compressed_items; /* of those */
+    uint64_t allocated_items;  /* those, and the discarded ones */
+    size_t item_bytes;         /* what all allocated items cost */
+    size_t peak_bytes;         /* the most that gib_store_used has been */
+    uint64_t plain_bytes;      /* before and after, of all values compressed since the start */
+    uint64_t packed_bytes;
+    int64_t
+        first_item_unix; /* seconds since 1970 at which the first and the last item were added, */
+    int64_t last_item_unix; /* or 0 */
+} gib_store;
+
+/* Makes an empty store, or returns NULL. */
+gib_store *gib_store_new(const gib_store_settings *settings);
+
+/* Frees the store and all items. NULL is allowed. */
+void gib_store_free(gib_store *store);
+
+/* Tells the time, in milliseconds since the store was made; it must not run backwards. */
+void gib_store_set_time(gib_store *store, int64_t elapsed_ms);
+
+/* Tells what time it is now by the calendar, in seconds since 1970, where that has changed. */
+void gib_store_set_unix_time(gib_store *store, int64_t unix_time);
+
+/* The bytes that items and tree take from the heap. */
+size_t gib_store_used(const gib_store *store);
+
+/* The commands on one key. Each returns the code of the reply: NOT_FOUND, LOCKED, NAN or MEM where
+   it did nothing. Items that have expired are gone for all of them. ttl and lock are in seconds; a
+   ttl of 0 or less is none. */
+
+/* VAL: stored. */
+gib_code gib_store_set(gib_store *store, gibson_bytes key, gibson_bytes value, int64_t ttl);
+
+/* The item, which is marked as accessed, or NULL. It lives until the next call that changes it. */
+gib_item *gib_store_get(gib_store *store, gibson_bytes key);
+
+gib_code gib_store_del(gib_store *store, gibson_bytes key);
+
+/* VAL: the number is now *result. A key that is not there is created as 1 whatever the delta: the
+   reference server does so for DEC as well. */
+gib_code gib_store_add(gib_store *store, gibson_bytes key, int64_t delta, int64_t *result);
+
+/* OK. Both start the age of the item anew, for ttl and lock. */
+gib_code gib_store_ttl(gib_store *store, gibson_bytes key, int64_t ttl);
+gib_code gib_store_lock(gib_store *store, gibson_bytes key, int64_t lock);
+
+gib_code gib_store_unlock(gib_store *store, gibson_bytes key);
+
+/* VAL. Does not count as an access. */
+gib_code gib_store_meta(gib_store *store, gibson_bytes key, gibson_meta_field field,
+                        int64_t *number);
+
+/* The commands on a prefix: VAL with the number of items in *count, or NOT_FOUND where it is 0.
+   Locked items are left alone. */
+
+/* MEM where memory ran out on the way: some values have then changed. */
+gib_code gib_store_mset(gib_store *store, gibson_bytes prefix, gibson_bytes value, int64_t *count);
+
+/* MEM as above. Items that are no numbers are left alone. */
+gib_code gib_store_madd(gib_store *store, gibson_bytes prefix, int64_t delta, int64_t *count);
+
+gib_code gib_store_mttl(gib_store *store, gibson_bytes prefix, int64_t ttl, int64_t *count);
+gib_code gib_store_mlock(gib_store *store, gibson_bytes prefix, int64_t lock, int64_t *count);
+
+/* Counts all items, locked or not. */
+gib_code gib_store_munlock(gib_store *store, gibson_bytes prefix, int64_t *count);
+
+gib_code gib_store_mdel(gib_store *store, gibson_bytes prefix, int64_t *count);
+
+/* The number of items, which may be 0. */
+int64_t gib_store_count(gib_store *store, gibson_bytes prefix);
+
+/* A walk over the items with a prefix that have not expired, in the order of their keys. Nothing
+   may be added or removed on the way. _next returns NULL at the end. */
+void gib_store_walk(gib_store *store, gibson_bytes prefix, gib_walk *walk);
+gib_item *gib_store_walk_next(gib_store *store, gib_walk *walk);
+
+/* Marks an item as accessed. */
+void gib_store_touch(gib_store *store, gib_item *item);
+
+/* Housekeeping, in slices that a caller puts between other work. */
+
+/* Begins a pass over all items, unless one is under way, that deletes those expired; with
+   `collecting` also those without access for gc_ratio seconds that are not locked. */
+void gib_store_sweep_begin(gib_store *store, bool collecting);
+
+/* Looks at up to `items` items. Returns whether the pass is still under way. */
+bool gib_store_sweep(gib_store *store, size_t items);
+
+/* Frees up to `items` items that were deleted by prefix. Returns whether there are more. */
+bool gib_store_reclaim(gib_store *store, size_t items);
+
+#endif

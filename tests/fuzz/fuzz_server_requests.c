@@ -1,0 +1,131 @@
+/* Fuzz target: requests, against a live store. The input is a byte of flags, then requests as they
+   would come from a socket. Every reply is decoded by the client's half of the wire, which has to
+   accept it; and in the end all memory has to be accounted for. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "service.h"
+#include "wire/command.h"
+#include "wire/reply_decode.h"
+
+enum {
+    FLAG_COMPAT = 1,
+    FLAG_LITTLE_MEMORY = 2,
+    FLAG_NO_COMPRESSION = 4,
+    OPCODE_PASS_TIME =
+        0xffff, /* not of the protocol: lets as many ticks pass as its payload says */
+};
+
+static void require(bool condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+static gib_service make_service(uint8_t flags, gib_store *store)
+{
+    gib_service service = {.store = store};
+    service.settings.limits = (gib_limits){.max_reply_size = 20000,
+                                           .max_request_size = 1 << 20,
+                                           .max_key_size = 64,
+                                           .max_value_size = 16384,
+                                           .max_seconds = 100000};
+    service.settings.excess = flags & FLAG_COMPAT ? GIB_EXCESS_CUT : GIB_EXCESS_REFUSED;
+    return service;
+}
+
+static gib_store *make_store(uint8_t flags)
+{
+    gib_store_settings settings = {.max_memory = flags & FLAG_LITTLE_MEMORY ? 2048 : 1 << 20,
+                                   .compression = flags & FLAG_NO_COMPRESSION ? 1 << 20 : 40,
+                                   .gc_ratio = 10};
+    gib_store *store = gib_store_new(&settings);
+    require(store);
+    return store;
+}
+
+static void pass_time(gib_store *store, gibson_bytes payload, int64_t *now_ms)
+{
+    const uint8_t *bytes = payload.data;
+    int64_t ticks = payload.size ? bytes[0] : 0;
+    ticks += payload.size > 1 ? bytes[1] * 256 : 0;
+    *now_ms += ticks * GIB_TICK_MS;
+    gib_store_set_time(store, *now_ms);
+    gib_store_sweep_begin(store, payload.size > 2);
+}
+
+static void check_reply(uint16_t opcode, const gib_buffer *out, size_t before)
+{
+    const gibson_command *command = gib_command(opcode);
+    gibson_reply reply;
+    gibson_error error;
+    size_t frame_size;
+    size_t size = gib_buffer_size(out) - before;
+    require(command);
+    require(gib_reply_decode(out->data + out->begin + before, size, command, 20000, &reply,
+                             &frame_size, &error) == GIBSON_OK);
+    require(frame_size == size);
+}
+
+static void feed(gib_service *service, const uint8_t *data, size_t size, gib_buffer *out)
+{
+    gib_request_frame frame;
+    int64_t now_ms = 0;
+    while (gib_request_find(data, size, service->settings.limits.max_request_size, &frame) ==
+           GIB_FRAME_WHOLE) {
+        data += frame.frame_size;
+        size -= frame.frame_size;
+        size_t before = gib_buffer_size(out);
+        if (frame.opcode == OPCODE_PASS_TIME) {
+            pass_time(service->store, frame.payload, &now_ms);
+        } else if (gib_service_answer(service, &frame, out) != GIB_ANSWER_CLOSE) {
+            check_reply(frame.opcode, out, before);
+        }
+        gib_store_sweep(service->store, 2);
+        gib_store_reclaim(service->store, 2);
+        if (gib_buffer_size(out) > 1 << 18) {
+            gib_buffer_consume(out, gib_buffer_size(out));
+        }
+    }
+}
+
+/* Deletes all that can be deleted, and checks that nothing is left of it. */
+static void check_accounts(gib_store *store)
+{
+    gib_walk walk;
+    uint64_t items = 0;
+    uint64_t compressed = 0;
+    gib_link *place;
+    gib_walk_begin(&walk, gib_tree_find_prefix(&store->tree, (gibson_bytes){"", 0}));
+    while ((place = gib_walk_next(&walk))) {
+        items++;
+        compressed += (*place & GIB_LINK_COMPRESSED) != 0;
+        require(*place == gib_link_to(gib_link_item(*place)));
+    }
+    require(items == store->items);
+    require(compressed == store->compressed_items);
+    int64_t count;
+    gib_store_munlock(store, (gibson_bytes){"", 0}, &count);
+    gib_store_mdel(store, (gibson_bytes){"", 0}, &count);
+    while (gib_store_reclaim(store, 1000)) {
+    }
+    require(gib_store_used(store) == 0 && store->items == 0 && store->allocated_items == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!size) {
+        return 0;
+    }
+    gib_store *store = make_store(data[0]);
+    gib_service service = make_service(data[0], store);
+    gib_buffer out;
+    gib_buffer_init(&out, &gib_default_allocator);
+    feed(&service, data + 1, size - 1, &out);
+    check_accounts(store);
+    gib_buffer_clear(&out);
+    gib_store_free(store);
+    return 0;
+}

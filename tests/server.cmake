@@ -1,0 +1,39 @@
+# The tests of the server. Included by tests/CMakeLists.txt.
+
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+
+# A server in a thread, bytes on a socket, and the recordings of the reference server.
+add_library(gibson_test_server STATIC support/raw_client.c support/test_server.c)
+target_include_directories(
+    gibson_test_server PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}/support" "${PROJECT_SOURCE_DIR}/server"
+                              "${PROJECT_SOURCE_DIR}/lib")
+target_link_libraries(gibson_test_server PUBLIC gibson_server)
+gibson_warnings(gibson_test_server)
+
+add_library(gibson_transcripts STATIC support/transcript.c support/transcript_compare.c)
+target_include_directories(
+    gibson_transcripts PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}/support"
+    PRIVATE "${PROJECT_SOURCE_DIR}/lib" "${PROJECT_SOURCE_DIR}/include"
+            "${PROJECT_BINARY_DIR}/include")
+target_link_libraries(gibson_transcripts PRIVATE PkgConfig::JANSSON)
+gibson_warnings(gibson_transcripts)
+
+# gibson_server_test(path): a test named after its file.
+function(gibson_server_test source)
+    get_filename_component(name "${source}" NAME_WE)
+    add_executable(test_${name} ${source})
+    target_link_libraries(test_${name} PRIVATE gibson_test_server PkgConfig::CHECK ${ARGN})
+    gibson_warnings(test_${name})
+    add_test(NAME ${name} COMMAND test_${name})
+endfunction()
+
+gibson_server_test(unit/server_tree.c)
+
+gibson_server_test(integration/server_conformance.c gibson_transcripts)
+target_compile_definitions(
+    test_server_conformance
+    PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
+
+include(fuzz/server.cmake)

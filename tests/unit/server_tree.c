@@ -1,0 +1,340 @@
+/* The tree, against a plain sorted list of keys that does the same in the simplest way. */
+#include <stdio.h>
+#include <string.h>
+
+#include "node.h"
+#include "random.h"
+#include "run_suite.h"
+#include "tree.h"
+
+/* What holds in the many steps of a random run. Check writes a message for each of its own
+   assertions, which takes longer than the step. */
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            ck_abort_msg("%s", #condition);                                                        \
+        }                                                                                          \
+    } while (0)
+
+enum { MOST_KEYS = 2000, LONGEST = 12 };
+
+/* The list that is right by being simple. */
+typedef struct model {
+    gib_item *items[MOST_KEYS]; /* in order of the keys */
+    size_t count;
+} model;
+
+static gib_item *make_item(gibson_bytes key)
+{
+    gib_item *item = calloc(1, gib_item_size(key.size, 0));
+    EXPECT(item);
+    item->key_size = (uint16_t)key.size;
+    memcpy(item->bytes, key.data, key.size);
+    return item;
+}
+
+static gibson_bytes key_of(const gib_item *item)
+{
+    return (gibson_bytes){item->bytes, item->key_size};
+}
+
+static gibson_bytes text(const char *key)
+{
+    return (gibson_bytes){key, strlen(key)};
+}
+
+static int compare(gibson_bytes a, gibson_bytes b)
+{
+    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+/* The index of the first item whose key is not below `key`. */
+static size_t lower_bound(const model *list, gibson_bytes key)
+{
+    size_t at = 0;
+    while (at < list->count && compare(key_of(list->items[at]), key) < 0) {
+        at++;
+    }
+    return at;
+}
+
+static bool is_at(const model *list, size_t at, gibson_bytes key)
+{
+    return at < list->count && compare(key_of(list->items[at]), key) == 0;
+}
+
+static void model_remove(model *list, size_t at)
+{
+    list->count--;
+    memmove(list->items + at, list->items + at + 1, (list->count - at) * sizeof *list->items);
+}
+
+static void check_walk(gib_walk *walk, const model *list, size_t first, size_t end)
+{
+    gib_link *place;
+    size_t at = first;
+    while ((place = gib_walk_next(walk))) {
+        EXPECT(at < end);
+        EXPECT(gib_link_item(*place) == list->items[at]);
+        at++;
+    }
+    EXPECT(at == end);
+    EXPECT(!gib_walk_next(walk));
+}
+
+/* Where the items with a prefix end in the list. */
+static size_t prefix_end(const model *list, size_t first, gibson_bytes prefix)
+{
+    while (first < list->count && gib_item_has_prefix(list->items[first], prefix)) {
+        first++;
+    }
+    return first;
+}
+
+static void do_insert(gib_tree *tree, model *list, gibson_bytes key)
+{
+    size_t at = lower_bound(list, key);
+    if (is_at(list, at, key) || list->count == MOST_KEYS) {
+        return;
+    }
+    gib_item *item = make_item(key);
+    EXPECT(gib_tree_insert(tree, item));
+    memmove(list->items + at + 1, list->items + at, (list->count - at) * sizeof *list->items);
+    list->items[at] = item;
+    list->count++;
+}
+
+static void do_remove(gib_tree *tree, model *list, gibson_bytes key)
+{
+    size_t at = lower_bound(list, key);
+    gib_item *removed = gib_tree_remove(tree, key);
+    if (!is_at(list, at, key)) {
+        EXPECT(!removed);
+        return;
+    }
+    EXPECT(removed == list->items[at]);
+    model_remove(list, at);
+    free(removed);
+}
+
+static void do_find(gib_tree *tree, model *list, gibson_bytes key)
+{
+    size_t at = lower_bound(list, key);
+    gib_link *place = gib_tree_find(tree, key);
+    if (is_at(list, at, key)) {
+        EXPECT(place);
+        EXPECT(gib_link_item(*place) == list->items[at]);
+    } else {
+        EXPECT(!place);
+    }
+}
+
+static void do_walk_prefix(gib_tree *tree, model *list, gibson_bytes prefix)
+{
+    gib_walk walk;
+    size_t first = lower_bound(list, prefix);
+    gib_walk_begin(&walk, gib_tree_find_prefix(tree, prefix));
+    check_walk(&walk, list, first, prefix_end(list, first, prefix));
+}
+
+static void do_walk_after(gib_tree *tree, model *list, gibson_bytes key)
+{
+    gib_walk walk;
+    size_t first = lower_bound(list, key);
+    gib_walk_begin_after(&walk, tree, key);
+    check_walk(&walk, list, first + is_at(list, first, key), list->count);
+}
+
+static void dismantle(gib_tree *tree, gib_link detached, const model *list, size_t first,
+                      size_t end)
+{
+    size_t freed = 0;
+    if (detached && gib_link_is_item(detached)) {
+        free(gib_link_item(detached));
+        freed = 1;
+    } else if (detached) {
+        gib_dismantling work = {0};
+        gib_dismantle_push(&work, detached);
+        gib_item *item;
+        while ((item = gib_dismantle_next(&work, tree))) {
+            size_t at = first;
+            while (at < end && list->items[at] != item) {
+                at++;
+            }
+            EXPECT(at < end);
+            free(item);
+            freed++;
+        }
+    }
+    EXPECT(freed == end - first);
+}
+
+static void do_detach(gib_tree *tree, model *list, gibson_bytes prefix)
+{
+    size_t first = lower_bound(list, prefix);
+    size_t end = prefix_end(list, first, prefix);
+    dismantle(tree, gib_tree_detach(tree, prefix), list, first, end);
+    memmove(list->items + first, list->items + end, (list->count - end) * sizeof *list->items);
+    list->count -= end - first;
+}
+
+static gibson_bytes random_key(uint64_t *random, uint8_t *key, unsigned letters, unsigned longest)
+{
+    size_t size = 1 + test_random_below(random, longest);
+    for (size_t i = 0; i < size; i++) {
+        key[i] = (uint8_t)test_random_below(random, letters);
+    }
+    return (gibson_bytes){key, size};
+}
+
+static void do_random(gib_tree *tree, model *list, uint64_t *random, unsigned letters,
+                      unsigned longest)
+{
+    uint8_t bytes[LONGEST];
+    gibson_bytes key = random_key(random, bytes, letters, longest);
+    unsigned what = test_random_below(random, 100);
+    if (what < 45) {
+        do_insert(tree, list, key);
+    } else if (what < 70) {
+        do_remove(tree, list, key);
+    } else if (what < 80) {
+        do_find(tree, list, key);
+    } else if (what < 90) {
+        do_walk_prefix(tree, list, key);
+    } else if (what < 98) {
+        do_walk_after(tree, list, key);
+    } else {
+        do_detach(tree, list, key);
+    }
+}
+
+static void run_random(uint64_t seed, unsigned letters, unsigned longest, unsigned steps)
+{
+    gib_tree tree = {0};
+    static model list;
+    list.count = 0;
+    for (unsigned i = 0; i < steps; i++) {
+        do_random(&tree, &list, &seed, letters, longest);
+    }
+    do_walk_prefix(&tree, &list, (gibson_bytes){"", 0});
+    do_detach(&tree, &list, (gibson_bytes){"", 0});
+    EXPECT(tree.root == 0);
+    EXPECT(tree.node_bytes == 0);
+}
+
+/* Letters begin with NUL. Few letters make keys that are prefixes of others, many make all kinds of
+   nodes grow and shrink. */
+START_TEST(tree_random_operations_match_a_sorted_list)
+{
+    static const struct {
+        unsigned letters, longest, steps;
+    } shapes[] = {{2, 12, 30000}, {3, 6, 30000},   {20, 2, 30000},
+                  {60, 2, 30000}, {256, 2, 30000}, {256, 1, 20000}};
+    run_random((uint64_t)_i + 1, shapes[_i].letters, shapes[_i].longest, shapes[_i].steps);
+}
+END_TEST
+
+START_TEST(tree_empty_finds_nothing)
+{
+    gib_tree tree = {0};
+    gib_walk walk;
+    ck_assert_ptr_null(gib_tree_find(&tree, text("a")));
+    ck_assert_ptr_null(gib_tree_find_prefix(&tree, text("")));
+    ck_assert_ptr_null(gib_tree_remove(&tree, text("a")));
+    ck_assert_uint_eq(gib_tree_detach(&tree, text("")), 0);
+    gib_walk_begin_after(&walk, &tree, text(""));
+    ck_assert_ptr_null(gib_walk_next(&walk));
+}
+END_TEST
+
+/* A prefix that ends inside a compressed path, and one that parts from it there. */
+START_TEST(tree_prefix_inside_a_compressed_path)
+{
+    gib_tree tree = {0};
+    static model list;
+    list.count = 0;
+    do_insert(&tree, &list, text("app:user:1"));
+    do_insert(&tree, &list, text("app:user:2"));
+    do_walk_prefix(&tree, &list, text("app:us"));
+    do_walk_prefix(&tree, &list, text("app:uS"));
+    do_walk_prefix(&tree, &list, text("app:user:2"));
+    do_walk_prefix(&tree, &list, text("app:user:22"));
+    do_detach(&tree, &list, text("app:u"));
+    ck_assert_uint_eq(list.count, 0);
+}
+END_TEST
+
+/* As deep as keys allow: each key is a prefix of the next. */
+START_TEST(tree_chain_of_prefixes_is_walked_and_freed)
+{
+    enum { DEPTH = 1024 };
+    gib_tree tree = {0};
+    static model list;
+    char key[DEPTH];
+    list.count = 0;
+    memset(key, 'k', sizeof key);
+    for (size_t size = 1; size <= DEPTH; size++) {
+        do_insert(&tree, &list, (gibson_bytes){key, size});
+    }
+    do_walk_prefix(&tree, &list, (gibson_bytes){key, DEPTH / 2});
+    do_walk_after(&tree, &list, (gibson_bytes){key, DEPTH / 2});
+    do_detach(&tree, &list, (gibson_bytes){key, 1});
+    ck_assert_uint_eq(tree.node_bytes, 0);
+}
+END_TEST
+
+START_TEST(tree_several_detached_parts_are_dismantled_together)
+{
+    gib_tree tree = {0};
+    gib_dismantling work = {0};
+    char key[16];
+    for (int i = 0; i < 400; i++) {
+        snprintf(key, sizeof key, "%c:%d", 'a' + i % 4, i);
+        ck_assert(gib_tree_insert(&tree, make_item(text(key))));
+    }
+    size_t freed = 0;
+    for (const char *prefix = "abcd"; *prefix; prefix++) {
+        gib_dismantle_push(&work, gib_tree_detach(&tree, (gibson_bytes){prefix, 1}));
+        for (int i = 0; i < 30; i++) {
+            free(gib_dismantle_next(&work, &tree));
+            freed++;
+        }
+    }
+    gib_item *item;
+    while ((item = gib_dismantle_next(&work, &tree))) {
+        free(item);
+        freed++;
+    }
+    ck_assert_uint_eq(freed, 400);
+    ck_assert_uint_eq(tree.node_bytes, 0);
+}
+END_TEST
+
+START_TEST(link_tells_what_the_item_has)
+{
+    gib_item *item = make_item(text("k"));
+    ck_assert_uint_eq(gib_link_to(item) & GIB_LINK_BITS, GIB_LINK_ITEM);
+    item->ttl = 5;
+    ck_assert_uint_eq(gib_link_to(item) & GIB_LINK_BITS, GIB_LINK_ITEM | GIB_LINK_TIMED);
+    item->ttl = 0;
+    item->lock = GIB_LOCK_FOR_EVER;
+    item->encoding = GIB_ENCODING_LZF;
+    ck_assert_uint_eq(gib_link_to(item) & GIB_LINK_BITS, GIB_LINK_BITS);
+    ck_assert_ptr_eq(gib_link_item(gib_link_to(item)), item);
+    free(item);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server_tree");
+    TCase *group = add_group(suite, "tree");
+    tcase_add_loop_test(group, tree_random_operations_match_a_sorted_list, 0, 6);
+    tcase_add_test(group, tree_empty_finds_nothing);
+    tcase_add_test(group, tree_prefix_inside_a_compressed_path);
+    tcase_add_test(group, tree_chain_of_prefixes_is_walked_and_freed);
+    tcase_add_test(group, tree_several_detached_parts_are_dismantled_together);
+    tcase_add_test(group, link_tells_what_the_item_has);
+    return run_suite(suite);
+}
