@@ -63,11 +63,6 @@ static int place_arguments(const command_kind *kind, const call_arguments *call,
     if (call->count > shapes[kind->arguments].most) {
         return bad_count(kind, call->count);
     }
-    if (call->count == 1 && !call->keywords && shapes[kind->arguments].required == 1) {
-        placed[0] = call->values[0]; /* the most common call, by far */
-        placed[1] = placed[2] = NULL;
-        return 0;
-    }
     for (Py_ssize_t i = 0; i < MOST_ARGUMENTS; i++) {
         placed[i] = i < call->count ? call->values[i] : NULL;
     }
@@ -212,15 +207,10 @@ static int take_second(operation *made, const module_state *state, PyObject *arg
     }
 }
 
-int operation_make(operation *made, const module_state *state, const command_kind *kind,
-                   const call_arguments *call)
+static int take_all(operation *made, const module_state *state, const call_arguments *call)
 {
-    made->kind = kind;
-    made->request = gibson_request_bare(kind->opcode);
-    made->key = made->value = made->key_bytes = made->value_bytes = NULL;
-    made->view.obj = NULL;
     PyObject *placed[MOST_ARGUMENTS];
-    if (place_arguments(kind, call, placed) < 0) {
+    if (place_arguments(made->kind, call, placed) < 0) {
         return -1;
     }
     if ((placed[0] && take_key(made, placed[0]) < 0) ||
@@ -230,6 +220,19 @@ int operation_make(operation *made, const module_state *state, const command_kin
         return -1;
     }
     return 0;
+}
+
+int operation_make(operation *made, const module_state *state, const command_kind *kind,
+                   const call_arguments *call)
+{
+    made->kind = kind;
+    made->request = gibson_request_bare(kind->opcode);
+    made->key = made->value = made->key_bytes = made->value_bytes = NULL;
+    made->view.obj = NULL;
+    if (call->count == 1 && !call->keywords && kind->arguments == GIBSON_ARGUMENTS_KEY) {
+        return take_key(made, call->values[0]); /* as get: the most common call by far */
+    }
+    return take_all(made, state, call);
 }
 
 void operation_release(operation *made)

@@ -7,6 +7,10 @@
 b'some_value'
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from ._pygibson import (
     Client,
     ConnectionLostError,
@@ -28,6 +32,9 @@ from ._pygibson import (
     libgibson_version,
 )
 
+if TYPE_CHECKING:
+    from .server import Server as Server
+
 __all__ = [
     "Client",
     "ConnectionLostError",
@@ -40,6 +47,7 @@ __all__ = [
     "ProtocolError",
     "PyGibsonError",
 
+    "Server",
     "ServerError",
     "ServerTimeoutError",
     "SystemCallError",
@@ -49,3 +57,12 @@ __all__ = [
     "__version__",
     "libgibson_version",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Few programs start servers, and what that takes would double the time of the import.
+    if name == "Server":
+        from .server import Server
+
+        return Server
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
