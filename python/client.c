@@ -599,14 +599,16 @@ static PyObject *client_repr(PyObject *object)
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
 
-PyDoc_STRVAR(
-    client_doc, "Client(addr='" GIBSON_DEFAULT_HOST "', port=" TEXT(GIBSON_DEFAULT_PORT) ", "
-                                                                                         "unix_"
-                                                                                         "socket="
-                                                                                         "None, "
-                                                                                         "timeout"
-                                                                                         "=" TEXT(GIBSON_DEFAULT_TIMEOUT_MS) ", *, host=None, connect_timeout=" TEXT(
-                                                                                             GIBSON_DEFAULT_CONNECT_TIMEOUT_MS) ", reconnect=False, retry_repeatable=False, "
+PyDoc_STRVAR(client_doc,
+             "Client(addr='" GIBSON_DEFAULT_HOST "', port=" TEXT(
+                 GIBSON_DEFAULT_PORT) ", "
+                                      "unix_"
+                                      "socket="
+                                      "None, "
+                                      "timeout"
+                                      "=" TEXT(
+                                          GIBSON_DEFAULT_TIMEOUT_MS) ", *, host=None, "
+                                                                     "connect_timeout=" TEXT(GIBSON_DEFAULT_CONNECT_TIMEOUT_MS) ", reconnect=False, retry_repeatable=False, "
                                                                                                                                 "max_reply_size=None, max_request_size=None, max_key_size=None, max_value_size=None, "
                                                                                                                                 "max_seconds=None, pipeline_window=None, pipeline_bytes=None, reconnect_delay=" TEXT(
                                                                                                                                     GIBSON_DEFAULT_RECONNECT_DELAY_MS) ", reconnect_max_delay=" TEXT(GIBSON_DEFAULT_RECONNECT_MAX_DELAY_MS) ", tcp_keepalive=" TEXT(GIBSON_DEFAULT_TCP_KEEPALIVE_S) ", tcp_user_timeout=None)\n--\n\n"
