@@ -372,7 +372,7 @@ def test_no_mutable_globals() -> None:
     listed = subprocess.run(
         [objdump, "--syms", pygibson._pygibson.__file__], capture_output=True, text=True, check=True
     )
-    rows = re.findall(r"^\w+ .{7} (\S+)\s+\w+ (?:\.hidden )?(\S+)$", listed.stdout, re.MULTILINE)
+    rows = re.findall(r"^\w+ .{7} (\S+)\s+\w+\s+(?:\.hidden )?(\S+)$", listed.stdout, re.MULTILINE)
     if not any(section == ".text" for section, _ in rows):
         pytest.skip("the module is stripped")
     ours = {
