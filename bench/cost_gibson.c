@@ -1,6 +1,6 @@
 /* Runs a number of operations over one connection, for counting what they cost the client.
 
-       cost_gibson SOCKET get|set|pipeline|mget COUNT
+       cost_gibson SOCKET get|miss|set|pipeline|mget COUNT
 
    get and set: COUNT operations on one key with a value of 100 bytes; pipeline: the same as get, 64
    at a time; mget: reads the prefix "item:" once, after COUNT items of 100 bytes were stored under
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <gibson/gibson.h>
 
@@ -43,6 +42,16 @@ static void run_get(gibson_client *client, long count)
     for (long i = 0; i < count; i++) {
         check(client, gibson_client_get(client, key, sizeof key - 1, &got));
         check_value(client, &got);
+    }
+}
+
+static void run_miss(gibson_client *client, long count)
+{
+    gibson_value got;
+    for (long i = 0; i < count; i++) {
+        if (gibson_client_get(client, "app:user:1000:none", 18, &got) != GIBSON_NOT_FOUND) {
+            fail(client);
+        }
     }
 }
 
@@ -86,17 +95,37 @@ static void store_items(gibson_client *client, long count)
     }
 }
 
-static long peak_memory_kib(void)
+/* The peak of resident memory since it was last reset, in bytes. */
+static long peak_memory(void)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss;
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[128];
+    long kib = 0;
+    while (status && fgets(line, sizeof line, status)) {
+        if (!strncmp(line, "VmHWM:", 6)) {
+            kib = strtol(line + 6, NULL, 10);
+        }
+    }
+    if (status) {
+        fclose(status);
+    }
+    return kib * 1024;
+}
+
+static void reset_peak_memory(void)
+{
+    FILE *clear = fopen("/proc/self/clear_refs", "w");
+    if (!clear || fputs("5", clear) < 0 || fclose(clear)) {
+        perror("cost_gibson: /proc/self/clear_refs");
+        exit(1);
+    }
 }
 
 static void run_mget(gibson_client *client, long count)
 {
     store_items(client, count);
-    long before = peak_memory_kib();
+    reset_peak_memory();
+    long before = peak_memory();
     gibson_items items;
     check(client, gibson_client_mget(client, "item:", 5, 0, &items));
     gibson_bytes name;
@@ -109,10 +138,10 @@ static void run_mget(gibson_client *client, long count)
         seen++;
     }
     if (seen != count) {
-        fprintf(stderr, "cost_gibson: %ld of %ld items\n", seen, count);
+        fprintf(stderr, "cost_gibson: %ld items instead of %ld\n", seen, count);
         exit(1);
     }
-    long grown = (peak_memory_kib() - before) * 1024;
+    long grown = peak_memory() - before;
     printf("items %ld reply_bytes %zu peak_memory_bytes %ld ratio %.2f\n", seen, reply_size, grown,
            (double)grown / (double)reply_size);
 }
@@ -120,7 +149,7 @@ static void run_mget(gibson_client *client, long count)
 int main(int argc, char **argv)
 {
     if (argc != 4) {
-        fprintf(stderr, "usage: cost_gibson SOCKET get|set|pipeline|mget COUNT\n");
+        fprintf(stderr, "usage: cost_gibson SOCKET get|miss|set|pipeline|mget COUNT\n");
         return 2;
     }
     memset(value, 'v', sizeof value);
@@ -135,10 +164,12 @@ int main(int argc, char **argv)
         return 1;
     }
     check(client, gibson_client_connect(client));
-    long count = atol(argv[3]);
+    long count = strtol(argv[3], NULL, 10);
     run_set(client, 1);
     if (!strcmp(argv[2], "get")) {
         run_get(client, count);
+    } else if (!strcmp(argv[2], "miss")) {
+        run_miss(client, count);
     } else if (!strcmp(argv[2], "set")) {
         run_set(client, count);
     } else if (!strcmp(argv[2], "pipeline")) {

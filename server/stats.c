@@ -124,10 +124,3 @@ gib_code gib_service_stats(const gib_service *service, gib_buffer *out)
     gib_items_encode_end(&encoder);
     return GIB_CODE_KVAL;
 }
-
-size_t gib_stats_count(void)
-{
-#define COUNT_STATS_ROW(name, kind, value) +1
-    return 0 STATS_LIST(COUNT_STATS_ROW);
-#undef COUNT_STATS_ROW
-}

@@ -24,11 +24,11 @@ typedef struct gibson_client gibson_client;
    GIBSON_USAGE         a pointer is missing, or replies of a pipeline are unread; nothing was sent
    GIBSON_NOMEM         the allocator failed; the connection breaks if anything had been sent
    GIBSON_SERVER_ERROR  the server answered ERR: it found the request malformed
-   GIBSON_TIMEOUT       the deadline passed; the connection breaks if anything had been sent
+   GIBSON_TIMEOUT       the deadline passed; the connection breaks
    GIBSON_CLOSED        the connection was lost, or was never made, or broke before this call
    GIBSON_UNREACHABLE   with options.reconnect: connecting again failed
    GIBSON_PROTOCOL      the reply is malformed or does not fit the command; the connection breaks
-   GIBSON_INTERRUPTED   the interrupt callback ended the call; as for GIBSON_TIMEOUT
+   GIBSON_INTERRUPTED   the interrupt callback ended the call; the connection breaks
    GIBSON_SYSTEM        a system call failed; the connection breaks
 
    A connection that breaks is closed at once, so a late reply is never read. With options.reconnect

@@ -31,7 +31,7 @@ GIBSON_BEGIN_DECLS
 /* gibson_status is what nearly every function returns. 0 is success. NOT_FOUND, NAN, SERVER_MEMORY,
    LOCKED and SERVER_ERROR are what the server answered: the connection stays usable. So it does
    after TRUNCATED, INVALID, USAGE, WOULD_BLOCK and END. TIMEOUT, CLOSED, PROTOCOL, INTERRUPTED and
-   SYSTEM end the connection unless nothing of the request had been sent. */
+   SYSTEM end the connection, as NOMEM does when it struck in the middle of a reply. */
 typedef enum gibson_status {
 #define GIBSON_STATUS_ENUM(NAME, name, text) GIBSON_##NAME,
     GIBSON_STATUS_LIST(GIBSON_STATUS_ENUM)

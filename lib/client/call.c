@@ -1,6 +1,5 @@
 /* Running a single request. */
-#include "base/likely.h"
-#include "client/client.h"
+#include "client/single.h"
 #include "wire/command.h"
 
 /* Values that are larger are sent from where they are; to copy smaller ones is cheaper than to
@@ -96,12 +95,9 @@ gibson_status gib_client_finish(gibson_client *client, const gibson_request *req
     return reply->status;
 }
 
-gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
-                                 gibson_reply *reply)
+static GIB_NOINLINE gibson_status call(gibson_client *client, const gibson_request *request,
+                                       gibson_reply *reply)
 {
-    if (GIB_UNLIKELY(!client || !request || !reply)) {
-        return refuse_null(client, reply);
-    }
     client->settled = false;
     gibson_status status = start_request(client, request);
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
@@ -109,6 +105,26 @@ gibson_status gibson_client_call(gibson_client *client, const gibson_request *re
     }
     status = gib_client_exchange(client, reply, true);
     return gib_client_finish(client, request, reply, status);
+}
+
+gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
+                                 gibson_reply *reply)
+{
+    if (GIB_UNLIKELY(!client || !request || !reply)) {
+        return refuse_null(client, reply);
+    }
+    if (GIB_UNLIKELY(request->value.size > BORROW_ABOVE || !gib_single_begin(client))) {
+        return call(client, request, reply);
+    }
+    gib_encoded encoded;
+    gibson_status status = gib_request_encode(request, &client->session.limits, GIB_VALUE_COPIED,
+                                              &client->session.out, &encoded, &client->error);
+    if (GIB_UNLIKELY(status != GIBSON_OK)) {
+        return fail(client, request, reply, status);
+    }
+    gib_single single;
+    gib_single_exchange(client, &single);
+    return gib_single_finish(client, request, reply, &single);
 }
 
 gibson_status gibson_client_take_reply(gibson_client *client, gibson_owned_reply **owned)
@@ -119,6 +135,7 @@ gibson_status gibson_client_take_reply(gibson_client *client, gibson_owned_reply
     if (!client || !owned) {
         return client ? gib_client_fail(client, GIBSON_USAGE, "owned is NULL") : GIBSON_USAGE;
     }
+    client->settled = false; /* the input buffer goes away */
     gibson_status status = gib_session_take_reply(&client->session, owned);
     if (status == GIBSON_USAGE) {
         return gib_client_fail(client, status, "the last call left no reply to take");

@@ -1,5 +1,6 @@
 /* Making, losing and remaking the connection of a client. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "net/address.h"
 #include "net/fork.h"
 #include "net/socket.h"
+
+enum { NS_PER_MS = 1000000 };
 
 gibson_status gib_client_fail(gibson_client *client, gibson_status status, const char *message)
 {
@@ -27,7 +30,18 @@ static const char *keep_text(char **to, const char *text)
     return copy;
 }
 
-static void init(gibson_client *client, const gibson_options *settings)
+/* Bytes that the strings of a client take: see struct gibson_client. */
+static size_t text_needed(const gibson_options *settings)
+{
+    size_t size = strlen(settings->host) + 1;
+    if (settings->unix_socket) {
+        size += strlen(settings->unix_socket) + 1;
+    }
+    return size + 1 +
+           (size_t)gib_address_text(NULL, 0, settings->host, settings->port, settings->unix_socket);
+}
+
+static void init(gibson_client *client, const gibson_options *settings, size_t text_size)
 {
     memset(client, 0, sizeof *client);
     client->settings = *settings;
@@ -36,7 +50,8 @@ static void init(gibson_client *client, const gibson_options *settings)
     if (settings->unix_socket) {
         client->settings.unix_socket = keep_text(&to, settings->unix_socket);
     }
-    gib_address_text(to, SIZE_MAX / 2, settings->host, settings->port, settings->unix_socket);
+    gib_address_text(to, text_size - (size_t)(to - client->text), settings->host, settings->port,
+                     settings->unix_socket);
     client->peer = to;
     client->descriptor = -1;
     client->interrupt = (gib_interrupt){settings->interrupt, settings->interrupt_context};
@@ -62,16 +77,12 @@ gibson_status gibson_client_new(gibson_client **client, const gibson_options *op
     if (status != GIBSON_OK) {
         return status;
     }
-    size_t text = strlen(settings.host) + 1;
-    if (settings.unix_socket) {
-        text += strlen(settings.unix_socket) + 1;
-    }
-    text += (size_t)gib_address_text(NULL, 0, settings.host, settings.port, settings.unix_socket);
-    gibson_client *made = gib_allocate(&settings.allocator, sizeof *made + text + 1);
+    size_t text_size = text_needed(&settings);
+    gibson_client *made = gib_allocate(&settings.allocator, sizeof *made + text_size);
     if (!made) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the client");
     }
-    init(made, &settings);
+    init(made, &settings, text_size);
     gib_fork_watch();
     *client = made;
     return GIBSON_OK;
@@ -144,6 +155,7 @@ static gibson_status connect_now(gibson_client *client)
     client->receive_timeout_ms = GIBSON_NO_DEADLINE; /* of a new socket */
     client->last_used_ns = gib_now_ns();
     client->broken.status = GIBSON_OK;
+    client->error.status = GIBSON_OK; /* a wait for the first of several addresses has set it */
     set_receive_timeout(client);
     return GIBSON_OK;
 }
@@ -241,8 +253,8 @@ static gibson_status reconnect(gibson_client *client)
     int64_t left_ns = client->backoff.not_before_ns - gib_now_ns();
     if (left_ns > 0) {
         return gib_error_set(&client->error, GIBSON_UNREACHABLE,
-                             "%.120s; no attempt to connect for another %lld ms",
-                             client->broken.message, (long long)(left_ns / 1000000 + 1));
+                             "%.120s; no attempt to connect for another %" PRId64 " ms",
+                             client->broken.message, left_ns / NS_PER_MS + 1);
     }
     return connect_now(client);
 }

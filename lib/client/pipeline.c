@@ -119,23 +119,34 @@ static GIB_NOINLINE gibson_status next(gibson_client *client, gibson_reply *repl
     if (!client || !reply) {
         return client ? gib_client_fail(client, GIBSON_USAGE, "reply is NULL") : GIBSON_USAGE;
     }
+    if (gib_session_take_value(&client->session, true, reply)) {
+        client->queue_until = 0; /* the next request begins a new pipeline */
+        client->error.status = GIBSON_OK;
+        return GIBSON_OK;
+    }
     *reply = (gibson_reply){.status = GIBSON_END};
     gib_session_release_reply(&client->session);
     if (!gib_session_count(&client->session)) {
         gib_session_trim(&client->session);
         return gib_client_fail(client, GIBSON_END, "no reply is outstanding");
     }
-    gibson_status status = check_alive(client);
-    if (status != GIBSON_OK) {
-        return abandon(client, reply, status);
+    gibson_status status = GIBSON_WOULD_BLOCK;
+    if (gib_session_has_input(&client->session)) {
+        status = gib_session_next(&client->session, reply, &client->error);
     }
-    status = gib_client_exchange(client, reply, true);
+    if (status == GIBSON_WOULD_BLOCK) {
+        status = check_alive(client);
+        if (status != GIBSON_OK) {
+            return abandon(client, reply, status);
+        }
+        status = gib_client_exchange(client, reply, true);
+    }
     if (status != GIBSON_OK) {
         gib_client_break(client);
         return abandon(client, reply, status);
     }
     if (!gib_session_count(&client->session)) {
-        client->queue_until = 0; /* the next one begins a new pipeline */
+        client->queue_until = 0;
     }
     gib_client_answered(client, reply);
     return reply->status;
@@ -143,7 +154,7 @@ static GIB_NOINLINE gibson_status next(gibson_client *client, gibson_reply *repl
 
 gibson_status gibson_client_next(gibson_client *client, gibson_reply *reply)
 {
-    if (GIB_LIKELY(client && reply && gib_session_take_value(&client->session, reply))) {
+    if (GIB_LIKELY(client && reply && gib_session_take_value(&client->session, false, reply))) {
         client->error.status = GIBSON_OK;
         return GIBSON_OK;
     }

@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdint.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
@@ -69,7 +68,7 @@ ssize_t gib_socket_send(int descriptor, const gibson_bytes parts[2])
     size_t count = 0;
     for (size_t i = 0; i < 2; i++) {
         if (parts[i].size) {
-            pieces[count].iov_base = (void *)(uintptr_t)parts[i].data;
+            pieces[count].iov_base = (void *)parts[i].data;
             pieces[count++].iov_len = parts[i].size;
         }
     }

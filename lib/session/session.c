@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/likely.h"
+#include "session/echo.h"
 #include "session/owned_reply.h"
 #include "wire/frame.h"
 #include "wire/reply_decode.h"
@@ -61,18 +62,23 @@ bool gib_session_is_settled(const gib_session *session)
 void gib_session_break(gib_session *session)
 {
     drop_bytes(&session->out);
-    drop_bytes(&session->in);
+    if (session->next == session->in.begin) {
+        drop_bytes(&session->in);
+        session->next = 0;
+    } else {
+        session->in.end = session->next; /* the last reply is still borrowed from */
+    }
     session->unsent = 0;
     session->sent_of_frame = 0;
     session->borrowed = NULL;
     session->sent = session->answered;
-    session->next = 0;
     session->frame_size = GIB_REPLY_HEADER;
 }
 
 void gib_session_reset(gib_session *session)
 {
     session->pushed = session->answered = 0;
+    gib_session_release_reply(session);
     gib_session_break(session);
 }
 
@@ -180,6 +186,10 @@ static size_t output_segment(const gib_session *session, size_t segment)
 
 size_t gib_session_output(const gib_session *session, size_t segment, gibson_bytes parts[2])
 {
+    if (session->sent == session->pushed) {
+        parts[0] = parts[1] = gibson_bytes_of(NULL, 0);
+        return 0;
+    }
     size_t size = session->out.end - session->unsent;
     if (size > segment && session->pushed - session->sent > 1) {
         size = output_segment(session, segment);
@@ -253,27 +263,41 @@ void gib_session_received(gib_session *session, size_t size)
     session->in.end += size;
 }
 
-/* What SET stored must be what was sent: the server cuts what is over its limits. */
-static void check_echo(const gib_session *session, const gib_pending *pending, gibson_reply *reply,
-                       gibson_error *error)
+gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
+                                     gibson_error *error)
 {
-    const uint8_t *sent = session->borrowed;
-    if (!sent) {
-        sent = session->out.data + session->out.begin + pending->frame_size - pending->value_size;
+    size_t left = session->in.end - session->next - scan->size;
+    while (left) {
+        if (scan->count == session->sent - session->answered) {
+            return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes that answer no request", left);
+        }
+        if (left < GIB_REPLY_HEADER) {
+            break;
+        }
+        const uint8_t *frame = session->in.data + session->next + scan->size;
+        size_t size = gib_load_u32(frame + 3);
+        if (size > session->limits.max_reply_size) {
+            return gib_error_set(error, GIBSON_PROTOCOL,
+                                 "a reply: size %zu is over max_reply_size (%zu)", size,
+                                 session->limits.max_reply_size);
+        }
+        if (left < GIB_REPLY_HEADER + size) {
+            break;
+        }
+        scan->size += GIB_REPLY_HEADER + size;
+        scan->count++;
+        left -= GIB_REPLY_HEADER + size;
     }
-    const gibson_value *stored = &reply->value;
-    if (stored->kind == GIBSON_KIND_BYTES && stored->bytes.size == pending->value_size &&
-        !memcmp(stored->bytes.data, sent, pending->value_size)) {
-        return;
+    return GIBSON_OK;
+}
+
+/* The value that was sent with a pending request. */
+static const uint8_t *sent_value(const gib_session *session, const gib_pending *pending)
+{
+    if (session->borrowed) {
+        return session->borrowed;
     }
-    const char *cause = stored->kind != GIBSON_KIND_BYTES          ? "it is a number"
-                        : stored->bytes.size < pending->value_size ? "over max_value_size there?"
-                        : stored->bytes.size > pending->value_size ? "key over max_key_size there?"
-                                                                   : "the contents differ";
-    reply->status = gib_error_set(error, GIBSON_TRUNCATED,
-                                  "set: of %zu bytes that were sent the server stored %zu: %s",
-                                  pending->value_size, stored->bytes.size, cause);
-    reply->value = (gibson_value){.kind = GIBSON_KIND_NONE};
+    return session->out.data + session->out.begin + pending->frame_size - pending->value_size;
 }
 
 gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error)
@@ -299,7 +323,7 @@ gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson
                              size - session->frame_size, command->name);
     }
     if (pending->opcode == GIBSON_OP_SET && reply->status == GIBSON_OK) {
-        check_echo(session, pending, reply, error);
+        gib_echo_check(sent_value(session, pending), pending->value_size, reply, error);
     }
     session->next += session->frame_size;
     session->frame_size = GIB_REPLY_HEADER;

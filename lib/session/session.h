@@ -55,11 +55,11 @@ void gib_session_init(gib_session *session, const gib_limits *limits,
 /* Frees all memory. */
 void gib_session_clear(gib_session *session);
 
-/* Forgets all requests and bytes, as for a new connection. */
+/* Forgets all requests and bytes, as for a new connection. Views of the last reply end. */
 void gib_session_reset(gib_session *session);
 
-/* Ends the use of a connection: all bytes are dropped, but the requests without a reply are kept
-   for gib_session_abandon to count off. */
+/* Ends the use of a connection: all bytes are dropped but those that the last reply borrows, and
+   the requests without a reply are kept for gib_session_abandon to count off. */
 void gib_session_break(gib_session *session);
 
 /* Takes one request that was lost with the connection off the list. Returns its command, or NULL
@@ -109,6 +109,18 @@ void gib_session_received(gib_session *session, size_t size);
    error if what SET stored is not what was sent; GIBSON_WOULD_BLOCK until more bytes are received;
    GIBSON_PROTOCOL, after which the session must be broken. There must be a pending request. */
 gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error);
+
+/* How far the replies that wait unread were looked at: zero at first. */
+typedef struct gib_session_scan {
+    size_t size;  /* bytes of whole replies from `next` on */
+    size_t count; /* and how many those are */
+} gib_session_scan;
+
+/* Looks at the replies that have arrived and were not decoded: what a peer can make a client hold
+   is bounded by what that has asked for. Returns GIBSON_OK; GIBSON_PROTOCOL if there are more than
+   requests were sent, or one is over max_reply_size. Between two looks no reply may be taken. */
+gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
+                                     gibson_error *error);
 
 /* The hot paths. They do the most common thing and leave the rest to the functions above. */
 
@@ -180,30 +192,39 @@ static inline size_t gib_session_find_value(const gib_session *session, const ui
     if (value_size > size - GIB_REPLY_HEADER || value_size > session->limits.max_reply_size) {
         return 0;
     }
-    *value =
-        (gibson_value){.kind = GIBSON_KIND_BYTES, .bytes = {data + GIB_REPLY_HEADER, value_size}};
+    value->kind = GIBSON_KIND_BYTES;
+    value->bytes.data = data + GIB_REPLY_HEADER;
+    value->bytes.size = value_size;
+    value->number = 0;
     return GIB_REPLY_HEADER + value_size;
 }
 
-/* Takes the next reply of many if it answers GET, is there as a whole, and is a value in bytes.
-   False where gib_session_next has to look. */
-static inline bool gib_session_take_value(gib_session *session, gibson_reply *reply)
+/* Takes the next reply if it answers GET, is there as a whole, and is a value in bytes. `last` says
+   whether to take the reply to the last pending request, which nothing may follow, or else one
+   before that. False where gib_session_next has to look. */
+static inline bool gib_session_take_value(gib_session *session, bool last, gibson_reply *reply)
 {
-    if (session->sent - session->answered < 2) {
-        return false; /* the last one: nothing may follow it */
+    const size_t waiting = session->sent - session->answered;
+    if (last ? waiting != 1 || session->sent != session->pushed : waiting < 2) {
+        return false;
     }
     const gib_pending *pending = gib_session_pending(session, session->answered);
     if (pending->opcode != GIBSON_OP_GET) {
         return false;
     }
-    const size_t frame_size = gib_session_find_value(
-        session, session->in.data + session->next, session->in.end - session->next, &reply->value);
-    if (!frame_size) {
+    const size_t held = session->in.end - session->next;
+    if (held < GIB_REPLY_HEADER) {
+        return false;
+    }
+    const size_t frame_size =
+        gib_session_find_value(session, session->in.data + session->next, held, &reply->value);
+    if (!frame_size || (last && frame_size != held)) {
         return false;
     }
     reply->status = GIBSON_OK;
     reply->opcode = GIBSON_OP_GET;
-    reply->items = (gibson_items){NULL, 0};
+    reply->items.cursor = NULL;
+    reply->items.left = 0;
     session->next += frame_size; /* in.begin stays behind: nothing moves until more is read */
     session->frame_size = GIB_REPLY_HEADER;
     session->out.begin += pending->frame_size;

@@ -115,13 +115,13 @@ static uint8_t *write_behind_key(uint8_t *to, const gibson_request *request,
     case GIBSON_ARGUMENTS_KEY_SECONDS:
     case GIBSON_ARGUMENTS_PREFIX_SECONDS:
         break;
-    case GIBSON_ARGUMENTS_KEY_FIELD: {
-        const char *field = gibson_meta_field_name((gibson_meta_field)request->number);
-        size_t size = strlen(field);
+    case GIBSON_ARGUMENTS_KEY_FIELD:
         *to++ = ' ';
-        memcpy(to, field, size);
-        return to + size;
-    }
+        for (const char *field = gibson_meta_field_name((gibson_meta_field)request->number); *field;
+             field++) {
+            *to++ = (uint8_t)*field;
+        }
+        return to;
     default:
         return to;
     }

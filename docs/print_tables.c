@@ -1,0 +1,88 @@
+/* Prints the tables of the documentation from the lists in the headers.
+
+       print_tables commands|meta|statuses|directives                                            */
+#include <stdio.h>
+#include <string.h>
+
+#include <gibson/gibson.h>
+
+#include "directives.h"
+
+static const char *const arguments[] = {
+    [GIBSON_ARGUMENTS_NONE] = "",
+    [GIBSON_ARGUMENTS_KEY] = "key",
+    [GIBSON_ARGUMENTS_KEY_VALUE_TTL] = "key, value, ttl",
+    [GIBSON_ARGUMENTS_KEY_SECONDS] = "key, seconds",
+    [GIBSON_ARGUMENTS_KEY_FIELD] = "key, field",
+    [GIBSON_ARGUMENTS_PREFIX] = "prefix",
+    [GIBSON_ARGUMENTS_PREFIX_VALUE] = "prefix, value",
+    [GIBSON_ARGUMENTS_PREFIX_SECONDS] = "prefix, seconds",
+    [GIBSON_ARGUMENTS_PREFIX_LIMIT] = "prefix, limit",
+};
+
+static const char *const yields[] = {
+    [GIBSON_YIELD_NONE] = "",         [GIBSON_YIELD_VALUE] = "value",
+    [GIBSON_YIELD_NUMBER] = "number", [GIBSON_YIELD_ITEMS] = "keys and values",
+    [GIBSON_YIELD_KEYS] = "keys",
+};
+
+static const char *const effects[] = {
+    [GIBSON_EFFECT_READ] = "read",
+    [GIBSON_EFFECT_REPEATABLE] = "repeatable",
+    [GIBSON_EFFECT_WRITE] = "write",
+};
+
+static void print_commands(void)
+{
+    printf("| command | opcode | takes | yields | effect | what it does |\n");
+    printf("|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < gibson_command_count(); i++) {
+        const gibson_command *command = gibson_command_at(i);
+        printf("| `%s` | %d | %s | %s | %s | %s |\n", command->name, (int)command->opcode,
+               arguments[command->arguments], yields[command->yield], effects[command->effect],
+               command->summary);
+    }
+}
+
+static void print_meta(void)
+{
+    printf("| field | what it is |\n|---|---|\n");
+#define ROW(NAME, name, summary) printf("| `%s` | %s |\n", #name, summary);
+    GIBSON_META_LIST(ROW)
+#undef ROW
+}
+
+static void print_statuses(void)
+{
+    printf("| status | number | meaning |\n|---|---|---|\n");
+#define ROW(NAME, name, text)                                                                      \
+    printf("| `GIBSON_%s` | %d | %s |\n", #NAME, (int)GIBSON_##NAME, text);
+    GIBSON_STATUS_LIST(ROW)
+#undef ROW
+}
+
+static void print_directives(void)
+{
+    printf("| directive | value | default | what it is |\n|---|---|---|---|\n");
+#define ROW(name, kind, fallback, smallest, largest, summary)                                      \
+    printf("| `%s` | %s | %s | %s |\n", #name, #kind, fallback, summary);
+    GIB_DIRECTIVES(ROW)
+#undef ROW
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && !strcmp(argv[1], "commands")) {
+        print_commands();
+    } else if (argc == 2 && !strcmp(argv[1], "meta")) {
+        print_meta();
+    } else if (argc == 2 && !strcmp(argv[1], "statuses")) {
+        print_statuses();
+    } else if (argc == 2 && !strcmp(argv[1], "directives")) {
+        print_directives();
+    } else {
+        fprintf(stderr, "usage: print_tables commands|meta|statuses|directives\n");
+        return 2;
+    }
+    return 0;
+}
