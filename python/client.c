@@ -158,10 +158,14 @@ PyObject *client_raise(const Client *self, const gibson_error *error, const char
 static gibson_status call_gibson(Client *self, const operation *op, gibson_reply *reply,
                                  gibson_owned_reply **owned)
 {
-    if (op->kind->opcode == GIBSON_OP_END) {
+    const gibson_request *request = &op->request;
+    if (request->opcode == GIBSON_OP_GET) { /* libgibson has a short way for it */
+        return gibson_client_get(self->client, request->key.data, request->key.size, &reply->value);
+    }
+    if (request->opcode == GIBSON_OP_END) {
         return gibson_client_quit(self->client);
     }
-    gibson_status status = gibson_client_call(self->client, &op->request, reply);
+    gibson_status status = gibson_client_call(self->client, request, reply);
     if (status == GIBSON_OK && yields_items(op->kind)) {
         status = gibson_client_take_reply(self->client, owned);
     }
@@ -596,57 +600,6 @@ static PyObject *client_repr(PyObject *object)
 
 /* -- the type ------------------------------------------------------------------------------- */
 
-#define TEXT_OF(number) #number
-#define TEXT(number) TEXT_OF(number)
-
-PyDoc_STRVAR(client_doc,
-             "Client(addr='" GIBSON_DEFAULT_HOST "', port=" TEXT(
-                 GIBSON_DEFAULT_PORT) ", "
-                                      "unix_"
-                                      "socket="
-                                      "None, "
-                                      "timeout"
-                                      "=" TEXT(
-                                          GIBSON_DEFAULT_TIMEOUT_MS) ", *, host=None, "
-                                                                     "connect_timeout=" TEXT(GIBSON_DEFAULT_CONNECT_TIMEOUT_MS) ", reconnect=False, retry_repeatable=False, "
-                                                                                                                                "max_reply_size=None, max_request_size=None, max_key_size=None, max_value_size=None, "
-                                                                                                                                "max_seconds=None, pipeline_window=None, pipeline_bytes=None, reconnect_delay=" TEXT(
-                                                                                                                                    GIBSON_DEFAULT_RECONNECT_DELAY_MS) ", reconnect_max_delay=" TEXT(GIBSON_DEFAULT_RECONNECT_MAX_DELAY_MS) ", tcp_keepalive=" TEXT(GIBSON_DEFAULT_TCP_KEEPALIVE_S) ", tcp_user_timeout=None)\n--\n\n"
-                                                                                                                                                                                                                                                                                                    "A connection to a Gibson server, which is made at once.\n\n"
-                                                                                                                                                                                                                                                                                                    "Arguments:\n"
-                                                                                                                                                                                                                                                                                                    "    addr (str): name, IPv4 or IPv6 address of the server.\n"
-                                                                                                                                                                                                                                                                                                    "    port (int): its TCP port.\n"
-                                                                                                                                                                                                                                                                                                    "    unix_socket (str, bytes or os.PathLike): path of its unix socket, in place of addr and\n"
-                                                                                                                                                                                                                                                                                                    "        port; '@' and a name for an abstract one.\n"
-                                                                                                                                                                                                                                                                                                    "    timeout (int): milliseconds for a whole operation, however the bytes trickle in; None\n"
-                                                                                                                                                                                                                                                                                                    "        waits for ever.\n"
-                                                                                                                                                                                                                                                                                                    "    host (str): another name of addr.\n"
-                                                                                                                                                                                                                                                                                                    "    connect_timeout (int): milliseconds to resolve the name and connect; None: for ever.\n"
-                                                                                                                                                                                                                                                                                                    "    reconnect (bool): connect again before the next operation when the connection broke.\n"
-                                                                                                                                                                                                                                                                                                    "    retry_repeatable (bool): with reconnect, repeat once a command whose connection was lost\n"
-                                                                                                                                                                                                                                                                                                    "        under way, if doing it twice is the same as once. Never after a timeout.\n"
-                                                                                                                                                                                                                                                                                                    "    max_reply_size (int): most bytes of a reply; None for 64 MiB.\n"
-                                                                                                                                                                                                                                                                                                    "    max_request_size (int): most bytes of a request; None for 4 MiB.\n"
-                                                                                                                                                                                                                                                                                                    "    max_key_size (int): most bytes of a key or prefix; None for 1023.\n"
-                                                                                                                                                                                                                                                                                                    "    max_value_size (int): most bytes of a value; None for what max_request_size leaves.\n"
-                                                                                                                                                                                                                                                                                                    "    max_seconds (int): longest ttl or lock time in seconds; None for 32767, which is what\n"
-                                                                                                                                                                                                                                                                                                    "        the reference server can keep.\n"
-                                                                                                                                                                                                                                                                                                    "    pipeline_window (int): most requests under way; None for 1024.\n"
-                                                                                                                                                                                                                                                                                                    "    pipeline_bytes (int): most bytes of requests under way; None for 16 MiB.\n"
-                                                                                                                                                                                                                                                                                                    "    reconnect_delay (int), reconnect_max_delay (int): after a failure to connect, operations\n"
-                                                                                                                                                                                                                                                                                                    "        fail at once for so many milliseconds, doubled with every failure.\n"
-                                                                                                                                                                                                                                                                                                    "    tcp_keepalive (int): seconds of silence before the peer is probed; None: off.\n"
-                                                                                                                                                                                                                                                                                                    "    tcp_user_timeout (int): milliseconds that sent data may stay unacknowledged; None for\n"
-                                                                                                                                                                                                                                                                                                    "        the default of the system.\n\n"
-                                                                                                                                                                                                                                                                                                    "Raises UnreachableError, ServerTimeoutError, InvalidArgumentError.\n\n"
-                                                                                                                                                                                                                                                                                                    "Every method can also raise ServerTimeoutError, ConnectionLostError, UnreachableError (with\n"
-                                                                                                                                                                                                                                                                                                    "reconnect), ProtocolError, ServerError, SystemCallError, InvalidArgumentError, and MemoryError.\n"
-                                                                                                                                                                                                                                                                                                    "After a timeout or any error within a reply the connection is closed, so a late reply is never\n"
-                                                                                                                                                                                                                                                                                                    "taken for that of another command.\n\n"
-                                                                                                                                                                                                                                                                                                    "Threads may share a Client: they take turns, and waiting for one's turn counts towards the\n"
-                                                                                                                                                                                                                                                                                                    "timeout. A child of fork cannot use the connection of its parent: it gets ConnectionLostError,\n"
-                                                                                                                                                                                                                                                                                                    "or with reconnect a connection of its own.");
-
 #include "methods.h"
 
 static PyMethodDef client_methods[] = {
@@ -690,16 +643,11 @@ static PyMemberDef client_members[] = {
 };
 
 static PyType_Slot client_slots[] = {
-    {Py_tp_doc, (void *)(uintptr_t)client_doc},
-    {Py_tp_new, client_new},
-    {Py_tp_init, client_init},
-    {Py_tp_dealloc, client_dealloc},
-    {Py_tp_traverse, client_traverse},
-    {Py_tp_repr, client_repr},
-    {Py_tp_methods, client_methods},
-    {Py_tp_getset, client_attributes},
-    {Py_tp_members, client_members},
-    {0, NULL},
+    {Py_tp_doc, DOC_CLIENT},           {Py_tp_new, client_new},
+    {Py_tp_init, client_init},         {Py_tp_dealloc, client_dealloc},
+    {Py_tp_traverse, client_traverse}, {Py_tp_repr, client_repr},
+    {Py_tp_methods, client_methods},   {Py_tp_getset, client_attributes},
+    {Py_tp_members, client_members},   {0, NULL},
 };
 
 PyType_Spec client_spec = {
