@@ -265,7 +265,7 @@ def test_made_by_hand(client: Client) -> None:
     assert Pipeline(client=client).ping().execute() == [None]
     for bad in ((), (1,), (client, client)):
         with pytest.raises(TypeError):
-            Pipeline(*bad)  # type: ignore[arg-type]
+            Pipeline(*bad)
 
 
 def test_it_keeps_the_client(unix_server: Any) -> None:

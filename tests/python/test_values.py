@@ -97,7 +97,7 @@ BUFFERS: list[Any] = [
     memoryview(bytearray(b"a longer memoryview"))[2:8],
     array.array("I", [1, 2, 3]),
     array.array("d", [0.5]),
-    (ctypes.c_char * 4)(*b"ctyp"),
+    (ctypes.c_uint16 * 2)(1, 2),
     memoryview(array.array("H", range(6))).cast("B").cast("H", (2, 3)),
 ]
 
