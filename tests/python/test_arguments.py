@@ -197,7 +197,7 @@ def test_every_option_is_documented() -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_options_that_are_no_numbers(name: str) -> None:
     connect: Any = Client
-    for no_number in ("1", 1.5, b"1", []):
+    for no_number in ("1", 1.5, b"1"):
         with pytest.raises(TypeError, match=rf"Client\(\) argument '{name}' must be int"):
             connect(**{name: no_number})
     for bad in (0, -1, 1 << 100):
@@ -231,18 +231,16 @@ def test_every_option_is_taken(unix_server: Server, prefix: str) -> None:
 
 def test_options_are_keyword_only() -> None:
     with pytest.raises(TypeError, match="positional"):
-        Client("127.0.0.1", 1, None, 60, "127.0.0.1")  # type: ignore[call-arg, misc]
+        Client("127.0.0.1", 1, None, 60, "127.0.0.1")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="nonsense"):
         Client(nonsense=1)  # type: ignore[call-arg]
 
 
 def test_addr_and_host_are_the_same_argument() -> None:
-    for both in (
-        lambda: Client("127.0.0.1", host="127.0.0.1"),
-        lambda: Client(addr="127.0.0.1", host="127.0.0.1"),
-    ):
-        with pytest.raises(TypeError, match="addr or host, not both"):
-            both()
+    with pytest.raises(TypeError, match="addr or host, not both"):
+        Client("127.0.0.1", host="127.0.0.1")
+    with pytest.raises(TypeError, match="addr or host, not both"):
+        Client(addr="127.0.0.1", host="127.0.0.1")
     with pytest.raises(TypeError, match="'host' must be str"):
         Client(host=b"127.0.0.1")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'addr' must be str"):
