@@ -46,7 +46,6 @@ __all__ = [
     "Pipeline",
     "ProtocolError",
     "PyGibsonError",
-
     "Server",
     "ServerError",
     "ServerTimeoutError",

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import pygibson
+import pytest
 from pygibson import Client, InvalidArgumentError, Pipeline, Server
 
 SIGNATURES = {
@@ -38,7 +37,15 @@ SIGNATURES = {
     "quit": "(self, /)",
 }
 # Something for each argument, by its name.
-GOOD = {"key": "k", "prefix": "k", "value": "v", "seconds": 1, "ttl": 1, "limit": 1, "field": "size"}
+GOOD = {
+    "key": "k",
+    "prefix": "k",
+    "value": "v",
+    "seconds": 1,
+    "ttl": 1,
+    "limit": 1,
+    "field": "size",
+}
 
 
 def names_of(method: str) -> list[str]:
@@ -76,7 +83,9 @@ def test_wrong_number_of_arguments(unix_client: Client, method: str) -> None:
     with pytest.raises(TypeError, match=rf"{method}\(\) got an unexpected keyword argument 'more'"):
         call(*good, more=1)
     if names:
-        with pytest.raises(TypeError, match=rf"{method}\(\) missing required argument '{names[0]}'"):
+        with pytest.raises(
+            TypeError, match=rf"{method}\(\) missing required argument '{names[0]}'"
+        ):
             call()
         with pytest.raises(TypeError, match=rf"{method}\(\) got multiple values for .*{names[0]}"):
             call(*good, **{names[0]: "again"})
@@ -149,7 +158,7 @@ def test_empty_values_are_refused(unix_client: Client, prefix: str, value: Any) 
 def test_a_request_over_max_request_size_is_refused(unix_server: Server, prefix: str) -> None:
     with unix_server.client(max_request_size=100, timeout=30_000) as client:
         client.set(prefix, "v" * 50)
-        with pytest.raises(InvalidArgumentError, match="max_request_size|max_value_size"):
+        with pytest.raises(InvalidArgumentError, match=r"max_request_size|max_value_size"):
             client.set(prefix, "v" * 100)
 
 

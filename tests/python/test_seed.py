@@ -7,9 +7,8 @@ import socket
 import sys
 from typing import Callable
 
-import pytest
-
 import pygibson
+import pytest
 from peer import Peer, reply
 from pygibson import Client, NotFoundError, Server
 
