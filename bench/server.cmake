@@ -10,6 +10,7 @@ if(GIBSON_BUILD_SERVER)
     endfunction()
 
     gibson_server_bench(server_load)
+    gibson_server_bench(server_stall)
 
     # Only the comparison with Redis needs its client library.
     find_package(PkgConfig)

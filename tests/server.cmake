@@ -49,3 +49,9 @@ target_compile_definitions(
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
 include(fuzz/server.cmake)
+
+if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
+    add_test(NAME package_server
+             COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_test.sh" "${PROJECT_BINARY_DIR}"
+                     "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}")
+endif()

@@ -10,9 +10,11 @@
 #include "support/suite.h"
 #include "support/vectors.h"
 
-/* What the peer sends next: its script reads them from when it is told to, until it reports. */
+/* What the peer sends next: its script reads them from when it is told to, until it reports. With
+   `closes` it then closes, and a client that expects more is not kept waiting. */
 static gib_buffer bytes;
 static size_t split;
+static bool closes;
 
 static void send_split(peer_link *link)
 {
@@ -22,8 +24,11 @@ static void send_split(peer_link *link)
         peer_send(link, from, split);
         peer_wait_until_read(link);
         peer_send(link, from + split, gib_buffer_size(&bytes) - split);
+        bool more = !closes;
         peer_report(link);
-        peer_read_to_end(link);
+        if (more) {
+            peer_read_to_end(link);
+        }
     }
 }
 
@@ -103,6 +108,48 @@ START_TEST(good_reply_wherever_it_is_split_is_read)
 }
 END_TEST
 
+/* Any byte of a reply corrupted: there is an answer or an error, at once, and where it was a byte
+   of the header, or of an echo or a reply without data, never success. */
+START_TEST(corrupt_reply_at_every_byte_is_not_taken_for_success)
+{
+    static const uint8_t flips[] = {0x01, 0x02, 0x80, 0xff};
+    bytes = bytes_new();
+    split = 0;
+    closes = true;
+    peer *server = peer_start(PEER_UNIX, send_split, NULL);
+    gibson_client *client = sample_client(server, NULL);
+    for (size_t i = 0; i < SAMPLE_COUNT; i++) {
+        const gibson_request *request = &samples[i].request;
+        gib_buffer_consume(&bytes, gib_buffer_size(&bytes));
+        sample_reply(&bytes, request->opcode, samples[i].payload, strlen(samples[i].payload));
+        bool all_count =
+            request->opcode == GIBSON_OP_SET || gibson_command_at(i)->yield == GIBSON_YIELD_NONE;
+        for (size_t at = 0; at < gib_buffer_size(&bytes); at++) {
+            for (size_t n = 0; n < COUNT_OF(flips); n++) {
+                bytes.data[bytes.begin + at] ^= flips[n];
+                gibson_reply reply;
+                gibson_status status = call_split(server, client, request, &reply);
+                ck_assert_status(reply.status, status);
+                ck_assert_msg(status != GIBSON_OK || (at >= GIB_REPLY_HEADER && !all_count),
+                              "%s, byte %zu flipped by %02x", gibson_command_at(i)->name, at,
+                              flips[n]);
+                ck_assert_msg(status == GIBSON_OK || status == GIBSON_PROTOCOL ||
+                                  status == GIBSON_CLOSED || status == GIBSON_TRUNCATED ||
+                                  (at == 0 && status <= GIBSON_SERVER_ERROR),
+                              "%s, byte %zu flipped by %02x: %s", gibson_command_at(i)->name, at,
+                              flips[n], gibson_status_name(status));
+                bytes.data[bytes.begin + at] ^= flips[n];
+            }
+        }
+    }
+    closes = false;
+    gibson_client_free(client);
+    peer_stop(server);
+    gib_buffer_clear(&bytes);
+}
+END_TEST
+
 SUITE_IN_MODES("client_malformed", SAMPLE_MODES,
                malformed_reply_wherever_it_is_split_ends_the_connection,
-               good_reply_wherever_it_is_split_is_read)
+               good_reply_wherever_it_is_split_is_read,
+               corrupt_reply_at_every_byte_is_not_taken_for_success)

@@ -21,7 +21,7 @@
 /* ---- The system calls ---- */
 
 /* The next call of that name fails with the errno, once. With failure 0, it takes `takes` bytes at
-   the most: send once, and sendmsg every time, of its first piece only. */
+   the most: send once; sendmsg every time, of its first piece only; recv every time, and slowly. */
 static _Thread_local struct {
     const char *call;
     int failure;
@@ -66,7 +66,6 @@ static size_t taken(const char *call, size_t size)
 WRAP(int, socket, -1, (int domain, int type, int protocol), (domain, type, protocol))
 WRAP(int, connect, -1, (int fd, const struct sockaddr *to, socklen_t size), (fd, to, size))
 WRAP(int, poll, -1, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
-WRAP(ssize_t, recv, -1, (int fd, void *to, size_t size, int flags), (fd, to, size, flags))
 WRAP(int, getsockopt, -1, (int fd, int level, int name, void *to, socklen_t *size),
      (fd, level, name, to, size))
 WRAP(int, pipe2, -1, (int ends[2], int flags), (ends, flags))
@@ -75,6 +74,17 @@ WRAP(int, pthread_create, errno,
      (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument),
      (thread, attributes, run, argument))
 WRAP(void *, malloc, NULL, (size_t size), (size))
+
+ssize_t __real_recv(int fd, void *to, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *to, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *to, size_t size, int flags)
+{
+    if (fault.call && !strcmp(fault.call, "recv") && fault.takes) {
+        usleep(1000);
+        return __real_recv(fd, to, fault.takes, flags);
+    }
+    return fails("recv") ? -1 : __real_recv(fd, to, size, flags);
+}
 
 ssize_t __real_send(int fd, const void *from, size_t size, int flags);
 ssize_t __wrap_send(int fd, const void *from, size_t size, int flags);
@@ -285,6 +295,39 @@ START_TEST(short_send_of_a_large_value_goes_on_where_it_stopped)
 }
 END_TEST
 
+static void serve_large(peer_link *link)
+{
+    peer_frame frame;
+    static const uint8_t value[100000];
+    while (peer_read_frame(link, &frame)) {
+        gib_buffer reply = bytes_new();
+        reply_add_bytes(&reply, value, sizeof value);
+        peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+        gib_buffer_clear(&reply);
+    }
+}
+
+/* redis-py 2243 once more: a peer that always has one more byte ready, so that no wait is ever
+   needed, does not stretch an operation either. */
+START_TEST(reply_that_is_always_ready_in_part_ends_at_the_deadline)
+{
+    gibson_options_init(&options);
+    options.timeout_ms = 100;
+    server = peer_start(PEER_UNIX, serve_large, NULL);
+    peer_point(server, &options);
+    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+    gibson_value value;
+    make_short("recv", 1);
+    int64_t began = suite_now_ms();
+    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_TIMEOUT);
+    ck_assert_int_le(suite_now_ms() - began, 100 + SUITE_SLACK_MS);
+    ck_assert_int_eq(gibson_client_fd(client), -1);
+    fault.call = NULL;
+    end();
+}
+END_TEST
+
 /* hiredis 1229: no send may raise SIGPIPE; and none may block, or let a header be cut. */
 START_TEST(every_send_has_its_flags)
 {
@@ -325,5 +368,6 @@ SUITE_IN_MODES("client_system", SAMPLE_MODES,
                operation_whose_system_call_fails_says_so_and_closes,
                interrupted_or_blocked_call_is_tried_again,
                short_send_at_every_byte_goes_on_where_it_stopped,
-               short_send_of_a_large_value_goes_on_where_it_stopped, every_send_has_its_flags,
+               short_send_of_a_large_value_goes_on_where_it_stopped,
+               reply_that_is_always_ready_in_part_ends_at_the_deadline, every_send_has_its_flags,
                operation_makes_two_system_calls)

@@ -231,7 +231,7 @@ START_TEST(stats_tell_the_truth)
     ck_assert_int_eq(raw_stat(client, "total_requests"), 6);
     ck_assert_int_eq(raw_stat(client, "memory_usable"), INT64_C(2) << 30);
     int64_t used = raw_stat(client, "memory_used");
-    ck_assert_int_ge(used, 2 * (23 + 1 + 5));
+    ck_assert_int_ge(used, INT64_C(2) * (23 + 1 + 5));
     ck_assert_int_le(used, 400);
     ck_assert_int_eq(raw_stat(client, "memory_peak"), used);
     int64_t started = raw_stat(client, "server_started");
@@ -265,7 +265,7 @@ static void leave_stale_socket(const char *path)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_uint_lt(strlen(path), sizeof address.sun_path);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path));
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     close(fd);
 }

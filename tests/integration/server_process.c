@@ -234,7 +234,7 @@ static long read_pid(const char *path)
 {
     char text[32];
     read_file(path, text, sizeof text);
-    return atol(text);
+    return strtol(text, NULL, 10);
 }
 
 START_TEST(process_goes_to_the_background_and_keeps_a_pidfile)
@@ -318,6 +318,74 @@ START_TEST(process_prints_help_and_version)
 }
 END_TEST
 
+/* Sanitizers keep freed memory, so that the size of a process says nothing with them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FREED_MEMORY_IS_KEPT true
+#elif defined(__has_feature)
+#define FREED_MEMORY_IS_KEPT (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define FREED_MEMORY_IS_KEPT false
+#endif
+
+/* Field 1 of /proc/PID/statm is what is resident. */
+static long resident_pages(pid_t process)
+{
+    char path[64];
+    char text[256];
+    char *end = text;
+    snprintf(path, sizeof path, "/proc/%ld/statm", (long)process);
+    ck_assert_uint_gt(read_file(path, text, sizeof text), 0);
+    ck_assert_int_gt(strtol(text, &end, 10), 0);
+    return strtol(end, NULL, 10);
+}
+
+/* Fills the server and empties it, with clients that come, send half a request, and go. */
+static void use_and_abuse(int fd)
+{
+    char payload[1100];
+    memset(payload, 'v', sizeof payload);
+    for (int i = 0; i < 3000; i++) {
+        int size = snprintf(payload, sizeof payload, "0 app:user:%d:field ", i);
+        payload[size] = 'v';
+        ck_assert(raw_send_request(fd, GIBSON_OP_SET, payload, (size_t)(size + 100 + i % 900)));
+        raw_reply reply = raw_read_reply(fd);
+        ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+        raw_reply_free(&reply);
+    }
+    for (int i = 0; i < 50; i++) {
+        int other = connect_unix();
+        ck_assert(raw_send(other, "\xff\xff\0\0\x01\0half a request", 20));
+        close(other);
+    }
+    raw_reply all = raw_ask(fd, GIBSON_OP_MGET, "app");
+    ck_assert_int_eq(all.code, GIB_CODE_KVAL);
+    raw_reply_free(&all);
+    ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MDEL, "app"), 3000);
+    ck_assert(raw_await_stat(fd, "memory_used", 0));
+    ck_assert(raw_await_stat(fd, "total_clients", 1));
+}
+
+START_TEST(process_does_not_grow_with_use)
+{
+    enum { WARM_UP = 5, ROUNDS = 25, SLACK_PAGES = 256 };
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int fd = connect_unix();
+    long before = 0;
+    for (int i = 0; i < WARM_UP + ROUNDS; i++) {
+        use_and_abuse(fd);
+        before = i < WARM_UP ? resident_pages(child) : before;
+    }
+    long growth = resident_pages(child) - before;
+    ck_assert_msg(FREED_MEMORY_IS_KEPT || growth < SLACK_PAGES, "%ld pages", growth);
+    close(fd);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server_process");
@@ -333,5 +401,6 @@ int main(void)
     tcase_add_test(group, process_with_the_pidfile_of_another_is_refused);
     tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
     tcase_add_test(group, process_prints_help_and_version);
+    tcase_add_test(group, process_does_not_grow_with_use);
     return run_suite(suite);
 }

@@ -94,7 +94,7 @@ END_TEST
 START_TEST(stream_many_requests_at_once_are_answered_in_order)
 {
     enum { REQUESTS = 20000 };
-    uint8_t *bytes = malloc(REQUESTS * 32);
+    uint8_t *bytes = malloc((size_t)REQUESTS * 32);
     size_t size = 0;
     char payload[32];
     start(_i);

@@ -19,9 +19,11 @@ static void fill(gib_buffer *buffer, size_t size)
 static void check_content(const gib_buffer *buffer, size_t first, size_t size)
 {
     ck_assert_uint_eq(gib_buffer_size(buffer), size);
-    for (size_t i = 0; i < size; i++) {
-        ck_assert_uint_eq(bytes_of(buffer)[i], (uint8_t)(first + i));
+    size_t same = 0;
+    while (same < size && bytes_of(buffer)[same] == (uint8_t)(first + same)) {
+        same++;
     }
+    ck_assert_uint_eq(same, size);
 }
 
 START_TEST(buffer_new_owns_no_memory)
