@@ -61,7 +61,7 @@ static bool read_word(const char **text, const char *word, const char *ends)
 static bool read_direction(const char **text, gib_direction *direction)
 {
     for (int i = GIB_REQUESTS; i <= GIB_REPLIES; i++) {
-        if (read_word(text, directions[i], ":")) {
+        if (read_word(text, directions[i], ":") && **text == ':') {
             *direction = (gib_direction)i;
             ++*text;
             return true;
