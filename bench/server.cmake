@@ -1,8 +1,23 @@
 # Benchmarks of the server. Included by bench/CMakeLists.txt. See docs/benchmarks-server.md.
 
 if(GIBSON_BUILD_SERVER)
-    add_executable(server_load server_load.c server_protocol.c)
-    target_include_directories(server_load PRIVATE "${PROJECT_SOURCE_DIR}/lib")
-    target_link_libraries(server_load PRIVATE gibson_server)
-    gibson_warnings(server_load)
+    # gibson_server_bench(name libraries...)
+    function(gibson_server_bench name)
+        add_executable(${name} ${name}.c server_protocol.c)
+        target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/lib")
+        target_link_libraries(${name} PRIVATE gibson_server ${ARGN})
+        gibson_warnings(${name})
+    endfunction()
+
+    gibson_server_bench(server_load)
+    gibson_server_bench(server_stall)
+
+    # Only the comparison with Redis needs its client library.
+    find_package(PkgConfig)
+    if(PkgConfig_FOUND)
+        pkg_check_modules(HIREDIS IMPORTED_TARGET hiredis)
+    endif()
+    if(HIREDIS_FOUND)
+        gibson_server_bench(server_subtree PkgConfig::HIREDIS)
+    endif()
 endif()

@@ -40,33 +40,38 @@ static int connect_to(const char *path)
     return fd;
 }
 
-/* Ticks of CPU time the server has used. */
-static double cpu_seconds(long pid)
+/* The number that is the field with an index in a line of /proc about the server, fields being
+   separated by a space. */
+static long proc_field(long pid, const char *name, int index)
 {
     char path[64];
-    unsigned long user = 0;
-    unsigned long system = 0;
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    char line[1024];
+    snprintf(path, sizeof path, "/proc/%ld/%s", pid, name);
     FILE *file = fopen(path, "r");
-    if (!file || fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                        &user, &system) != 2) {
+    if (!file || !fgets(line, sizeof line, file)) {
         fail(path);
     }
     fclose(file);
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+    const char *field = line;
+    for (; field && index; index--) {
+        field = strchr(field + 1, ' ');
+    }
+    if (!field) {
+        fail(path);
+    }
+    return strtol(field, NULL, 10);
+}
+
+/* The CPU time that the server has used, in user space and in the kernel. */
+static double cpu_seconds(long pid)
+{
+    long ticks = proc_field(pid, "stat", 13) + proc_field(pid, "stat", 14);
+    return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 static long resident_bytes(long pid)
 {
-    char path[64];
-    long pages = 0;
-    snprintf(path, sizeof path, "/proc/%ld/statm", pid);
-    FILE *file = fopen(path, "r");
-    if (!file || fscanf(file, "%*d %ld", &pages) != 1) {
-        fail(path);
-    }
-    fclose(file);
-    return pages * sysconf(_SC_PAGESIZE);
+    return proc_field(pid, "statm", 1) * sysconf(_SC_PAGESIZE);
 }
 
 static void send_all(int fd, const char *bytes, size_t size)
@@ -197,10 +202,10 @@ int main(int count, char **arguments)
         fprintf(stderr, "usage: server_load PROTOCOL SOCKET PID KEYS PIPELINE SECONDS\n");
         return EXIT_FAILURE;
     }
-    load run = {.protocol = protocol_by_name(arguments[1]), .pid = atol(arguments[3])};
-    run.keys = (unsigned)atol(arguments[4]);
-    run.pipeline = (unsigned)atol(arguments[5]);
-    double seconds = atof(arguments[6]);
+    load run = {.protocol = protocol_by_name(arguments[1]), .pid = strtol(arguments[3], NULL, 10)};
+    run.keys = (unsigned)strtoul(arguments[4], NULL, 10);
+    run.pipeline = (unsigned)strtoul(arguments[5], NULL, 10);
+    double seconds = strtod(arguments[6], NULL);
     if (run.keys < 100 || !run.pipeline || run.pipeline > LARGEST_PIPELINE) {
         fprintf(stderr, "server_load: at least 100 keys, a pipeline of 1 to %d\n",
                 LARGEST_PIPELINE);

@@ -77,7 +77,8 @@ static size_t redis_command(char *to, unsigned arguments, const char *name)
 static size_t redis_key(char *to, unsigned number)
 {
     char key[64];
-    return redis_argument(to, key, write_key(key, number));
+    size_t size = write_key(key, number);
+    return redis_argument(to, key, size);
 }
 
 static size_t redis_request_of(operation what, unsigned number, char *to, size_t *reply)
@@ -100,7 +101,8 @@ static size_t redis_request_of(operation what, unsigned number, char *to, size_t
         for (unsigned i = 0; i < GROUP_SIZE; i++) {
             size += redis_key(to + size, member(number, i));
         }
-        *reply = what == OPERATION_MGET ? strlen("*11\r\n") + GROUP_SIZE * BULK : strlen(":11\r\n");
+        *reply = what == OPERATION_MGET ? strlen("*11\r\n") + (size_t)GROUP_SIZE * BULK
+                                        : strlen(":11\r\n");
         return size;
     }
 }

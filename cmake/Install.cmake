@@ -46,3 +46,9 @@ configure_file("${PROJECT_SOURCE_DIR}/cmake/templates/gibson.pc.in"
                "${PROJECT_BINARY_DIR}/gibson.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/gibson.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig"
         COMPONENT library)
+if(GIBSON_BUILD_SERVER)
+    configure_file("${PROJECT_SOURCE_DIR}/cmake/templates/gibson-server.pc.in"
+                   "${PROJECT_BINARY_DIR}/gibson-server.pc" @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/gibson-server.pc"
+            DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT server)
+endif()

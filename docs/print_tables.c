@@ -1,10 +1,12 @@
 /* Prints the tables of the documentation from the lists in the headers.
 
-       print_tables commands|meta|statuses                                                       */
+       print_tables commands|meta|statuses|directives                                            */
 #include <stdio.h>
 #include <string.h>
 
 #include <gibson/gibson.h>
+
+#include "directives.h"
 
 static const char *const arguments[] = {
     [GIBSON_ARGUMENTS_NONE] = "",
@@ -19,10 +21,8 @@ static const char *const arguments[] = {
 };
 
 static const char *const yields[] = {
-    [GIBSON_YIELD_NONE] = "",
-    [GIBSON_YIELD_VALUE] = "value",
-    [GIBSON_YIELD_NUMBER] = "number",
-    [GIBSON_YIELD_ITEMS] = "keys and values",
+    [GIBSON_YIELD_NONE] = "",         [GIBSON_YIELD_VALUE] = "value",
+    [GIBSON_YIELD_NUMBER] = "number", [GIBSON_YIELD_ITEMS] = "keys and values",
     [GIBSON_YIELD_KEYS] = "keys",
 };
 
@@ -55,8 +55,18 @@ static void print_meta(void)
 static void print_statuses(void)
 {
     printf("| status | number | meaning |\n|---|---|---|\n");
-#define ROW(NAME, name, text) printf("| `GIBSON_%s` | %d | %s |\n", #NAME, (int)GIBSON_##NAME, text);
+#define ROW(NAME, name, text)                                                                      \
+    printf("| `GIBSON_%s` | %d | %s |\n", #NAME, (int)GIBSON_##NAME, text);
     GIBSON_STATUS_LIST(ROW)
+#undef ROW
+}
+
+static void print_directives(void)
+{
+    printf("| directive | value | default | what it is |\n|---|---|---|---|\n");
+#define ROW(name, kind, fallback, smallest, largest, summary)                                      \
+    printf("| `%s` | %s | %s | %s |\n", #name, #kind, fallback, summary);
+    GIB_DIRECTIVES(ROW)
 #undef ROW
 }
 
@@ -68,8 +78,10 @@ int main(int argc, char **argv)
         print_meta();
     } else if (argc == 2 && !strcmp(argv[1], "statuses")) {
         print_statuses();
+    } else if (argc == 2 && !strcmp(argv[1], "directives")) {
+        print_directives();
     } else {
-        fprintf(stderr, "usage: print_tables commands|meta|statuses\n");
+        fprintf(stderr, "usage: print_tables commands|meta|statuses|directives\n");
         return 2;
     }
     return 0;

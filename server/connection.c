@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,6 +38,13 @@ void gib_connection_free(gib_connection *connection)
 bool gib_connection_has_output(const gib_connection *connection)
 {
     return gib_buffer_size(&connection->out) > 0;
+}
+
+bool gib_connection_is_idle(const gib_connection *connection)
+{
+    int arrived = 0;
+    return !connection->backlog && !gib_connection_has_output(connection) &&
+           (ioctl(connection->fd, FIONREAD, &arrived) || !arrived);
 }
 
 unsigned gib_connection_interest(const gib_connection *connection, const gib_exchange *exchange)

@@ -61,4 +61,7 @@ unsigned gib_connection_interest(const gib_connection *connection, const gib_exc
 /* Tells whether replies wait for the client. */
 bool gib_connection_has_output(const gib_connection *connection);
 
+/* Tells whether nothing is left to do: no replies, no backlog, and nothing that has arrived. */
+bool gib_connection_is_idle(const gib_connection *connection);
+
 #endif

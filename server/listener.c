@@ -37,13 +37,16 @@ static bool is_loopback(const struct sockaddr *address)
 
 static uint16_t bound_port(int fd)
 {
-    struct sockaddr_storage address = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in ipv4;
+        struct sockaddr_in6 ipv6;
+    } address;
     socklen_t size = sizeof address;
-    getsockname(fd, (struct sockaddr *)&address, &size);
-    if (address.ss_family == AF_INET6) {
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    }
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    memset(&address, 0, sizeof address);
+    getsockname(fd, &address.any, &size);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.ipv6.sin6_port
+                                                   : address.ipv4.sin_port);
 }
 
 /* Returns whether it listens there; if not, errno tells why. */
@@ -132,10 +135,10 @@ static bool is_stale(const struct sockaddr_un *address, socklen_t size)
 
 /* Binds so that at no time the file has more permissions than asked for: on Linux it gets those of
    the descriptor, less the umask. The chmod gives back what the umask took. */
-static bool bind_unix(int fd, const struct sockaddr_un *address, socklen_t size, mode_t mode)
+static bool bind_unix(int fd, const struct sockaddr_un *address, socklen_t size,
+                      bool in_file_system, mode_t mode)
 {
     const struct sockaddr *generic = (const struct sockaddr *)address;
-    bool in_file_system = address->sun_path[0];
     if (!set_flags(fd) || fchmod(fd, mode)) {
         return false;
     }
@@ -183,7 +186,7 @@ static gibson_status open_unix(gib_listener *listener, const gibson_server_confi
         return status;
     }
     listener->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (listener->fd < 0 || !bind_unix(listener->fd, &address, size, mode)) {
+    if (listener->fd < 0 || !bind_unix(listener->fd, &address, size, path[0] != '@', mode)) {
         return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot listen on unix socket %s",
                                    path);
     }

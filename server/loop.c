@@ -167,6 +167,7 @@ static void drop(gib_loop *loop, gib_connection *connection)
         connection->next->previous = connection->previous;
     }
     gib_poller_forget(loop->poller, connection->fd);
+    gib_log_write(loop->log, GIB_LOG_DEBUG, "client %d is gone", connection->fd);
     gib_connection_free(connection);
     loop->exchange.service->counters.clients--;
 }
@@ -174,8 +175,7 @@ static void drop(gib_loop *loop, gib_connection *connection)
 /* Brings what is waited for up to date after a connection was served, or ends it. */
 static void after_serving(gib_loop *loop, gib_connection *connection, gib_outcome outcome)
 {
-    bool idle = !connection->backlog && !gib_connection_has_output(connection);
-    if (outcome == GIB_OUTCOME_CLOSED || (loop->draining && idle)) {
+    if (outcome == GIB_OUTCOME_CLOSED || (loop->draining && gib_connection_is_idle(connection))) {
         drop(loop, connection);
         return;
     }
@@ -185,9 +185,6 @@ static void after_serving(gib_loop *loop, gib_connection *connection, gib_outcom
         enlist_backlog(loop, connection);
     }
     unsigned interest = gib_connection_interest(connection, &loop->exchange);
-    if (loop->draining) {
-        interest &= ~(unsigned)GIB_READABLE;
-    }
     if (interest != connection->interest) {
         connection->interest = interest;
         if (!gib_poller_change(loop->poller, connection->fd, interest, connection)) {
@@ -251,6 +248,7 @@ static void welcome(gib_loop *loop, int fd)
     }
     loop->connections = connection;
     counters->clients++;
+    gib_log_write(loop->log, GIB_LOG_DEBUG, "client %d has come", fd);
 }
 
 /* With no descriptor left a client can be neither accepted nor refused, and the listener would stay
@@ -393,10 +391,7 @@ static void drain(gib_loop *loop)
     gib_connection *next;
     for (gib_connection *at = loop->connections; at; at = next) {
         next = at->next;
-        bool ready = !at->backlog && !at->closing;
-        after_serving(loop, at,
-                      ready ? gib_connection_read(at, &loop->exchange, loop->now_ms)
-                            : GIB_OUTCOME_OPEN);
+        after_serving(loop, at, GIB_OUTCOME_OPEN);
     }
     while (loop->connections && loop->now_ms < end_ms) {
         turn(loop, loop->backlog ? 0 : (int)(end_ms - loop->now_ms));

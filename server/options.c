@@ -32,9 +32,10 @@ static const char *value_of(cursor *list, const gib_directive_row *row, const ch
     return next;
 }
 
-static gibson_status long_option(gibson_server_config *config, cursor *list, gibson_error *error)
+/* The option at the cursor. Without a configuration it is only checked that it is one. */
+static gibson_status long_option(gibson_server_config *config, cursor *list, const char *argument,
+                                 gibson_error *error)
 {
-    const char *argument = list->arguments[list->at];
     const char *name = argument + 2;
     const char *equals = strchr(name, '=');
     size_t name_size = equals ? (size_t)(equals - name) : strlen(name);
@@ -105,7 +106,7 @@ static gibson_status go_through(gibson_server_config *config, cursor list, bool 
             status =
                 strncmp(argument, "--", 2)
                     ? gib_error_set(error, GIBSON_INVALID, "unexpected argument '%.60s'", argument)
-                    : long_option(files ? NULL : config, &list, error);
+                    : long_option(files ? NULL : config, &list, argument, error);
         }
     }
     return status;

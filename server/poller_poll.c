@@ -137,8 +137,9 @@ static const gib_poller_methods methods = {"poll", watch, change, forget, wait_f
 gib_poller *gib_poller_new_poll(void)
 {
     poll_poller *poller = calloc(1, sizeof *poller);
-    if (poller) {
-        poller->base.methods = &methods;
+    if (!poller) {
+        return NULL;
     }
-    return poller ? &poller->base : NULL;
+    poller->base.methods = &methods;
+    return &poller->base;
 }

@@ -40,7 +40,4 @@ gib_answer gib_service_answer(gib_service *service, const gib_request_frame *fra
 /* Appends the reply to STATS. VAL to say so, or MEM. */
 gib_code gib_service_stats(const gib_service *service, gib_buffer *out);
 
-/* The number of STATS keys. */
-size_t gib_stats_count(void);
-
 #endif

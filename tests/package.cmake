@@ -3,7 +3,8 @@
 if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
     add_test(NAME package_install
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/install_test.sh" "${PROJECT_BINARY_DIR}"
-                     "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}")
+                     "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}"
+                     "${CMAKE_GENERATOR}")
     add_test(NAME package_exports
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/exports_test.sh"
                      "$<TARGET_FILE:gibson_shared>" "${PROJECT_SOURCE_DIR}")

@@ -29,11 +29,29 @@ function(gibson_server_test source)
     add_test(NAME ${name} COMMAND test_${name})
 endfunction()
 
+gibson_server_test(unit/server_config.c)
+target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/options.c")
+gibson_server_test(unit/server_docs.c)
+target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+gibson_server_test(unit/server_store.c)
 gibson_server_test(unit/server_tree.c)
+gibson_server_test(unit/server_wire.c)
 
+gibson_server_test(integration/server_limits.c)
+gibson_server_test(integration/server_stream.c)
+gibson_server_test(integration/server_process.c)
+target_compile_definitions(test_server_process
+                           PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
+add_dependencies(test_server_process gibson-server)
 gibson_server_test(integration/server_conformance.c gibson_transcripts)
 target_compile_definitions(
     test_server_conformance
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
 include(fuzz/server.cmake)
+
+if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
+    add_test(NAME package_server
+             COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_test.sh" "${PROJECT_BINARY_DIR}"
+                     "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}")
+endif()

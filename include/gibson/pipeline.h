@@ -32,8 +32,8 @@ GIBSON_API gibson_status gibson_client_queue(gibson_client *client, const gibson
 /* gibson_client_flush sends what is queued without waiting for replies, though it takes in those
    that arrive while the peer is slow to read. One deadline of options.timeout_ms holds. It need not
    be called, as gibson_client_next does the same. Returns GIBSON_OK; GIBSON_TIMEOUT; GIBSON_CLOSED;
-   GIBSON_NOMEM; GIBSON_INTERRUPTED; GIBSON_SYSTEM; GIBSON_USAGE. After a failure the connection is
-   broken. Since 0.1. */
+   GIBSON_PROTOCOL if more arrives than was asked for; GIBSON_NOMEM; GIBSON_INTERRUPTED;
+   GIBSON_SYSTEM; GIBSON_USAGE. After a failure the connection is broken. Since 0.1. */
 GIBSON_API gibson_status gibson_client_flush(gibson_client *client);
 
 /* gibson_client_next sends what is queued and waits for the next reply, reading while it writes, so

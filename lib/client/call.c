@@ -135,6 +135,7 @@ gibson_status gibson_client_take_reply(gibson_client *client, gibson_owned_reply
     if (!client || !owned) {
         return client ? gib_client_fail(client, GIBSON_USAGE, "owned is NULL") : GIBSON_USAGE;
     }
+    client->settled = false; /* the input buffer goes away */
     gibson_status status = gib_session_take_reply(&client->session, owned);
     if (status == GIBSON_USAGE) {
         return gib_client_fail(client, status, "the last call left no reply to take");

@@ -30,7 +30,18 @@ static const char *keep_text(char **to, const char *text)
     return copy;
 }
 
-static void init(gibson_client *client, const gibson_options *settings)
+/* Bytes that the strings of a client take: see struct gibson_client. */
+static size_t text_needed(const gibson_options *settings)
+{
+    size_t size = strlen(settings->host) + 1;
+    if (settings->unix_socket) {
+        size += strlen(settings->unix_socket) + 1;
+    }
+    return size + 1 +
+           (size_t)gib_address_text(NULL, 0, settings->host, settings->port, settings->unix_socket);
+}
+
+static void init(gibson_client *client, const gibson_options *settings, size_t text_size)
 {
     memset(client, 0, sizeof *client);
     client->settings = *settings;
@@ -39,7 +50,8 @@ static void init(gibson_client *client, const gibson_options *settings)
     if (settings->unix_socket) {
         client->settings.unix_socket = keep_text(&to, settings->unix_socket);
     }
-    gib_address_text(to, SIZE_MAX / 2, settings->host, settings->port, settings->unix_socket);
+    gib_address_text(to, text_size - (size_t)(to - client->text), settings->host, settings->port,
+                     settings->unix_socket);
     client->peer = to;
     client->descriptor = -1;
     client->interrupt = (gib_interrupt){settings->interrupt, settings->interrupt_context};
@@ -65,16 +77,12 @@ gibson_status gibson_client_new(gibson_client **client, const gibson_options *op
     if (status != GIBSON_OK) {
         return status;
     }
-    size_t text = strlen(settings.host) + 1;
-    if (settings.unix_socket) {
-        text += strlen(settings.unix_socket) + 1;
-    }
-    text += (size_t)gib_address_text(NULL, 0, settings.host, settings.port, settings.unix_socket);
-    gibson_client *made = gib_allocate(&settings.allocator, sizeof *made + text + 1);
+    size_t text_size = text_needed(&settings);
+    gibson_client *made = gib_allocate(&settings.allocator, sizeof *made + text_size);
     if (!made) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the client");
     }
-    init(made, &settings);
+    init(made, &settings, text_size);
     gib_fork_watch();
     *client = made;
     return GIBSON_OK;
@@ -147,6 +155,7 @@ static gibson_status connect_now(gibson_client *client)
     client->receive_timeout_ms = GIBSON_NO_DEADLINE; /* of a new socket */
     client->last_used_ns = gib_now_ns();
     client->broken.status = GIBSON_OK;
+    client->error.status = GIBSON_OK; /* a wait for the first of several addresses has set it */
     set_receive_timeout(client);
     return GIBSON_OK;
 }

@@ -112,14 +112,18 @@ gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply, bo
 {
     gib_session *session = &client->session;
     gib_deadline deadline = gib_deadline_after(client->last_used_ns, client->settings.timeout_ms);
+    gib_session_scan scan = {0};
     for (;; fresh = false) {
-        if (reply && gib_session_has_input(session)) {
-            gibson_status status = gib_session_next(session, reply, &client->error);
-            if (status != GIBSON_WOULD_BLOCK) {
-                return status;
-            }
+        gibson_status status = GIBSON_WOULD_BLOCK;
+        if (!reply) {
+            status = gib_session_scan_input(session, &scan, &client->error);
+        } else if (gib_session_has_input(session)) {
+            status = gib_session_next(session, reply, &client->error);
         }
-        gibson_status status = send_output(client);
+        if (reply ? status != GIBSON_WOULD_BLOCK : status != GIBSON_OK) {
+            return status;
+        }
+        status = send_output(client);
         bool blocked = status == GIBSON_WOULD_BLOCK;
         if ((status != GIBSON_OK && !blocked) || (!reply && !blocked)) {
             return status;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,9 @@ enum { PORT_TEXT_SIZE = 6 };
 /* Shared by the caller and the thread; whoever lets go last frees it. */
 typedef struct lookup {
     atomic_int owners;
-    int done[2]; /* a pipe: the thread closes the write end when the result is there */
-    int result;  /* of getaddrinfo */
+    atomic_bool finished; /* orders the result before the caller's reading of it */
+    int done[2];          /* a pipe: the thread closes the write end when the result is there */
+    int result;           /* of getaddrinfo */
     int system_errno;
     struct addrinfo *addresses;
     char port[PORT_TEXT_SIZE];
@@ -55,6 +57,7 @@ static void *run(void *argument)
 {
     lookup *job = argument;
     look_up(job, 0);
+    atomic_store_explicit(&job->finished, true, memory_order_release);
     close(job->done[1]);
     let_go(job);
     return NULL;
@@ -108,7 +111,11 @@ static gibson_status look_up_name(lookup *job, gib_deadline deadline,
         return gib_error_set_errno(error, GIBSON_SYSTEM, failure, "pthread_create");
     }
     struct pollfd done = {.fd = job->done[0], .events = POLLIN};
-    return gib_wait(&done, 1, deadline, interrupt, error);
+    gibson_status status;
+    do { /* poll alone wakes up, but orders no memory */
+        status = gib_wait(&done, 1, deadline, interrupt, error);
+    } while (status == GIBSON_OK && !atomic_load_explicit(&job->finished, memory_order_acquire));
+    return status;
 }
 
 static gibson_status resolution_error(const lookup *job, gibson_error *error)

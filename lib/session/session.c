@@ -62,18 +62,23 @@ bool gib_session_is_settled(const gib_session *session)
 void gib_session_break(gib_session *session)
 {
     drop_bytes(&session->out);
-    drop_bytes(&session->in);
+    if (session->next == session->in.begin) {
+        drop_bytes(&session->in);
+        session->next = 0;
+    } else {
+        session->in.end = session->next; /* the last reply is still borrowed from */
+    }
     session->unsent = 0;
     session->sent_of_frame = 0;
     session->borrowed = NULL;
     session->sent = session->answered;
-    session->next = 0;
     session->frame_size = GIB_REPLY_HEADER;
 }
 
 void gib_session_reset(gib_session *session)
 {
     session->pushed = session->answered = 0;
+    gib_session_release_reply(session);
     gib_session_break(session);
 }
 
@@ -181,6 +186,10 @@ static size_t output_segment(const gib_session *session, size_t segment)
 
 size_t gib_session_output(const gib_session *session, size_t segment, gibson_bytes parts[2])
 {
+    if (session->sent == session->pushed) {
+        parts[0] = parts[1] = gibson_bytes_of(NULL, 0);
+        return 0;
+    }
     size_t size = session->out.end - session->unsent;
     if (size > segment && session->pushed - session->sent > 1) {
         size = output_segment(session, segment);
@@ -252,6 +261,34 @@ bool gib_session_input(gib_session *session, uint8_t **room, size_t *size)
 void gib_session_received(gib_session *session, size_t size)
 {
     session->in.end += size;
+}
+
+gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
+                                     gibson_error *error)
+{
+    size_t left = session->in.end - session->next - scan->size;
+    while (left) {
+        if (scan->count == session->sent - session->answered) {
+            return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes that answer no request", left);
+        }
+        if (left < GIB_REPLY_HEADER) {
+            break;
+        }
+        const uint8_t *frame = session->in.data + session->next + scan->size;
+        size_t size = gib_load_u32(frame + 3);
+        if (size > session->limits.max_reply_size) {
+            return gib_error_set(error, GIBSON_PROTOCOL,
+                                 "a reply: size %zu is over max_reply_size (%zu)", size,
+                                 session->limits.max_reply_size);
+        }
+        if (left < GIB_REPLY_HEADER + size) {
+            break;
+        }
+        scan->size += GIB_REPLY_HEADER + size;
+        scan->count++;
+        left -= GIB_REPLY_HEADER + size;
+    }
+    return GIBSON_OK;
 }
 
 /* The value that was sent with a pending request. */

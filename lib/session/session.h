@@ -55,11 +55,11 @@ void gib_session_init(gib_session *session, const gib_limits *limits,
 /* Frees all memory. */
 void gib_session_clear(gib_session *session);
 
-/* Forgets all requests and bytes, as for a new connection. */
+/* Forgets all requests and bytes, as for a new connection. Views of the last reply end. */
 void gib_session_reset(gib_session *session);
 
-/* Ends the use of a connection: all bytes are dropped, but the requests without a reply are kept
-   for gib_session_abandon to count off. */
+/* Ends the use of a connection: all bytes are dropped but those that the last reply borrows, and
+   the requests without a reply are kept for gib_session_abandon to count off. */
 void gib_session_break(gib_session *session);
 
 /* Takes one request that was lost with the connection off the list. Returns its command, or NULL
@@ -109,6 +109,18 @@ void gib_session_received(gib_session *session, size_t size);
    error if what SET stored is not what was sent; GIBSON_WOULD_BLOCK until more bytes are received;
    GIBSON_PROTOCOL, after which the session must be broken. There must be a pending request. */
 gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error);
+
+/* How far the replies that wait unread were looked at: zero at first. */
+typedef struct gib_session_scan {
+    size_t size;  /* bytes of whole replies from `next` on */
+    size_t count; /* and how many those are */
+} gib_session_scan;
+
+/* Looks at the replies that have arrived and were not decoded: what a peer can make a client hold
+   is bounded by what that has asked for. Returns GIBSON_OK; GIBSON_PROTOCOL if there are more than
+   requests were sent, or one is over max_reply_size. Between two looks no reply may be taken. */
+gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
+                                     gibson_error *error);
 
 /* The hot paths. They do the most common thing and leave the rest to the functions above. */
 
@@ -200,9 +212,13 @@ static inline bool gib_session_take_value(gib_session *session, bool last, gibso
     if (pending->opcode != GIBSON_OP_GET) {
         return false;
     }
-    const size_t frame_size = gib_session_find_value(
-        session, session->in.data + session->next, session->in.end - session->next, &reply->value);
-    if (!frame_size || (last && frame_size != session->in.end - session->next)) {
+    const size_t held = session->in.end - session->next;
+    if (held < GIB_REPLY_HEADER) {
+        return false;
+    }
+    const size_t frame_size =
+        gib_session_find_value(session, session->in.data + session->next, held, &reply->value);
+    if (!frame_size || (last && frame_size != held)) {
         return false;
     }
     reply->status = GIBSON_OK;

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs libgibson into an empty folder and builds a program against it in every way there is.
 #
-#     install_test.sh BUILD_DIR SOURCE_DIR VERSION CC
+#     install_test.sh BUILD_DIR SOURCE_DIR VERSION CC GENERATOR
 set -eu
-build=$1 source=$2 version=$3 cc=$4
+build=$1 source=$2 version=$3 cc=$4 generator=$5
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -21,7 +21,7 @@ quietly cmake --install "$build" --prefix "$prefix" --component library
 libdir=$(dirname "$(find "$prefix" -name 'libgibson.so' -print -quit)")
 
 echo "-- find_package, shared and static"
-quietly cmake -S "$source/tests/package/consumer" -B "$work/consumer" \
+quietly cmake -S "$source/tests/package/consumer" -B "$work/consumer" -G "$generator" \
     -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED_VERSION="$version"
 quietly cmake --build "$work/consumer"
 "$work/consumer/consumer_shared"

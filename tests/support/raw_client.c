@@ -7,7 +7,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <gibson/command.h>
+
+#include "base/clock.h"
 #include "wire/frame.h"
+#include "wire/items.h"
 
 enum { PATIENCE_MS = 20000 };
 
@@ -120,4 +124,30 @@ int64_t raw_ask_number(int fd, uint16_t opcode, const char *payload)
     int64_t result = number ? (int64_t)gib_load_u64(reply.data) : INT64_MIN;
     raw_reply_free(&reply);
     return result;
+}
+
+int64_t raw_stat(int fd, const char *name)
+{
+    raw_reply reply = raw_ask(fd, GIBSON_OP_STATS, "");
+    gibson_items items = {0};
+    gibson_value value = {0};
+    if (!reply.closed && reply.code == GIB_CODE_KVAL) {
+        gib_items_decode(reply.data, reply.size, gibson_command_by_opcode(GIBSON_OP_STATS), &items,
+                         NULL);
+        gibson_items_find(&items, name, strlen(name), &value);
+    }
+    int64_t number = value.kind == GIBSON_KIND_NUMBER ? value.number : INT64_MIN;
+    raw_reply_free(&reply);
+    return number;
+}
+
+bool raw_await_stat(int fd, const char *name, int64_t value)
+{
+    int64_t end = gib_deadline_after(gib_now_ns(), PATIENCE_MS);
+    while (raw_stat(fd, name) != value) {
+        if (gib_now_ns() > end) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -37,4 +37,10 @@ int raw_ask_code(int fd, uint16_t opcode, const char *payload);
 /* The same for a reply that is a number; INT64_MIN where it is none. */
 int64_t raw_ask_number(int fd, uint16_t opcode, const char *payload);
 
+/* The value of one of the STATS, which has to be a number; INT64_MIN where it is none. */
+int64_t raw_stat(int fd, const char *name);
+
+/* Asks for one of the STATS until it has a value; gives up after 20 seconds. */
+bool raw_await_stat(int fd, const char *name, int64_t value);
+
 #endif

@@ -64,10 +64,11 @@ static bool is_at(const model *list, size_t at, gibson_bytes key)
     return at < list->count && compare(key_of(list->items[at]), key) == 0;
 }
 
-static void model_remove(model *list, size_t at)
+/* Moves the items from an index on to another, and adapts their number. */
+static void model_shift(model *list, size_t from, size_t to)
 {
-    list->count--;
-    memmove(list->items + at, list->items + at + 1, (list->count - at) * sizeof *list->items);
+    memmove(list->items + to, list->items + from, (list->count - from) * sizeof(void *));
+    list->count = list->count - from + to;
 }
 
 static void check_walk(gib_walk *walk, const model *list, size_t first, size_t end)
@@ -100,9 +101,8 @@ static void do_insert(gib_tree *tree, model *list, gibson_bytes key)
     }
     gib_item *item = make_item(key);
     EXPECT(gib_tree_insert(tree, item));
-    memmove(list->items + at + 1, list->items + at, (list->count - at) * sizeof *list->items);
+    model_shift(list, at, at + 1);
     list->items[at] = item;
-    list->count++;
 }
 
 static void do_remove(gib_tree *tree, model *list, gibson_bytes key)
@@ -114,7 +114,7 @@ static void do_remove(gib_tree *tree, model *list, gibson_bytes key)
         return;
     }
     EXPECT(removed == list->items[at]);
-    model_remove(list, at);
+    model_shift(list, at + 1, at);
     free(removed);
 }
 
@@ -175,8 +175,7 @@ static void do_detach(gib_tree *tree, model *list, gibson_bytes prefix)
     size_t first = lower_bound(list, prefix);
     size_t end = prefix_end(list, first, prefix);
     dismantle(tree, gib_tree_detach(tree, prefix), list, first, end);
-    memmove(list->items + first, list->items + end, (list->count - end) * sizeof *list->items);
-    list->count -= end - first;
+    model_shift(list, end, first);
 }
 
 static gibson_bytes random_key(uint64_t *random, uint8_t *key, unsigned letters, unsigned longest)

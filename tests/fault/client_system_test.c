@@ -1,0 +1,373 @@
+/* System calls that fail, are interrupted, or do less than they were asked to. They are replaced at
+   link time (-Wl,--wrap) for the thread that runs the tests; the peer's are the real ones. */
+#include <gibson/pipeline.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "net/socket.h"
+#include "support/peer.h"
+#include "support/process.h"
+#include "support/samples.h"
+#include "support/suite.h"
+
+/* ---- The system calls ---- */
+
+/* The next call of that name fails with the errno, once. With failure 0, it takes `takes` bytes at
+   the most: send once; sendmsg every time, of its first piece only; recv every time, and slowly. */
+static _Thread_local struct {
+    const char *call;
+    int failure;
+    size_t takes;
+} fault;
+
+/* What the thread has called since the last reset. */
+static _Thread_local struct {
+    size_t calls;
+    int send_flags; /* those that every send had */
+} seen;
+
+static bool fails(const char *call)
+{
+    seen.calls++;
+    if (!fault.call || strcmp(fault.call, call) != 0 || !fault.failure) {
+        return false;
+    }
+    fault.call = NULL;
+    errno = fault.failure;
+    return true;
+}
+
+static size_t taken(const char *call, size_t size)
+{
+    if (fault.call && !strcmp(fault.call, call) && size > fault.takes) {
+        fault.call = NULL;
+        return fault.takes;
+    }
+    return size;
+}
+
+/* WRAP(result, name, failed, parameters, arguments): a call that can be made to fail. */
+#define WRAP(result, name, failed, parameters, arguments)                                          \
+    result __real_##name parameters;                                                               \
+    result __wrap_##name parameters;                                                               \
+    result __wrap_##name parameters                                                                \
+    {                                                                                              \
+        return fails(#name) ? (failed) : __real_##name arguments;                                  \
+    }
+
+WRAP(int, socket, -1, (int domain, int type, int protocol), (domain, type, protocol))
+WRAP(int, connect, -1, (int fd, const struct sockaddr *to, socklen_t size), (fd, to, size))
+WRAP(int, poll, -1, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
+WRAP(int, getsockopt, -1, (int fd, int level, int name, void *to, socklen_t *size),
+     (fd, level, name, to, size))
+WRAP(int, pipe2, -1, (int ends[2], int flags), (ends, flags))
+WRAP(int, pthread_attr_init, errno, (pthread_attr_t * attributes), (attributes))
+WRAP(int, pthread_create, errno,
+     (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument),
+     (thread, attributes, run, argument))
+WRAP(void *, malloc, NULL, (size_t size), (size))
+
+ssize_t __real_recv(int fd, void *to, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *to, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *to, size_t size, int flags)
+{
+    if (fault.call && !strcmp(fault.call, "recv") && fault.takes) {
+        usleep(1000);
+        return __real_recv(fd, to, fault.takes, flags);
+    }
+    return fails("recv") ? -1 : __real_recv(fd, to, size, flags);
+}
+
+ssize_t __real_send(int fd, const void *from, size_t size, int flags);
+ssize_t __wrap_send(int fd, const void *from, size_t size, int flags);
+ssize_t __wrap_send(int fd, const void *from, size_t size, int flags)
+{
+    seen.send_flags &= flags;
+    return fails("send") ? -1 : __real_send(fd, from, taken("send", size), flags);
+}
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    seen.send_flags &= flags;
+    const struct iovec *first = &message->msg_iov[0];
+    if (fault.call && !strcmp(fault.call, "sendmsg") && fault.takes) {
+        size_t size = first->iov_len < fault.takes ? first->iov_len : fault.takes;
+        return __real_send(fd, first->iov_base, size, flags);
+    }
+    return fails("sendmsg") ? -1 : __real_sendmsg(fd, message, flags);
+}
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    int value = va_arg(arguments, int);
+    va_end(arguments);
+    return fails("fcntl") ? -1 : __real_fcntl(fd, command, value);
+}
+
+static void make_fail(const char *call, int failure)
+{
+    fault.call = call;
+    fault.failure = failure;
+    fault.takes = 0;
+}
+
+static void make_short(const char *call, size_t takes)
+{
+    fault.call = call;
+    fault.failure = 0;
+    fault.takes = takes;
+}
+
+/* ---- The tests ---- */
+
+static gibson_options options;
+static gibson_client *client;
+static peer *server;
+
+static void begin(peer_kind kind)
+{
+    gibson_options_init(&options);
+    options.timeout_ms = 5000;
+    server = peer_start(kind, sample_serve, NULL);
+}
+
+static void end(void)
+{
+    gibson_client_free(client);
+    peer_stop(server);
+}
+
+START_TEST(connect_whose_system_call_fails_says_so_and_loses_nothing)
+{
+    static const struct {
+        const char *call;
+        int failure;
+        peer_kind kind;
+        const char *host;
+        gibson_status expected;
+    } rows[] = {
+        {"socket", EMFILE, PEER_UNIX, NULL, GIBSON_SYSTEM},
+        {"socket", EMFILE, PEER_TCP4, NULL, GIBSON_UNREACHABLE},
+        {"connect", ECONNREFUSED, PEER_UNIX, NULL, GIBSON_UNREACHABLE},
+        {"connect", ENETUNREACH, PEER_TCP4, NULL, GIBSON_UNREACHABLE},
+        {"getsockopt", EBADF, PEER_TCP4, NULL, GIBSON_UNREACHABLE},
+        {"poll", ENOMEM, PEER_TCP4, NULL, GIBSON_SYSTEM},
+        {"fcntl", EBADF, PEER_TCP4, NULL, GIBSON_SYSTEM},
+        {"pipe2", EMFILE, PEER_TCP4, "localhost", GIBSON_SYSTEM},
+        {"pthread_create", EAGAIN, PEER_TCP4, "localhost", GIBSON_SYSTEM},
+        {"pthread_attr_init", ENOMEM, PEER_TCP4, "localhost", GIBSON_SYSTEM},
+        {"malloc", ENOMEM, PEER_TCP4, "localhost", GIBSON_NOMEM},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        begin(rows[i].kind);
+        peer_point(server, &options);
+        if (rows[i].host) {
+            options.host = rows[i].host;
+        }
+        ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+        size_t descriptors = process_open_descriptors();
+        make_fail(rows[i].call, rows[i].failure);
+        gibson_status status = gibson_client_connect(client);
+        ck_assert_msg(!fault.call, "%s was not called", rows[i].call);
+        ck_assert_status(status, rows[i].expected);
+        const gibson_error *error = gibson_client_error(client);
+        ck_assert_int_eq(error->system_errno,
+                         rows[i].expected == GIBSON_NOMEM ? 0 : rows[i].failure);
+        ck_assert(process_await_descriptors(descriptors));
+        ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+        ck_assert_status(gibson_client_ping(client), GIBSON_OK);
+        end();
+    }
+}
+END_TEST
+
+START_TEST(operation_whose_system_call_fails_says_so_and_closes)
+{
+    static const struct {
+        const char *call;
+        int failure;
+        gibson_status expected;
+    } rows[] = {
+        {"send", EPIPE, GIBSON_CLOSED},        {"send", ECONNRESET, GIBSON_CLOSED},
+        {"send", EHOSTUNREACH, GIBSON_CLOSED}, {"send", EPERM, GIBSON_SYSTEM},
+        {"recv", ECONNRESET, GIBSON_CLOSED},   {"recv", ETIMEDOUT, GIBSON_CLOSED},
+        {"recv", EIO, GIBSON_SYSTEM},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        begin(PEER_UNIX);
+        client = sample_client(server, &options);
+        int64_t number = 7;
+        make_fail(rows[i].call, rows[i].failure);
+        ck_assert_status(gibson_client_inc(client, "n", 1, &number), rows[i].expected);
+        ck_assert_int_eq(number, 0);
+        ck_assert_int_eq(gibson_client_error(client)->system_errno, rows[i].failure);
+        ck_assert_int_eq(gibson_client_fd(client), -1);
+        ck_assert_status(gibson_client_ping(client), GIBSON_CLOSED);
+        ck_assert_message_has(gibson_client_error(client), strerror(rows[i].failure));
+        end();
+    }
+}
+END_TEST
+
+/* hiredis 99 and 1206 once more: whichever call is interrupted, it is tried again. */
+START_TEST(interrupted_or_blocked_call_is_tried_again)
+{
+    static const struct {
+        const char *call;
+        int failure;
+    } rows[] = {{"send", EINTR}, {"send", EAGAIN}, {"recv", EINTR}, {"recv", EAGAIN}};
+    begin(PEER_UNIX);
+    client = sample_client(server, &options);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (size_t n = 0; n + 1 < SAMPLE_COUNT; n++) {
+            gibson_reply reply;
+            make_fail(rows[i].call, rows[i].failure);
+            ck_assert_status(gibson_client_call(client, &samples[n].request, &reply), GIBSON_OK);
+            ck_assert(sample_reply_matches(&reply));
+            ck_assert_ptr_null(fault.call);
+        }
+    }
+    ck_assert_uint_eq(peer_connections(server), 1);
+    end();
+}
+END_TEST
+
+/* A send that takes only some bytes, for each number of them, alone and in a pipeline. */
+START_TEST(short_send_at_every_byte_goes_on_where_it_stopped)
+{
+    begin(PEER_UNIX);
+    client = sample_client(server, &options);
+    for (size_t n = 0; n + 1 < SAMPLE_COUNT; n++) {
+        size_t size = GIB_REQUEST_HEADER + strlen(samples[n].payload);
+        for (size_t takes = 1; takes < size; takes++) {
+            gibson_reply reply;
+            make_short("send", takes);
+            ck_assert_status(gibson_client_call(client, &samples[n].request, &reply), GIBSON_OK);
+            ck_assert_ptr_null(fault.call);
+            ck_assert(sample_reply_matches(&reply));
+            for (int i = 0; i < 3; i++) {
+                ck_assert_status(gibson_client_queue(client, &samples[n].request), GIBSON_OK);
+            }
+            make_short("send", size + takes);
+            for (int i = 0; i < 3; i++) {
+                ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
+                ck_assert(sample_reply_matches(&reply));
+            }
+            ck_assert_ptr_null(fault.call);
+        }
+    }
+    end();
+}
+END_TEST
+
+/* A large value is sent from where it is: header and value are two pieces of one call. */
+START_TEST(short_send_of_a_large_value_goes_on_where_it_stopped)
+{
+    enum { SIZE = 50000 };
+    static char value[SIZE];
+    for (size_t i = 0; i < SIZE; i++) {
+        value[i] = (char)(i * 7);
+    }
+    begin(PEER_UNIX);
+    client = sample_client(server, &options);
+    static const size_t takes[] = {97, 1, 4096, SIZE - 1, SIZE};
+    for (size_t i = 0; i < COUNT_OF(takes); i++) {
+        make_short("sendmsg", takes[i]);
+        ck_assert_status(gibson_client_set(client, "key", 3, value, SIZE, 0), GIBSON_OK);
+    }
+    make_fail("sendmsg", EPIPE);
+    ck_assert_status(gibson_client_set(client, "key", 3, value, SIZE, 0), GIBSON_CLOSED);
+    end();
+}
+END_TEST
+
+static void serve_large(peer_link *link)
+{
+    peer_frame frame;
+    static const uint8_t value[100000];
+    while (peer_read_frame(link, &frame)) {
+        gib_buffer reply = bytes_new();
+        reply_add_bytes(&reply, value, sizeof value);
+        peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+        gib_buffer_clear(&reply);
+    }
+}
+
+/* redis-py 2243 once more: a peer that always has one more byte ready, so that no wait is ever
+   needed, does not stretch an operation either. */
+START_TEST(reply_that_is_always_ready_in_part_ends_at_the_deadline)
+{
+    gibson_options_init(&options);
+    options.timeout_ms = 100;
+    server = peer_start(PEER_UNIX, serve_large, NULL);
+    peer_point(server, &options);
+    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+    gibson_value value;
+    make_short("recv", 1);
+    int64_t began = suite_now_ms();
+    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_TIMEOUT);
+    ck_assert_int_le(suite_now_ms() - began, 100 + SUITE_SLACK_MS);
+    ck_assert_int_eq(gibson_client_fd(client), -1);
+    fault.call = NULL;
+    end();
+}
+END_TEST
+
+/* hiredis 1229: no send may raise SIGPIPE; and none may block, or let a header be cut. */
+START_TEST(every_send_has_its_flags)
+{
+    begin(PEER_UNIX);
+    client = sample_client(server, &options);
+    static char value[10000];
+    seen.send_flags = GIB_SEND_FLAGS;
+    gibson_reply reply;
+    for (size_t n = 0; n + 1 < SAMPLE_COUNT; n++) {
+        ck_assert_status(gibson_client_call(client, &samples[n].request, &reply), GIBSON_OK);
+        ck_assert_status(gibson_client_queue(client, &samples[n].request), GIBSON_OK);
+        ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
+    }
+    ck_assert_status(gibson_client_set(client, "key", 3, value, sizeof value, 0), GIBSON_OK);
+    ck_assert_int_eq(seen.send_flags, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR);
+    end();
+}
+END_TEST
+
+START_TEST(operation_makes_two_system_calls)
+{
+    begin(PEER_UNIX);
+    client = sample_client(server, &options);
+    for (size_t n = 0; n + 1 < SAMPLE_COUNT; n++) {
+        gibson_reply reply;
+        seen.calls = 0;
+        gibson_status status = gibson_client_call(client, &samples[n].request, &reply);
+        size_t calls = seen.calls;
+        ck_assert_status(status, GIBSON_OK);
+        ck_assert(calls == 2 || !n); /* the first may need memory */
+    }
+    end();
+}
+END_TEST
+
+SUITE_IN_MODES("client_system", SAMPLE_MODES,
+               connect_whose_system_call_fails_says_so_and_loses_nothing,
+               operation_whose_system_call_fails_says_so_and_closes,
+               interrupted_or_blocked_call_is_tried_again,
+               short_send_at_every_byte_goes_on_where_it_stopped,
+               short_send_of_a_large_value_goes_on_where_it_stopped,
+               reply_that_is_always_ready_in_part_ends_at_the_deadline, every_send_has_its_flags,
+               operation_makes_two_system_calls)

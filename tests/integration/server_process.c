@@ -1,0 +1,406 @@
+/* gibson-server as a process: options, signals, log, pidfile, background, readiness. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gibson/command.h>
+
+#include "base/clock.h"
+#include "raw_client.h"
+#include "run_suite.h"
+#include "wire/frame.h"
+
+enum { PATIENCE_MS = 20000, MOST_ARGUMENTS = 24 };
+
+static char directory[64];
+static int notifications; /* the socket that NOTIFY_SOCKET names */
+
+static const char *path_of(const char *name)
+{
+    static char paths[4][128];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(paths[next], sizeof paths[next], "%s/%s", directory, name);
+    return paths[next];
+}
+
+static struct sockaddr_un address_of(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", directory, name);
+    return address;
+}
+
+static void set_up(void)
+{
+    strcpy(directory, "/tmp/gibson-process-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    struct sockaddr_un address = address_of("notify");
+    notifications = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(notifications, (struct sockaddr *)&address, sizeof address), 0);
+    setenv("NOTIFY_SOCKET", address.sun_path, 1);
+}
+
+static void tear_down(void)
+{
+    close(notifications);
+    unlink(path_of("notify"));
+    unlink(path_of("log"));
+    unlink(path_of("log.1"));
+    unlink(path_of("config"));
+    ck_assert_int_eq(rmdir(directory), 0);
+}
+
+/* Starts gibson-server with the arguments, a list that ends with NULL. */
+static pid_t spawn(const char *const *arguments, int output)
+{
+    char *copies[MOST_ARGUMENTS] = {(char *)(uintptr_t) "gibson-server"};
+    for (int i = 0; arguments[i]; i++) {
+        copies[i + 1] = (char *)(uintptr_t)arguments[i];
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        if (output >= 0) {
+            dup2(output, STDOUT_FILENO);
+            dup2(output, STDERR_FILENO);
+        }
+        execv(GIBSON_SERVER, copies);
+        _exit(127);
+    }
+    return child;
+}
+
+/* Waits for a message to the service manager. */
+static void expect_notification(const char *message)
+{
+    char text[64];
+    struct pollfd wait = {.fd = notifications, .events = POLLIN};
+    ck_assert_int_eq(poll(&wait, 1, PATIENCE_MS), 1);
+    ssize_t size = recv(notifications, text, sizeof text - 1, 0);
+    ck_assert_int_gt(size, 0);
+    text[size] = '\0';
+    ck_assert_str_eq(text, message);
+}
+
+static int exit_code(pid_t child)
+{
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static size_t read_file(const char *path, char *text, size_t room)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? 0 : read(fd, text, room - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[size > 0 ? size : 0] = '\0';
+    return size > 0 ? (size_t)size : 0;
+}
+
+/* Looks into a file until it holds a text. */
+static void await_text(const char *path, const char *text)
+{
+    char content[8192];
+    int64_t end = gib_deadline_after(gib_now_ns(), PATIENCE_MS);
+    do {
+        ck_assert_msg(gib_now_ns() < end, "'%s' is not in %s", text, path);
+        read_file(path, content, sizeof content);
+    } while (!strstr(content, text));
+}
+
+static int connect_unix(void)
+{
+    struct sockaddr_un address = address_of("socket");
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* Runs gibson-server to its end. Returns its exit code, and what it has printed. */
+static int run(const char *const *arguments, char *output, size_t room)
+{
+    int fds[2];
+    size_t size = 0;
+    ssize_t got;
+    ck_assert_int_eq(pipe(fds), 0);
+    pid_t child = spawn(arguments, fds[1]);
+    close(fds[1]);
+    while ((got = read(fds[0], output + size, room - 1 - size)) > 0) {
+        size += (size_t)got;
+    }
+    close(fds[0]);
+    output[size] = '\0';
+    return exit_code(child);
+}
+
+START_TEST(process_serves_and_ends_with_0_on_sigterm_and_sigint)
+{
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int fd = connect_unix();
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 k v"), GIB_CODE_VAL);
+    ck_assert(raw_send_request(fd, GIBSON_OP_GET, "k", 1));
+    kill(child, _i ? SIGINT : SIGTERM);
+    raw_reply reply = raw_read_reply(fd); /* what was sent before is answered */
+    ck_assert(!reply.closed);
+    raw_reply_free(&reply);
+    expect_notification("STOPPING=1");
+    ck_assert_int_eq(exit_code(child), 0);
+    ck_assert_int_eq(access(path_of("socket"), F_OK), -1);
+    close(fd);
+}
+END_TEST
+
+START_TEST(process_opens_its_log_again_on_sighup)
+{
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    await_text(path_of("log"), "listening on unix socket");
+    ck_assert_int_eq(rename(path_of("log"), path_of("log.1")), 0);
+    kill(child, SIGHUP);
+    await_text(path_of("log"), "opened the log again");
+    int fd = connect_unix();
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(fd);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+    await_text(path_of("log"), "stopped");
+}
+END_TEST
+
+START_TEST(process_says_when_it_is_reachable_from_outside)
+{
+    const char *arguments[] = {"--address", "0.0.0.0",      "--port", "0",
+                               "--logfile", path_of("log"), NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    await_text(path_of("log"), "is reachable from other machines");
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
+START_TEST(process_says_nothing_of_it_on_loopback)
+{
+    char text[8192];
+    const char *arguments[] = {"--port", "0", "--logfile", path_of("log"), NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+    read_file(path_of("log"), text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "listening on 127.0.0.1 port"));
+    ck_assert_ptr_null(strstr(text, "reachable"));
+}
+END_TEST
+
+START_TEST(process_reads_its_configuration_file)
+{
+    int fd = open(path_of("config"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ck_assert_int_gt(dprintf(fd, "unix_socket %s\nlogfile %s\nmax_value_size 3\n",
+                             path_of("socket"), path_of("log")),
+                     0);
+    close(fd);
+    const char *arguments[] = {"-c", path_of("config"), NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    fd = connect_unix();
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 k abc"), GIB_CODE_VAL);
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 k abcd"), GIB_CODE_ERR);
+    close(fd);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
+static long read_pid(const char *path)
+{
+    char text[32];
+    read_file(path, text, sizeof text);
+    return strtol(text, NULL, 10);
+}
+
+START_TEST(process_goes_to_the_background_and_keeps_a_pidfile)
+{
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile",   path_of("log"),
+                               "--pidfile",     path_of("pid"),    "--daemonize", NULL};
+    /* So that the process in the background becomes a child of this one. */
+    ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    pid_t child = spawn(arguments, -1);
+    ck_assert_int_eq(exit_code(child), 0); /* when clients can connect, and not before */
+    int fd = connect_unix();
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(fd);
+    pid_t daemon = (pid_t)read_pid(path_of("pid"));
+    ck_assert_int_gt(daemon, 0);
+    ck_assert_int_ne(daemon, child);
+    ck_assert_int_ne(getsid(daemon), getsid(0));
+    kill(daemon, SIGTERM);
+    ck_assert_int_eq(exit_code(daemon), 0);
+    ck_assert_int_eq(access(path_of("pid"), F_OK), -1);
+    while (waitpid(-1, NULL, 0) > 0) { /* the process in between */
+    }
+}
+END_TEST
+
+START_TEST(process_in_the_background_tells_when_it_cannot_start)
+{
+    char output[4096];
+    const char *arguments[] = {"--unix_socket",
+                               "/nonexistent/socket",
+                               "--pidfile",
+                               path_of("pid"),
+                               "--daemonize",
+                               "1",
+                               NULL};
+    ck_assert_int_eq(run(arguments, output, sizeof output), 1);
+    ck_assert_ptr_nonnull(strstr(output, "cannot listen on unix socket /nonexistent/socket"));
+    ck_assert_int_eq(access(path_of("pid"), F_OK), -1);
+}
+END_TEST
+
+START_TEST(process_with_the_pidfile_of_another_is_refused)
+{
+    char output[4096];
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
+                               "--pidfile",     path_of("pid"),    NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    ck_assert_int_eq(read_pid(path_of("pid")), child);
+    ck_assert_int_eq(run(arguments, output, sizeof output), 1);
+    ck_assert_ptr_nonnull(strstr(output, "a server is running already"));
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+    ck_assert_int_eq(access(path_of("pid"), F_OK), -1);
+}
+END_TEST
+
+START_TEST(process_tells_what_is_wrong_with_its_arguments)
+{
+    char output[4096];
+    ck_assert_int_eq(run((const char *[]){"--port", "x", NULL}, output, sizeof output), 2);
+    ck_assert_str_eq(output, "gibson-server: --port: 'x' is not a number\n");
+    ck_assert_int_eq(run((const char *[]){"-c", "/nonexistent", NULL}, output, sizeof output), 2);
+    ck_assert_str_eq(output,
+                     "gibson-server: cannot read /nonexistent: No such file or directory\n");
+    ck_assert_int_eq(run((const char *[]){"--max_response_size", "1K", "--check-config", NULL},
+                         output, sizeof output),
+                     2);
+    ck_assert_int_eq(run((const char *[]){"--check-config", NULL}, output, sizeof output), 0);
+    ck_assert_str_eq(output, "the configuration is good\n");
+}
+END_TEST
+
+START_TEST(process_prints_help_and_version)
+{
+    char output[16384];
+    ck_assert_int_eq(run((const char *[]){"--help", NULL}, output, sizeof output), 0);
+    ck_assert_ptr_nonnull(strstr(output, "--max_memory SIZE"));
+    ck_assert_int_eq(run((const char *[]){"--version", NULL}, output, sizeof output), 0);
+    ck_assert_int_eq(strncmp(output, "gibson-server ", 14), 0);
+}
+END_TEST
+
+/* Sanitizers keep freed memory, so that the size of a process says nothing with them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FREED_MEMORY_IS_KEPT true
+#elif defined(__has_feature)
+#define FREED_MEMORY_IS_KEPT (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define FREED_MEMORY_IS_KEPT false
+#endif
+
+/* Field 1 of /proc/PID/statm is what is resident. */
+static long resident_pages(pid_t process)
+{
+    char path[64];
+    char text[256];
+    char *end = text;
+    snprintf(path, sizeof path, "/proc/%ld/statm", (long)process);
+    ck_assert_uint_gt(read_file(path, text, sizeof text), 0);
+    ck_assert_int_gt(strtol(text, &end, 10), 0);
+    return strtol(end, NULL, 10);
+}
+
+/* Fills the server and empties it, with clients that come, send half a request, and go. */
+static void use_and_abuse(int fd)
+{
+    char payload[1100];
+    memset(payload, 'v', sizeof payload);
+    for (int i = 0; i < 3000; i++) {
+        int size = snprintf(payload, sizeof payload, "0 app:user:%d:field ", i);
+        payload[size] = 'v';
+        ck_assert(raw_send_request(fd, GIBSON_OP_SET, payload, (size_t)(size + 100 + i % 900)));
+        raw_reply reply = raw_read_reply(fd);
+        ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+        raw_reply_free(&reply);
+    }
+    for (int i = 0; i < 50; i++) {
+        int other = connect_unix();
+        ck_assert(raw_send(other, "\xff\xff\0\0\x01\0half a request", 20));
+        close(other);
+    }
+    raw_reply all = raw_ask(fd, GIBSON_OP_MGET, "app");
+    ck_assert_int_eq(all.code, GIB_CODE_KVAL);
+    raw_reply_free(&all);
+    ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MDEL, "app"), 3000);
+    ck_assert(raw_await_stat(fd, "memory_used", 0));
+    ck_assert(raw_await_stat(fd, "total_clients", 1));
+}
+
+START_TEST(process_does_not_grow_with_use)
+{
+    enum { WARM_UP = 5, ROUNDS = 25, SLACK_PAGES = 256 };
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int fd = connect_unix();
+    long before = 0;
+    for (int i = 0; i < WARM_UP + ROUNDS; i++) {
+        use_and_abuse(fd);
+        before = i < WARM_UP ? resident_pages(child) : before;
+    }
+    long growth = resident_pages(child) - before;
+    ck_assert_msg(FREED_MEMORY_IS_KEPT || growth < SLACK_PAGES, "%ld pages", growth);
+    close(fd);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server_process");
+    TCase *group = add_group(suite, "process");
+    tcase_add_checked_fixture(group, set_up, tear_down);
+    tcase_add_loop_test(group, process_serves_and_ends_with_0_on_sigterm_and_sigint, 0, 2);
+    tcase_add_test(group, process_opens_its_log_again_on_sighup);
+    tcase_add_test(group, process_says_when_it_is_reachable_from_outside);
+    tcase_add_test(group, process_says_nothing_of_it_on_loopback);
+    tcase_add_test(group, process_reads_its_configuration_file);
+    tcase_add_test(group, process_goes_to_the_background_and_keeps_a_pidfile);
+    tcase_add_test(group, process_in_the_background_tells_when_it_cannot_start);
+    tcase_add_test(group, process_with_the_pidfile_of_another_is_refused);
+    tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
+    tcase_add_test(group, process_prints_help_and_version);
+    tcase_add_test(group, process_does_not_grow_with_use);
+    return run_suite(suite);
+}

@@ -1,0 +1,408 @@
+/* What clients do to a server with their bytes and connections, on purpose or dying. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gibson/command.h>
+
+#include "base/clock.h"
+#include "raw_client.h"
+#include "run_suite.h"
+#include "test_server.h"
+#include "wire/frame.h"
+
+/* Each test runs with epoll and with poll. */
+static const char *use_poll[] = {"0", "1"};
+
+static test_server server;
+static int client;
+
+static void start_with(int method, test_transport transport, const char *name, const char *value,
+                       const char *name2, const char *value2)
+{
+    const char *directives[] = {"use_poll", use_poll[method], name, value, name2, value2, NULL};
+    test_server_start(&server, transport, directives);
+    client = test_server_connect(&server);
+}
+
+static void start(int method)
+{
+    start_with(method, TEST_UNIX, NULL, NULL, NULL, NULL);
+}
+
+static void stop(void)
+{
+    close(client);
+    test_server_stop(&server);
+}
+
+static int open_descriptors(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    int count = 0;
+    while (readdir(directory)) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+START_TEST(stream_request_split_at_every_byte)
+{
+    uint8_t bytes[64];
+    start_with(_i, TEST_TCP, NULL, NULL, NULL, NULL);
+    size_t size = raw_request(bytes, GIBSON_OP_SET, "0 key value", 11);
+    for (size_t cut = 1; cut < size; cut++) {
+        ck_assert(raw_send(client, bytes, cut));
+        /* Another client is answered: so the server has read the first part. */
+        int other = test_server_connect(&server);
+        ck_assert_int_eq(raw_ask_code(other, GIBSON_OP_PING, ""), GIB_CODE_OK);
+        close(other);
+        ck_assert(raw_send(client, bytes + cut, size - cut));
+        raw_reply reply = raw_read_reply(client);
+        ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+        ck_assert_uint_eq(reply.size, 5);
+        raw_reply_free(&reply);
+    }
+    stop();
+}
+END_TEST
+
+START_TEST(stream_byte_by_byte)
+{
+    uint8_t bytes[64];
+    start(_i);
+    size_t size = raw_request(bytes, GIBSON_OP_SET, "0 key value", 11);
+    for (size_t at = 0; at < size; at++) {
+        ck_assert(raw_send(client, bytes + at, 1));
+    }
+    raw_reply reply = raw_read_reply(client);
+    ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+    raw_reply_free(&reply);
+    stop();
+}
+END_TEST
+
+START_TEST(stream_many_requests_at_once_are_answered_in_order)
+{
+    enum { REQUESTS = 20000 };
+    uint8_t *bytes = malloc((size_t)REQUESTS * 32);
+    size_t size = 0;
+    char payload[32];
+    start(_i);
+    for (int i = 0; i < REQUESTS; i++) {
+        int length = snprintf(payload, sizeof payload, "0 k%d %d", i % 100, i);
+        size += raw_request(bytes + size, GIBSON_OP_SET, payload, (size_t)length);
+    }
+    pid_t child = fork(); /* writes while this reads */
+    if (child == 0) {
+        _exit(raw_send(client, bytes, size) ? 0 : 1);
+    }
+    for (int i = 0; i < REQUESTS; i++) {
+        raw_reply reply = raw_read_reply(client);
+        snprintf(payload, sizeof payload, "%d", i);
+        if (reply.closed || reply.size != strlen(payload) ||
+            memcmp(reply.data, payload, reply.size)) {
+            ck_abort_msg("reply %d", i);
+        }
+        raw_reply_free(&reply);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    free(bytes);
+    stop();
+}
+END_TEST
+
+START_TEST(stream_large_value_comes_in_many_pieces)
+{
+    enum { SIZE = 1500000 };
+    char *payload = malloc(SIZE);
+    memset(payload, 'x', SIZE);
+    memcpy(payload, "0 key ", 6);
+    start(_i);
+    ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, SIZE));
+    raw_reply reply = raw_read_reply(client);
+    ck_assert_uint_eq(reply.size, SIZE - 6);
+    raw_reply_free(&reply);
+    reply = raw_ask(client, GIBSON_OP_GET, "key");
+    ck_assert_uint_eq(reply.size, SIZE - 6);
+    ck_assert_mem_eq(reply.data, payload + 6, SIZE - 6);
+    raw_reply_free(&reply);
+    free(payload);
+    stop();
+}
+END_TEST
+
+START_TEST(stream_requests_sent_before_the_client_shuts_its_side_are_answered)
+{
+    start(_i);
+    ck_assert(raw_send_request(client, GIBSON_OP_PING, "", 0));
+    ck_assert_int_eq(shutdown(client, SHUT_WR), 0);
+    raw_reply reply = raw_read_reply(client);
+    ck_assert(!reply.closed);
+    raw_reply_free(&reply);
+    ck_assert(raw_read_reply(client).closed);
+    stop();
+}
+END_TEST
+
+/* Sends GETs of a large value until the server takes no more for 200 ms. Returns how many went. */
+static int send_without_reading(int fd)
+{
+    uint8_t request[16];
+    size_t size = raw_request(request, GIBSON_OP_GET, "big", 3);
+    int sent = 0;
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    while (poll(&wait, 1, 200) == 1 && sent < 1000000) {
+        if (send(fd, request, size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size) {
+            break;
+        }
+        sent++;
+    }
+    return sent;
+}
+
+/* Reads until the connection ends. Returns how many bytes came. */
+static size_t read_to_end(int fd)
+{
+    static char buffer[65536];
+    size_t total = 0;
+    ssize_t got;
+    while ((got = recv(fd, buffer, sizeof buffer, 0)) > 0) {
+        total += (size_t)got;
+    }
+    return total;
+}
+
+START_TEST(slow_reader_is_bounded_and_disconnected)
+{
+    enum { VALUE = 50000, LIMIT = 65536 };
+    char payload[VALUE + 6];
+    memset(payload, 'x', sizeof payload);
+    memcpy(payload, "0 big ", 6);
+    start_with(_i, TEST_UNIX, "max_output_size", "64K", "max_write_stall", "30");
+    ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
+    raw_reply reply = raw_read_reply(client);
+    raw_reply_free(&reply);
+    int slow = test_server_connect(&server);
+    int sent = send_without_reading(slow);
+    ck_assert_int_lt(sent, 1000000); /* it has stopped reading */
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    ck_assert_int_eq(raw_stat(client, "total_clients"), 2);
+    test_server_pass_time(&server, 31000);
+    ck_assert(raw_await_stat(client, "total_clients", 1));
+    /* What comes is what socket buffers held, far less than was asked for. */
+    ck_assert_uint_lt(read_to_end(slow), (size_t)2 << 20);
+    close(slow);
+    stop();
+}
+END_TEST
+
+START_TEST(reader_that_is_only_late_gets_everything)
+{
+    enum { VALUE = 50000, REQUESTS = 200 };
+    char payload[VALUE + 6];
+    memset(payload, 'x', sizeof payload);
+    memcpy(payload, "0 big ", 6);
+    start_with(_i, TEST_UNIX, "max_output_size", "64K", NULL, NULL);
+    ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
+    raw_reply reply = raw_read_reply(client);
+    raw_reply_free(&reply);
+    for (int i = 0; i < REQUESTS; i++) {
+        ck_assert(raw_send_request(client, GIBSON_OP_GET, "big", 3));
+    }
+    int other = test_server_connect(&server);
+    ck_assert_int_eq(raw_ask_code(other, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(other);
+    for (int i = 0; i < REQUESTS; i++) {
+        reply = raw_read_reply(client);
+        ck_assert(!reply.closed);
+        ck_assert_uint_eq(reply.size, VALUE);
+        raw_reply_free(&reply);
+    }
+    stop();
+}
+END_TEST
+
+/* One client asks for a thousand long walks at once; another must not wait for them all. */
+START_TEST(client_with_long_commands_does_not_hold_up_others)
+{
+    enum { ITEMS = 20000, COUNTS = 1000 };
+    char payload[64];
+    start(_i);
+    for (int i = 0; i < ITEMS; i++) {
+        int size = snprintf(payload, sizeof payload, "0 k:%d v", i);
+        ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, (size_t)size));
+        raw_reply reply = raw_read_reply(client);
+        raw_reply_free(&reply);
+    }
+    int busy = test_server_connect(&server);
+    for (int i = 0; i < COUNTS; i++) {
+        ck_assert(raw_send_request(busy, GIBSON_OP_COUNT, "k:", 2));
+    }
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    int64_t asked = raw_stat(client, "total_requests");
+    ck_assert_int_lt(asked, ITEMS + COUNTS); /* some of the COUNTs are still to come */
+    for (int i = 0; i < COUNTS; i++) {
+        raw_reply reply = raw_read_reply(busy);
+        ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+        raw_reply_free(&reply);
+    }
+    close(busy);
+    stop();
+}
+END_TEST
+
+START_TEST(thousand_connections_opened_and_dropped)
+{
+    start_with(_i, TEST_TCP, NULL, NULL, NULL, NULL);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    int before = open_descriptors();
+    for (int i = 0; i < 1000; i++) {
+        int fd = test_server_connect(&server);
+        if (i % 3 == 1) {
+            ck_assert(raw_send(fd, "\x10\0\0", 3));
+        } else if (i % 3 == 2) {
+            ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+        }
+        close(fd);
+    }
+    ck_assert(raw_await_stat(client, "total_connections", 1001));
+    ck_assert(raw_await_stat(client, "total_clients", 1));
+    ck_assert_int_eq(open_descriptors(), before);
+    stop();
+}
+END_TEST
+
+START_TEST(client_killed_in_the_middle_leaves_nothing)
+{
+    start(_i);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    int before = open_descriptors();
+    for (int i = 0; i < 20; i++) {
+        int ready[2];
+        ck_assert_int_eq(pipe(ready), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            int fd = test_server_connect(&server);
+            raw_send_request(fd, GIBSON_OP_STATS, "", 0);
+            raw_send(fd, "\xff\xff\0\0\x01\0half", 10);
+            if (write(ready[1], "", 1) == 1) {
+                pause();
+            }
+            _exit(1);
+        }
+        char byte;
+        ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+        kill(child, SIGKILL);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        close(ready[0]);
+        close(ready[1]);
+    }
+    ck_assert(raw_await_stat(client, "total_clients", 1));
+    ck_assert_int_eq(open_descriptors(), before);
+    stop();
+}
+END_TEST
+
+START_TEST(filling_and_deleting_again_and_again_does_not_grow)
+{
+    char payload[128];
+    start(_i);
+    int64_t first_peak = 0;
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 2000; i++) {
+            int size = snprintf(payload, sizeof payload, "0 r:%d:%d value", i, i * 7);
+            ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, (size_t)size));
+            raw_reply reply = raw_read_reply(client);
+            raw_reply_free(&reply);
+        }
+        ck_assert_int_eq(raw_ask_number(client, GIBSON_OP_MDEL, "r:"), 2000);
+        ck_assert(raw_await_stat(client, "memory_used", 0));
+        int64_t peak = raw_stat(client, "memory_peak");
+        first_peak = round ? first_peak : peak;
+        ck_assert_int_eq(peak, first_peak);
+    }
+    stop();
+}
+END_TEST
+
+/* A thread, not a process: that would have a copy of the server's end, which would then never be
+   closed. */
+static void *read_in_thread(void *total)
+{
+    *(size_t *)total = read_to_end(client);
+    return NULL;
+}
+
+/* The replies are more than the socket holds. */
+START_TEST(stop_answers_what_has_arrived)
+{
+    enum { REQUESTS = 5000, VALUE = 25 };
+    start(_i);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_SET, "0 key 1234567890123456789012345"),
+                     GIB_CODE_VAL);
+    uint8_t requests[REQUESTS * 9];
+    size_t size = 0;
+    for (int i = 0; i < REQUESTS; i++) {
+        size += raw_request(requests + size, GIBSON_OP_GET, "key", 3);
+    }
+    ck_assert(raw_send(client, requests, size));
+    pthread_t reader;
+    size_t total = 0;
+    ck_assert_int_eq(pthread_create(&reader, NULL, read_in_thread, &total), 0);
+    test_server_stop(&server);
+    ck_assert_int_eq(pthread_join(reader, NULL), 0);
+    ck_assert_uint_eq(total, (size_t)REQUESTS * (GIB_REPLY_HEADER + VALUE));
+    close(client);
+}
+END_TEST
+
+/* A client that never reads must not keep the server from ending. */
+START_TEST(stop_does_not_wait_for_ever)
+{
+    char payload[100006];
+    memset(payload, 'x', sizeof payload);
+    memcpy(payload, "0 big ", 6);
+    start(_i);
+    ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
+    raw_reply reply = raw_read_reply(client);
+    raw_reply_free(&reply);
+    send_without_reading(client);
+    int64_t before = gib_now_ns();
+    test_server_stop(&server);
+    ck_assert_int_lt(gib_now_ns() - before, INT64_C(20000000000));
+    close(client);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server_stream");
+    TCase *group = add_group(suite, "stream");
+    tcase_add_loop_test(group, stream_request_split_at_every_byte, 0, 2);
+    tcase_add_loop_test(group, stream_byte_by_byte, 0, 2);
+    tcase_add_loop_test(group, stream_many_requests_at_once_are_answered_in_order, 0, 2);
+    tcase_add_loop_test(group, stream_large_value_comes_in_many_pieces, 0, 2);
+    tcase_add_loop_test(group, stream_requests_sent_before_the_client_shuts_its_side_are_answered,
+                        0, 2);
+    tcase_add_loop_test(group, slow_reader_is_bounded_and_disconnected, 0, 2);
+    tcase_add_loop_test(group, reader_that_is_only_late_gets_everything, 0, 2);
+    tcase_add_loop_test(group, client_with_long_commands_does_not_hold_up_others, 0, 2);
+    tcase_add_loop_test(group, thousand_connections_opened_and_dropped, 0, 2);
+    tcase_add_loop_test(group, client_killed_in_the_middle_leaves_nothing, 0, 2);
+    tcase_add_loop_test(group, filling_and_deleting_again_and_again_does_not_grow, 0, 2);
+    tcase_add_loop_test(group, stop_answers_what_has_arrived, 0, 2);
+    tcase_add_loop_test(group, stop_does_not_wait_for_ever, 0, 2);
+    return run_suite(suite);
+}

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs gibson-server into an empty folder, runs it from there, and builds a program that embeds it.
+#
+#     server_test.sh BUILD_DIR SOURCE_DIR VERSION CC
+set -eu
+build=$1 source=$2 version=$3 cc=$4
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+
+cmake --install "$build" --prefix "$prefix" --component server >"$work/log" || {
+    cat "$work/log"
+    exit 1
+}
+find_one() {
+    find "$prefix" -name "$1" -print -quit
+}
+
+echo "-- the program and its configuration"
+server=$(find_one gibson-server)
+test "$("$server" --version)" = "gibson-server $version"
+"$server" -c "$(find_one gibson.conf)" --check-config
+
+echo "-- the manual page and the unit"
+test -n "$(find_one gibson-server.8)"
+grep -q "^Type=notify$" "$(find_one gibson-server.service)"
+grep -q "^ExecStart=/.*/gibson-server -c /.*/gibson.conf$" "$(find_one gibson-server.service)"
+
+echo "-- a program that embeds it"
+PKG_CONFIG_PATH=$(dirname "$(find_one gibson-server.pc)")
+export PKG_CONFIG_PATH
+test "$(pkg-config --modversion gibson-server)" = "$version"
+# shellcheck disable=SC2046
+"$cc" -std=c11 -Wall -Werror "$source/tests/package/consumer/embed.c" -o "$work/embed" \
+    $(pkg-config --define-variable=prefix="$prefix" --cflags --libs gibson-server)
+"$work/embed"

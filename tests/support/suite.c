@@ -1,0 +1,57 @@
+#include "support/suite.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "support/random.h"
+
+static uint64_t state;
+
+static void seed_random(void)
+{
+    const char *given = getenv("GIBSON_TEST_SEED");
+    state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    printf("GIBSON_TEST_SEED=%" PRIu64 "\n", state);
+}
+
+uint32_t suite_random(void)
+{
+    return (uint32_t)(test_random(&state) >> 32);
+}
+
+int64_t suite_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int suite_mode;
+
+static int run_once(const char *name, const TTest *const *tests, size_t count)
+{
+    Suite *suite = suite_create(name);
+    TCase *tests_case = tcase_create(name);
+    for (size_t i = 0; i < count; i++) {
+        tcase_add_test(tests_case, tests[i]);
+    }
+    suite_add_tcase(suite, tests_case);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed;
+}
+
+int suite_run(const char *name, int modes, const TTest *const *tests, size_t count)
+{
+    int failed = 0;
+    seed_random();
+    for (suite_mode = 0; suite_mode < modes; suite_mode++) {
+        failed += run_once(name, tests, count);
+    }
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

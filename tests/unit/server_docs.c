@@ -1,0 +1,122 @@
+/* What the manual page, the sample configuration and docs/server.md say of directives and STATS.
+   (The table of docs/server.md itself is generated, see docs/tables.) */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "config.h"
+#include "run_suite.h"
+#include "service.h"
+#include "wire/command.h"
+#include "wire/reply_decode.h"
+
+enum { LARGEST_PAGE = 1 << 17 };
+
+/* Reads a file of the source tree. */
+static const char *read_page(const char *name)
+{
+    static char page[LARGEST_PAGE];
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", SOURCE_DIR, name);
+    FILE *file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "%s", path);
+    size_t size = fread(page, 1, sizeof page - 1, file);
+    fclose(file);
+    page[size] = '\0';
+    return page;
+}
+
+static void expect(const char *page, const char *text)
+{
+    ck_assert_msg(strstr(page, text) != NULL, "missing: %s", text);
+}
+
+START_TEST(sample_configuration_has_each_directive_with_its_default)
+{
+    const char *page = read_page("server/gibson.conf");
+    size_t found = 0;
+    for (size_t i = 0; i < GIB_DIRECTIVE_COUNT; i++) {
+        const gib_directive_row *row = &gib_directives[i];
+        char text[512];
+        snprintf(text, sizeof text, "\n# %s\n#%s%s%s\n", row->summary, row->name,
+                 row->fallback[0] ? " " : "", row->fallback);
+        expect(page, text);
+    }
+    for (const char *at = page; (at = strstr(at, "\n#")); at++) {
+        found += at[2] != ' ';
+    }
+    ck_assert_uint_eq(found, GIB_DIRECTIVE_COUNT); /* and no other */
+}
+END_TEST
+
+/* In a manual page a hyphen that is to be one has a backslash. */
+static void escape_hyphens(const char *text, char *to)
+{
+    for (; *text; text++) {
+        if (*text == '-') {
+            *to++ = '\\';
+        }
+        *to++ = *text;
+    }
+    *to = '\0';
+}
+
+START_TEST(manual_page_has_each_directive)
+{
+    const char *page = read_page("server/gibson-server.8");
+    size_t found = 0;
+    for (size_t i = 0; i < GIB_DIRECTIVE_COUNT; i++) {
+        const gib_directive_row *row = &gib_directives[i];
+        char text[512];
+        char escaped[512];
+        snprintf(text, sizeof text, ".BI %s \"", row->name);
+        expect(page, text);
+        escape_hyphens(row->summary, escaped);
+        expect(page, escaped);
+        escape_hyphens(row->fallback, escaped);
+        snprintf(text, sizeof text, "Default: %.400s.\n", escaped);
+        if (row->fallback[0]) {
+            expect(strstr(page, row->name), text);
+        }
+    }
+    for (const char *at = page; (at = strstr(at, "\n.BI ")); at++) {
+        found += at[5] != '\\';
+    }
+    ck_assert_uint_eq(found, GIB_DIRECTIVE_COUNT);
+}
+END_TEST
+
+START_TEST(each_of_the_27_stats_is_explained)
+{
+    const char *page = read_page("docs/server.md");
+    gib_store_settings settings = {.max_memory = 1 << 20};
+    gib_service service = {.store = gib_store_new(&settings)};
+    gib_buffer out;
+    gibson_reply reply;
+    size_t frame_size;
+    gib_buffer_init(&out, &gib_default_allocator);
+    ck_assert_int_eq(gib_service_stats(&service, &out), GIB_CODE_KVAL);
+    ck_assert_int_eq(gib_reply_decode(out.data, out.end, gib_command(GIBSON_OP_STATS), 1 << 20,
+                                      &reply, &frame_size, NULL),
+                     GIBSON_OK);
+    ck_assert_uint_eq(gibson_items_count(&reply.items), 27);
+    gibson_bytes key;
+    while (gibson_items_next(&reply.items, &key, NULL)) {
+        char text[64];
+        snprintf(text, sizeof text, "`%.*s`", (int)key.size, (const char *)key.data);
+        expect(page, text);
+    }
+    gib_buffer_clear(&out);
+    gib_store_free(service.store);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server_docs");
+    TCase *group = add_group(suite, "docs");
+    tcase_add_test(group, sample_configuration_has_each_directive_with_its_default);
+    tcase_add_test(group, manual_page_has_each_directive);
+    tcase_add_test(group, each_of_the_27_stats_is_explained);
+    return run_suite(suite);
+}
