@@ -10,7 +10,7 @@
 #include "address.h"
 #include "fault.h"
 
-enum { GIB_PROXY_MAX_FAULTS = 256 }; /* in the list of one proxy */
+enum { GIB_PROXY_MAX_FAULTS = 1024 }; /* in the list of one proxy */
 
 typedef struct gib_proxy gib_proxy;
 
