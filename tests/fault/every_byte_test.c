@@ -3,19 +3,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "exchange.h"
 #include "proxy.h"
 #include "run_suite.h"
+#include "support/suite.h"
 #include "test_server.h"
 #include "wire/frame.h"
 
 enum {
     PATIENT_MS = 20000,
-    SHORT_MS = 15, /* where waiting for more bytes is one of the right outcomes */
-    SLACK_MS = 2000,
+    SHORT_MS = 15,    /* where waiting for more bytes is one of the right outcomes */
     PING_REQUEST = 6, /* bytes */
     PING_REPLY = 8,
     COMMANDS = 22,
@@ -74,13 +73,6 @@ static void tear_down(void)
     test_server_stop(&test.server);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Says which case a failure is about. */
 static const char *this_case(gibson_status status)
 {
@@ -119,9 +111,9 @@ static gibson_status run(gibson_reply *reply, int64_t timeout_ms)
         ck_assert_int_eq(gibson_client_ping(test.client), GIBSON_OK);
     }
     ck_assert_int_eq(gibson_client_set_timeout(test.client, timeout_ms), GIBSON_OK);
-    const int64_t begin_ms = now_ms();
+    const int64_t begin_ms = suite_now_ms();
     gibson_status status = gibson_client_call(test.client, &test.exchange.request, reply);
-    assert_case(now_ms() - begin_ms < timeout_ms + SLACK_MS, status);
+    assert_case(suite_now_ms() - begin_ms < timeout_ms + SUITE_SLACK_MS, status);
     ck_assert_int_eq(gibson_client_set_timeout(test.client, PATIENT_MS), GIBSON_OK);
     test.cases++;
     return status;

@@ -1,6 +1,7 @@
 /* The proxy between two sockets that the test holds in its hands. */
 #include "proxy.h"
 #include "run_suite.h"
+#include "support/suite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,13 +25,6 @@ typedef struct fixture {
 
 static fixture test;
 static char problem[GIB_PROXY_ERROR_SIZE];
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Makes a socket wait, but not for ever. */
 static int patient(int descriptor)
@@ -238,10 +232,10 @@ START_TEST(proxy_dribbles_a_reply)
 {
     add("reply:dribble@1=20");
     connect_both();
-    int64_t begin_ms = now_ms();
+    int64_t begin_ms = suite_now_ms();
     give(test.server, "reply");
     expect(test.client, "reply");
-    ck_assert_int_ge(now_ms() - begin_ms, 59); /* 3 pauses between 4 bytes */
+    ck_assert_int_ge(suite_now_ms() - begin_ms, 59); /* 3 pauses between 4 bytes */
 }
 END_TEST
 
@@ -249,10 +243,10 @@ START_TEST(proxy_delays_a_request)
 {
     add("request:delay@0=50");
     connect_both();
-    int64_t begin_ms = now_ms();
+    int64_t begin_ms = suite_now_ms();
     give(test.client, "request");
     expect(test.server, "request");
-    ck_assert_int_ge(now_ms() - begin_ms, 49);
+    ck_assert_int_ge(suite_now_ms() - begin_ms, 49);
 }
 END_TEST
 
@@ -273,10 +267,10 @@ START_TEST(proxy_holds_a_reply_for_a_time)
 {
     add("reply:hold@0=50");
     connect_both();
-    int64_t begin_ms = now_ms();
+    int64_t begin_ms = suite_now_ms();
     give(test.server, "reply");
     expect(test.client, "reply");
-    ck_assert_int_ge(now_ms() - begin_ms, 49);
+    ck_assert_int_ge(suite_now_ms() - begin_ms, 49);
 }
 END_TEST
 

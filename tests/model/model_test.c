@@ -17,6 +17,7 @@
 
 #include "random.h"
 #include "run_suite.h"
+#include "support/suite.h"
 #include "test_server.h"
 #include "worker.h"
 
@@ -28,13 +29,6 @@ static unsigned thread_count;
 static sem_t finished; /* posted by each thread at its end */
 static atomic_bool storm_is_over;
 static int64_t seconds; /* to run for, unless a number of rounds is set */
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static uint64_t number_from_environment(const char *name, uint64_t otherwise)
 {
@@ -165,15 +159,15 @@ static bool run_round(uint64_t seed, worker_counts *counts)
 
 START_TEST(model_under_random_faults_every_reply_is_right_or_an_error)
 {
-    const uint64_t first = number_from_environment("GIBSON_TEST_SEED", (uint64_t)now_ms());
+    const uint64_t first = number_from_environment("GIBSON_TEST_SEED", (uint64_t)suite_now_ms());
     const uint64_t count = number_from_environment("GIBSON_TEST_COUNT", 0);
-    const int64_t begin_ms = now_ms();
+    const int64_t begin_ms = suite_now_ms();
     worker_counts counts = {0};
     uint64_t seed = first;
     uint64_t rounds = 0;
     bool fine = true;
     printf("GIBSON_TEST_SEED=%" PRIu64 "\n", first);
-    while (fine && (count ? rounds < count : now_ms() - begin_ms < seconds * 1000)) {
+    while (fine && (count ? rounds < count : suite_now_ms() - begin_ms < seconds * 1000)) {
         fine = run_round(seed, &counts);
         rounds++;
         if (!fine) {
@@ -181,7 +175,7 @@ START_TEST(model_under_random_faults_every_reply_is_right_or_an_error)
         }
         seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407U; /* another one */
     }
-    print_counts(&counts, rounds, now_ms() - begin_ms);
+    print_counts(&counts, rounds, suite_now_ms() - begin_ms);
     fflush(stdout);
     ck_assert_msg(fine, "a reply was wrong: see above");
 }

@@ -6,26 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <gibson/pipeline.h>
 
 #include "choice.h"
 #include "random.h"
+#include "support/suite.h"
 
 enum {
-    SLACK_MS = 2000, /* how much late a call may return on a busy machine */
     PATIENT_MS = 20000,
     ENOUGH_WORLDS = 300,
     LONGEST_PIPELINE = WORLDS_BATCH_REQUESTS - 8,
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void note(worker *self, const char *format, ...) __attribute__((__format__(printf, 2, 3)));
 static void violate(worker *self, const char *format, ...)
@@ -133,11 +125,11 @@ static void judge(worker *self, const space_request *request, const gibson_reply
 /* Checks that a call kept its deadline. */
 static void check_time(worker *self, int64_t begin_ms, int64_t allowed_ms, const char *call)
 {
-    int64_t over_ms = now_ms() - begin_ms - allowed_ms;
+    int64_t over_ms = suite_now_ms() - begin_ms - allowed_ms;
     if (over_ms > self->counts.longest_over_ms) {
         self->counts.longest_over_ms = over_ms;
     }
-    if (over_ms > SLACK_MS) {
+    if (over_ms > SUITE_SLACK_MS) {
         violate(self, "%s took %" PRId64 " ms more than its deadline", call, over_ms);
     }
 }
@@ -296,7 +288,7 @@ static void run_single(worker *self, unsigned which)
     gibson_reply reply;
     gibson_owned_reply *owned = NULL;
     self->interrupted = false;
-    const int64_t begin_ms = now_ms();
+    const int64_t begin_ms = suite_now_ms();
     call(self, client, &sent, &reply);
     check_time(self, begin_ms, 2 * (options->timeout_ms + options->connect_timeout_ms), "a call");
     lose_call(self, which, &request, before, &reply);
@@ -342,7 +334,7 @@ static void fill(worker *self, unsigned which, pipeline *line, size_t wanted)
 
 static void flush(worker *self, unsigned which)
 {
-    const int64_t begin_ms = now_ms();
+    const int64_t begin_ms = suite_now_ms();
     gibson_status status = gibson_client_flush(self->clients[which]);
     check_time(self, begin_ms, self->options[which].timeout_ms, "flush");
     check_error(self, status, "flush");
@@ -362,7 +354,7 @@ static void lose_rest(worker *self, const pipeline *line)
 static void read_reply(worker *self, unsigned which, pipeline *line, bool *lost)
 {
     gibson_reply reply;
-    const int64_t begin_ms = now_ms();
+    const int64_t begin_ms = suite_now_ms();
     gibson_client_next(self->clients[which], &reply);
     check_time(self, begin_ms, self->options[which].timeout_ms, "next");
     if (*lost && is_answer(reply.status)) {
@@ -415,7 +407,7 @@ static void run_pipeline(worker *self, unsigned which)
 static void connect_client(worker *self, unsigned which)
 {
     self->interrupted = false;
-    const int64_t begin_ms = now_ms();
+    const int64_t begin_ms = suite_now_ms();
     gibson_status status = gibson_client_connect(self->clients[which]);
     check_time(self, begin_ms, self->options[which].connect_timeout_ms, "connect");
     check_error(self, status, "connect");
