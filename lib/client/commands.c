@@ -1,4 +1,5 @@
-/* A function for each command but GET. */
+/* A function for each command but GET. They differ in the command and in which arguments it takes;
+   where a result may be passed over, its pointer may be NULL. */
 #include <gibson/pipeline.h>
 
 #include "client/client.h"
@@ -9,14 +10,7 @@ gibson_status gib_client_missing(gibson_client *client)
                   : GIBSON_USAGE;
 }
 
-static gibson_status run(gibson_client *client, const gibson_request *request)
-{
-    gibson_reply reply;
-    return gibson_client_call(client, request, &reply);
-}
-
-static gibson_status run_for_number(gibson_client *client, const gibson_request *request,
-                                    int64_t *number)
+static gibson_status run(gibson_client *client, const gibson_request *request, int64_t *number)
 {
     gibson_reply reply;
     gibson_status status = gibson_client_call(client, request, &reply);
@@ -26,14 +20,40 @@ static gibson_status run_for_number(gibson_client *client, const gibson_request 
     return status;
 }
 
-static gibson_status run_for_items(gibson_client *client, const gibson_request *request,
-                                   gibson_items *items)
+/* For commands that take a key or a prefix and nothing else. */
+static gibson_status run_key(gibson_client *client, gibson_opcode opcode, const void *key,
+                             size_t key_size, int64_t *number)
+{
+    gibson_request request = gibson_request_key(opcode, key, key_size);
+    return run(client, &request, number);
+}
+
+/* For commands that take a key or a prefix and a number: seconds, or a field. */
+static gibson_status run_key_number(gibson_client *client, gibson_opcode opcode, const void *key,
+                                    size_t key_size, int64_t argument, int64_t *number)
+{
+    gibson_request request = gibson_request_key_number(opcode, key, key_size, argument);
+    return run(client, &request, number);
+}
+
+static gibson_status run_value(gibson_client *client, gibson_opcode opcode, const void *key,
+                               size_t key_size, const void *value, size_t value_size, int64_t ttl_s,
+                               int64_t *number)
+{
+    gibson_request request = gibson_request_value(opcode, key, key_size, value, value_size, ttl_s);
+    return run(client, &request, number);
+}
+
+/* For commands that yield items; without a key or a limit, those are ignored. */
+static gibson_status run_items(gibson_client *client, gibson_opcode opcode, const void *prefix,
+                               size_t prefix_size, int64_t limit, gibson_items *items)
 {
     if (!items) {
         return gib_client_missing(client);
     }
+    gibson_request request = gibson_request_key_number(opcode, prefix, prefix_size, limit);
     gibson_reply reply;
-    gibson_status status = gibson_client_call(client, request, &reply);
+    gibson_status status = gibson_client_call(client, &request, &reply);
     *items = reply.items;
     return status;
 }
@@ -41,147 +61,120 @@ static gibson_status run_for_items(gibson_client *client, const gibson_request *
 gibson_status gibson_client_set(gibson_client *client, const void *key, size_t key_size,
                                 const void *value, size_t value_size, int64_t ttl_s)
 {
-    gibson_request request =
-        gibson_request_value(GIBSON_OP_SET, key, key_size, value, value_size, ttl_s);
-    return run(client, &request);
+    return run_value(client, GIBSON_OP_SET, key, key_size, value, value_size, ttl_s, NULL);
 }
 
 gibson_status gibson_client_mset(gibson_client *client, const void *prefix, size_t prefix_size,
                                  const void *value, size_t value_size, int64_t *changed)
 {
-    gibson_request request =
-        gibson_request_value(GIBSON_OP_MSET, prefix, prefix_size, value, value_size, 0);
-    return run_for_number(client, &request, changed);
+    return run_value(client, GIBSON_OP_MSET, prefix, prefix_size, value, value_size, 0, changed);
 }
 
 gibson_status gibson_client_mget(gibson_client *client, const void *prefix, size_t prefix_size,
                                  int64_t limit, gibson_items *items)
 {
-    gibson_request request = gibson_request_key_number(GIBSON_OP_MGET, prefix, prefix_size, limit);
-    return run_for_items(client, &request, items);
+    return run_items(client, GIBSON_OP_MGET, prefix, prefix_size, limit, items);
 }
 
 gibson_status gibson_client_del(gibson_client *client, const void *key, size_t key_size)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_DEL, key, key_size);
-    return run(client, &request);
+    return run_key(client, GIBSON_OP_DEL, key, key_size, NULL);
 }
 
 gibson_status gibson_client_mdel(gibson_client *client, const void *prefix, size_t prefix_size,
                                  int64_t *deleted)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_MDEL, prefix, prefix_size);
-    return run_for_number(client, &request, deleted);
+    return run_key(client, GIBSON_OP_MDEL, prefix, prefix_size, deleted);
 }
 
 gibson_status gibson_client_ttl(gibson_client *client, const void *key, size_t key_size,
                                 int64_t ttl_s)
 {
-    gibson_request request = gibson_request_key_number(GIBSON_OP_TTL, key, key_size, ttl_s);
-    return run(client, &request);
+    return run_key_number(client, GIBSON_OP_TTL, key, key_size, ttl_s, NULL);
 }
 
 gibson_status gibson_client_mttl(gibson_client *client, const void *prefix, size_t prefix_size,
                                  int64_t ttl_s, int64_t *changed)
 {
-    gibson_request request = gibson_request_key_number(GIBSON_OP_MTTL, prefix, prefix_size, ttl_s);
-    return run_for_number(client, &request, changed);
+    return run_key_number(client, GIBSON_OP_MTTL, prefix, prefix_size, ttl_s, changed);
 }
 
 gibson_status gibson_client_inc(gibson_client *client, const void *key, size_t key_size,
                                 int64_t *number)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_INC, key, key_size);
-    return run_for_number(client, &request, number);
+    return run_key(client, GIBSON_OP_INC, key, key_size, number);
 }
 
 gibson_status gibson_client_dec(gibson_client *client, const void *key, size_t key_size,
                                 int64_t *number)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_DEC, key, key_size);
-    return run_for_number(client, &request, number);
+    return run_key(client, GIBSON_OP_DEC, key, key_size, number);
 }
 
 gibson_status gibson_client_minc(gibson_client *client, const void *prefix, size_t prefix_size,
                                  int64_t *changed)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_MINC, prefix, prefix_size);
-    return run_for_number(client, &request, changed);
+    return run_key(client, GIBSON_OP_MINC, prefix, prefix_size, changed);
 }
 
 gibson_status gibson_client_mdec(gibson_client *client, const void *prefix, size_t prefix_size,
                                  int64_t *changed)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_MDEC, prefix, prefix_size);
-    return run_for_number(client, &request, changed);
+    return run_key(client, GIBSON_OP_MDEC, prefix, prefix_size, changed);
 }
 
 gibson_status gibson_client_lock(gibson_client *client, const void *key, size_t key_size,
                                  int64_t seconds)
 {
-    gibson_request request = gibson_request_key_number(GIBSON_OP_LOCK, key, key_size, seconds);
-    return run(client, &request);
+    return run_key_number(client, GIBSON_OP_LOCK, key, key_size, seconds, NULL);
 }
 
 gibson_status gibson_client_mlock(gibson_client *client, const void *prefix, size_t prefix_size,
                                   int64_t seconds, int64_t *locked)
 {
-    gibson_request request =
-        gibson_request_key_number(GIBSON_OP_MLOCK, prefix, prefix_size, seconds);
-    return run_for_number(client, &request, locked);
+    return run_key_number(client, GIBSON_OP_MLOCK, prefix, prefix_size, seconds, locked);
 }
 
 gibson_status gibson_client_unlock(gibson_client *client, const void *key, size_t key_size)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_UNLOCK, key, key_size);
-    return run(client, &request);
+    return run_key(client, GIBSON_OP_UNLOCK, key, key_size, NULL);
 }
 
 gibson_status gibson_client_munlock(gibson_client *client, const void *prefix, size_t prefix_size,
                                     int64_t *found)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_MUNLOCK, prefix, prefix_size);
-    return run_for_number(client, &request, found);
+    return run_key(client, GIBSON_OP_MUNLOCK, prefix, prefix_size, found);
 }
 
 gibson_status gibson_client_count(gibson_client *client, const void *prefix, size_t prefix_size,
                                   int64_t *number)
 {
-    if (!number) {
-        return gib_client_missing(client);
-    }
-    gibson_request request = gibson_request_key(GIBSON_OP_COUNT, prefix, prefix_size);
-    return run_for_number(client, &request, number);
+    return number ? run_key(client, GIBSON_OP_COUNT, prefix, prefix_size, number)
+                  : gib_client_missing(client);
 }
 
 gibson_status gibson_client_meta(gibson_client *client, const void *key, size_t key_size,
                                  gibson_meta_field field, int64_t *number)
 {
-    if (!number) {
-        return gib_client_missing(client);
-    }
-    gibson_request request =
-        gibson_request_key_number(GIBSON_OP_META, key, key_size, (int64_t)field);
-    return run_for_number(client, &request, number);
+    return number ? run_key_number(client, GIBSON_OP_META, key, key_size, (int64_t)field, number)
+                  : gib_client_missing(client);
 }
 
 gibson_status gibson_client_keys(gibson_client *client, const void *prefix, size_t prefix_size,
                                  gibson_items *keys)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_KEYS, prefix, prefix_size);
-    return run_for_items(client, &request, keys);
+    return run_items(client, GIBSON_OP_KEYS, prefix, prefix_size, 0, keys);
 }
 
 gibson_status gibson_client_stats(gibson_client *client, gibson_items *stats)
 {
-    gibson_request request = gibson_request_bare(GIBSON_OP_STATS);
-    return run_for_items(client, &request, stats);
+    return run_items(client, GIBSON_OP_STATS, NULL, 0, 0, stats);
 }
 
 gibson_status gibson_client_ping(gibson_client *client)
 {
     gibson_request request = gibson_request_bare(GIBSON_OP_PING);
-    return run(client, &request);
+    return run(client, &request, NULL);
 }
 
 gibson_status gibson_client_quit(gibson_client *client)
@@ -192,7 +185,7 @@ gibson_status gibson_client_quit(gibson_client *client)
     gibson_status status = GIBSON_OK;
     if (gibson_client_connected(client) && !gibson_client_outstanding(client)) {
         gibson_request request = gibson_request_bare(GIBSON_OP_END);
-        status = run(client, &request);
+        status = run(client, &request, NULL);
     }
     gibson_error error = client->error;
     gibson_client_close(client);
