@@ -1,0 +1,157 @@
+#include "batch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A value that is smaller is copied; to take over a reply moves what was read behind it. */
+enum { TAKE_ABOVE = 16 * 1024 };
+
+bool batch_init(batch *made, Client *client, const operation *operations, size_t count)
+{
+    *made = (batch){.client = client, .operations = operations, .count = count};
+    made->outcomes = calloc(count ? count : 1, sizeof *made->outcomes);
+    return made->outcomes != NULL;
+}
+
+void batch_free(batch *made)
+{
+    for (size_t i = 0; i < made->count; i++) {
+        gibson_owned_reply_free(made->outcomes[i].owned);
+        free(made->outcomes[i].error);
+    }
+    free(made->outcomes);
+    free(made->memory);
+}
+
+static bool copy_value(batch *run, outcome *of)
+{
+    size_t size = of->value.bytes.size;
+    if (size > run->capacity - run->used) {
+        size_t capacity = run->capacity * 2 + TAKE_ABOVE;
+        char *memory = realloc(run->memory, capacity);
+        if (!memory) {
+            return false;
+        }
+        run->memory = memory;
+        run->capacity = capacity;
+    }
+    if (size) {
+        memcpy(run->memory + run->used, of->value.bytes.data, size);
+    }
+    of->offset = run->used;
+    run->used += size;
+    return true;
+}
+
+static void set_error(outcome *of, const gibson_error *error)
+{
+    of->status = error->status;
+    of->error = malloc(sizeof *of->error);
+    if (of->error) {
+        *of->error = *error;
+    }
+}
+
+static void no_memory(outcome *of)
+{
+    of->status = GIBSON_NOMEM;
+}
+
+/* Keeps what a reply holds beyond the next call. */
+static void keep_reply(batch *run, const operation *op, const gibson_reply *reply, outcome *of)
+{
+    of->value = reply->value;
+    of->items = reply->items;
+    if (op->request.opcode == GIBSON_OP_SET) {
+        of->value = (gibson_value){.kind = GIBSON_KIND_NONE}; /* the echo, which is checked */
+    }
+    bool kept = true;
+    if (yields_items(op->kind) || of->value.bytes.size > TAKE_ABOVE) {
+        kept = gibson_client_take_reply(run->client->client, &of->owned) == GIBSON_OK;
+    } else if (of->value.kind == GIBSON_KIND_BYTES) {
+        kept = copy_value(run, of);
+    }
+    if (!kept) {
+        no_memory(of);
+    }
+}
+
+/* Tells whether the connection is unusable after a status. */
+static bool breaks(const batch *run, gibson_status status)
+{
+    return status > GIBSON_TRUNCATED && !gibson_client_connected(run->client->client);
+}
+
+static void fail(batch *run, outcome *of)
+{
+    gibson_error error = client_error(run->client);
+    set_error(of, &error);
+    if (!run->broken && breaks(run, error.status)) {
+        run->broken = of;
+    }
+}
+
+/* After the connection broke, nothing more is tried: a new one is for the next batch. */
+static void give_up(batch *run)
+{
+    gibson_error error = {.status = GIBSON_CLOSED};
+    snprintf(error.message, sizeof error.message, "not sent: %.150s",
+             run->broken->error ? run->broken->error->message : "the connection is broken");
+    for (; run->queued < run->count; run->queued++) {
+        set_error(&run->outcomes[run->queued], &error);
+    }
+}
+
+static void queue_more(batch *run)
+{
+    while (run->queued < run->count && !run->broken) {
+        outcome *of = &run->outcomes[run->queued];
+        gibson_status status =
+            gibson_client_queue(run->client->client, &run->operations[run->queued].request);
+        if (status == GIBSON_WOULD_BLOCK) {
+            return;
+        }
+        run->queued++;
+        of->queued = status == GIBSON_OK;
+        if (!of->queued) {
+            fail(run, of);
+        }
+    }
+    if (run->broken) {
+        give_up(run);
+    }
+}
+
+static void read_next(batch *run)
+{
+    outcome *of = &run->outcomes[run->answered];
+    const operation *op = &run->operations[run->answered++];
+    if (!of->queued) {
+        return;
+    }
+    gibson_reply reply;
+    of->status = gibson_client_next(run->client->client, &reply);
+    if (of->status == GIBSON_OK) {
+        keep_reply(run, op, &reply, of);
+    } else {
+        fail(run, of);
+    }
+}
+
+void batch_run(batch *run)
+{
+    while (run->answered < run->count) {
+        queue_more(run);
+        read_next(run);
+    }
+}
+
+gibson_value batch_value(const batch *run, const outcome *of)
+{
+    gibson_value value = of->value;
+    if (value.kind == GIBSON_KIND_BYTES && !of->owned) {
+        value.bytes.data = value.bytes.size ? run->memory + of->offset : "";
+    }
+    return value;
+}

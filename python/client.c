@@ -1,0 +1,658 @@
+#include "client.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <structmember.h>
+
+static const char closed_text[] = "the client is closed";
+static const char parent_text[] = "the connection belongs to the parent process";
+
+/* -- turns --------------------------------------------------------------------------------- */
+
+static int interrupt(void *context);
+
+static gibson_client *new_gibson_client(Client *self, gibson_error *error)
+{
+    self->options.interrupt = interrupt;
+    self->options.interrupt_context = self;
+    gibson_client *made;
+    gibson_client_new(&made, &self->options, error);
+    return made;
+}
+
+/* In the child of a fork, in place of what a thread of the parent was using. The old client is left
+   alone: nobody knows what state it is in. */
+static int replace_after_fork(Client *self)
+{
+    gibson_error error;
+    if (self->client) {
+        self->client = new_gibson_client(self, &error);
+        if (!self->client) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    self->shortened = false;
+    if (!self->closed_because && !self->options.reconnect) {
+        self->closed_because = parent_text;
+    }
+    return 0;
+}
+
+/* The rest of the timeout is for the operation itself. */
+static void shorten_timeout(Client *self, int64_t waited_ms)
+{
+    if (self->client && waited_ms > 0 && self->options.timeout_ms > 0) {
+        int64_t left_ms = self->options.timeout_ms - waited_ms;
+        gibson_client_set_timeout(self->client, left_ms > 0 ? left_ms : 1);
+        self->shortened = true;
+    }
+}
+
+static int wait_for_turn(Client *self)
+{
+    int64_t waited_ms = 0;
+    switch (turn_wait(&self->turn, &self->state->forks, self->options.timeout_ms, &waited_ms)) {
+    case TURN_TAKEN:
+        shorten_timeout(self, waited_ms);
+        return 0;
+    case TURN_ORPHANED:
+        if (replace_after_fork(self) == 0) {
+            return 0;
+        }
+        turn_leave(&self->turn);
+        return -1;
+    case TURN_LATE:
+        error_raise(self->state, GIBSON_TIMEOUT,
+                    "other threads used this Client for all of the timeout (%lld ms)",
+                    (long long)self->options.timeout_ms);
+        return -1;
+    case TURN_OWN:
+        error_raise(self->state, GIBSON_USAGE,
+                    "this thread is in a call of this Client already: a signal handler or "
+                    "finaliser must not use it");
+        return -1;
+    default:
+        return -1;
+    }
+}
+
+static int take_turn(Client *self)
+{
+    return turn_try(&self->turn, self->state->forks) ? 0 : wait_for_turn(self);
+}
+
+int client_begin(Client *self)
+{
+    if (take_turn(self) < 0) {
+        return -1;
+    }
+    if (!self->client) {
+        turn_leave(&self->turn);
+        error_raise(self->state, GIBSON_USAGE, "Client.__init__ was not called");
+        return -1;
+    }
+    return 0;
+}
+
+void client_end(Client *self)
+{
+    if (self->shortened) {
+        gibson_client_set_timeout(self->client, self->options.timeout_ms);
+        self->shortened = false;
+    }
+    atomic_store_explicit(&self->connected, gibson_client_connected(self->client),
+                          memory_order_relaxed);
+    turn_leave(&self->turn);
+}
+
+/* -- calls into libgibson ------------------------------------------------------------------- */
+
+/* libgibson calls it within a wait. A handler that forks and returns comes back here twice: in the
+   child the call must end, because the connection is the parent's. */
+static int interrupt(void *context)
+{
+    Client *self = context;
+    client_leave(self);
+    unsigned long forks = self->state->forks;
+    int raised = PyErr_CheckSignals();
+    self->forked = self->state->forks != forks;
+    client_enter(self);
+    return raised || self->forked;
+}
+
+static gibson_error closed_error(const char *message)
+{
+    gibson_error error = {.status = GIBSON_CLOSED};
+    strncpy(error.message, message, sizeof error.message - 1);
+    return error;
+}
+
+bool client_is_closed(const Client *self, gibson_error *error)
+{
+    const char *because = self->closed_because;
+    if (because) {
+        *error = closed_error(because);
+    }
+    return because != NULL;
+}
+
+gibson_error client_error(Client *self)
+{
+    const gibson_error *error = gibson_client_error(self->client);
+    return error->status == GIBSON_INTERRUPTED && self->forked ? closed_error(parent_text) : *error;
+}
+
+PyObject *client_raise(const Client *self, const gibson_error *error, const char *command,
+                       PyObject *key)
+{
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    failure failed = {*error, command, key, self->server};
+    return failure_raise(self->state, &failed);
+}
+
+static gibson_status call_gibson(Client *self, const operation *op, gibson_reply *reply,
+                                 gibson_owned_reply **owned)
+{
+    const gibson_request *request = &op->request;
+    if (request->opcode == GIBSON_OP_GET) { /* libgibson has a short way for it */
+        return gibson_client_get(self->client, request->key.data, request->key.size, &reply->value);
+    }
+    if (request->opcode == GIBSON_OP_END) {
+        return gibson_client_quit(self->client);
+    }
+    gibson_status status = gibson_client_call(self->client, request, reply);
+    if (status == GIBSON_OK && yields_items(op->kind)) {
+        status = gibson_client_take_reply(self->client, owned);
+    }
+    return status;
+}
+
+static PyObject *run_operation(Client *self, const operation *op)
+{
+    if (client_begin(self) < 0) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    gibson_owned_reply *owned = NULL;
+    gibson_reply reply = {.status = GIBSON_OK};
+    gibson_error error;
+    bool quits = op->kind->opcode == GIBSON_OP_END;
+    bool ok = quits || !client_is_closed(self, &error);
+    if (ok) {
+        client_enter(self);
+        ok = call_gibson(self, op, &reply, &owned) == GIBSON_OK;
+        client_leave(self);
+        if (!ok) {
+            error = client_error(self);
+        } else if (!owned) {
+            result = value_object(op->kind, &reply.value);
+        }
+    }
+    if (quits) {
+        self->closed_because = closed_text;
+    }
+    client_end(self);
+    if (!ok) {
+        return client_raise(self, &error, op->kind->name, op->key);
+    }
+    if (owned) { /* other threads need not wait while the objects are made */
+        result = items_object(op->kind, reply.items);
+        gibson_owned_reply_free(owned);
+    }
+    return result;
+}
+
+static PyObject *run_command(PyObject *self, const command_kind *kind, const call_arguments *call)
+{
+    Client *client = (Client *)self;
+    operation op;
+    if (operation_make(&op, client->state, kind, call) < 0) {
+        return NULL;
+    }
+    PyObject *result = run_operation(client, &op);
+    operation_release(&op);
+    return result;
+}
+
+/* -- making a Client ------------------------------------------------------------------------ */
+
+enum { REFUSED = -2 }; /* None is no value for the option */
+
+/* The options that are numbers: X(name, member, its type, what None stands for, the most).
+   0 stands for the default of libgibson. */
+#define NUMBER_OPTIONS(X)                                                                          \
+    X(port, port, uint16_t, REFUSED, UINT16_MAX)                                                   \
+    X(timeout, timeout_ms, int64_t, GIBSON_NO_DEADLINE, INT64_MAX)                                 \
+    X(connect_timeout, connect_timeout_ms, int64_t, GIBSON_NO_DEADLINE, INT64_MAX)                 \
+    X(max_reply_size, max_reply_size, size_t, 0, UINT32_MAX)                                       \
+    X(max_request_size, max_request_size, size_t, 0, UINT32_MAX)                                   \
+    X(max_key_size, max_key_size, size_t, 0, UINT32_MAX)                                           \
+    X(max_value_size, max_value_size, size_t, 0, UINT32_MAX)                                       \
+    X(max_seconds, max_seconds, int64_t, 0, INT64_MAX)                                             \
+    X(pipeline_window, pipeline_window, uint32_t, 0, UINT32_MAX)                                   \
+    X(pipeline_bytes, pipeline_bytes, size_t, 0, INT64_MAX)                                        \
+    X(reconnect_delay, reconnect_delay_ms, int64_t, 0, INT64_MAX)                                  \
+    X(reconnect_max_delay, reconnect_max_delay_ms, int64_t, 0, INT64_MAX)                          \
+    X(tcp_keepalive, tcp_keepalive_s, int, -1, INT_MAX)                                            \
+    X(tcp_user_timeout, tcp_user_timeout_ms, unsigned int, 0, UINT_MAX)
+
+/* The arguments of __init__ as they were given, NULL where they were not. */
+typedef struct init_arguments {
+    PyObject *addr;
+    PyObject *unix_socket;
+    PyObject *host;
+    int reconnect;
+    int retry_repeatable;
+#define OBJECT(name, member, type, none, most) PyObject *name;
+    NUMBER_OPTIONS(OBJECT)
+#undef OBJECT
+} init_arguments;
+
+static int parse_init(PyObject *args, PyObject *keywords, init_arguments *given)
+{
+    static const char *const names[] = {"addr",
+                                        "port",
+                                        "unix_socket",
+                                        "timeout",
+                                        "host",
+                                        "connect_timeout",
+                                        "reconnect",
+                                        "retry_repeatable",
+                                        "max_reply_size",
+                                        "max_request_size",
+                                        "max_key_size",
+                                        "max_value_size",
+                                        "max_seconds",
+                                        "pipeline_window",
+                                        "pipeline_bytes",
+                                        "reconnect_delay",
+                                        "reconnect_max_delay",
+                                        "tcp_keepalive",
+                                        "tcp_user_timeout",
+                                        NULL};
+    *given = (init_arguments){0};
+    return PyArg_ParseTupleAndKeywords(
+               args, keywords, "|OOOO$OOppOOOOOOOOOOO:Client", (char **)(uintptr_t)names,
+               &given->addr, &given->port, &given->unix_socket, &given->timeout, &given->host,
+               &given->connect_timeout, &given->reconnect, &given->retry_repeatable,
+               &given->max_reply_size, &given->max_request_size, &given->max_key_size,
+               &given->max_value_size, &given->max_seconds, &given->pipeline_window,
+               &given->pipeline_bytes, &given->reconnect_delay, &given->reconnect_max_delay,
+               &given->tcp_keepalive, &given->tcp_user_timeout)
+               ? 0
+               : -1;
+}
+
+/* A number from 1 to most, or None. *taken is left alone if there is none. */
+static int take_option(const module_state *state, const char *name, PyObject *given, int64_t none,
+                       int64_t most, int64_t *taken)
+{
+    if (!given) {
+        return 0;
+    }
+    if (given == Py_None && none != REFUSED) {
+        *taken = none;
+        return 0;
+    }
+    if (!PyIndex_Check(given)) {
+        PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be int%s, not %.200s", name,
+                     none == REFUSED ? "" : " or None", Py_TYPE(given)->tp_name);
+        return -1;
+    }
+    PyObject *index = PyNumber_Index(given);
+    if (!index) {
+        return -1;
+    }
+    int overflow;
+    int64_t number = PyLong_AsLongLongAndOverflow(index, &overflow);
+    Py_DECREF(index);
+    if (overflow || number < 1 || number > most) {
+        error_raise(state, GIBSON_INVALID, "Client() argument '%s' must be from 1 to %lld, not %R",
+                    name, (long long)most, given);
+        return -1;
+    }
+    *taken = number;
+    return 0;
+}
+
+static int take_numbers(Client *self, const init_arguments *given)
+{
+#define TAKE(name, member, type, none, most)                                                       \
+    {                                                                                              \
+        int64_t taken = 0;                                                                         \
+        if (take_option(self->state, #name, given->name, none, most, &taken) < 0) {                \
+            return -1;                                                                             \
+        }                                                                                          \
+        self->options.member = (type)taken;                                                        \
+    }
+    NUMBER_OPTIONS(TAKE)
+#undef TAKE
+    if (!self->options.timeout_ms) {
+        self->options.timeout_ms = GIBSON_DEFAULT_TIMEOUT_MS; /* waiting for a turn needs it */
+    }
+    return 0;
+}
+
+static int take_host(Client *self, const init_arguments *given)
+{
+    if (given->addr && given->host && given->host != Py_None) {
+        PyErr_SetString(PyExc_TypeError, "Client() takes addr or host, not both");
+        return -1;
+    }
+    PyObject *host = given->host && given->host != Py_None ? given->host : given->addr;
+    if (!host) {
+        return 0;
+    }
+    if (!PyUnicode_Check(host)) {
+        PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be str, not %.200s",
+                     host == given->addr ? "addr" : "host", Py_TYPE(host)->tp_name);
+        return -1;
+    }
+    Py_ssize_t size;
+    self->options.host = PyUnicode_AsUTF8AndSize(host, &size);
+    if (!self->options.host) {
+        return -1;
+    }
+    if (strlen(self->options.host) != (size_t)size) {
+        error_raise(self->state, GIBSON_INVALID, "Client(): the host contains a NUL character");
+        return -1;
+    }
+    Py_INCREF(host);
+    Py_XSETREF(self->host, host);
+    return 0;
+}
+
+static int take_unix_socket(Client *self, const init_arguments *given)
+{
+    Py_CLEAR(self->unix_socket);
+    if (given->unix_socket && given->unix_socket != Py_None) {
+        if (!PyUnicode_FSConverter(given->unix_socket, &self->unix_socket)) {
+            return -1;
+        }
+        self->options.unix_socket = PyBytes_AS_STRING(self->unix_socket);
+    }
+    return 0;
+}
+
+static int set_options(Client *self, const init_arguments *given)
+{
+    gibson_options_init(&self->options);
+    self->options.reconnect = given->reconnect;
+    self->options.retry_repeatable = given->retry_repeatable;
+    if (take_host(self, given) < 0 || take_unix_socket(self, given) < 0) {
+        return -1;
+    }
+    return take_numbers(self, given);
+}
+
+/* Connects a gibson_client, within a turn. Returns false with the error set. */
+static bool connect_gibson(Client *self, gibson_error *error)
+{
+    client_enter(self);
+    bool ok = gibson_client_connect(self->client) == GIBSON_OK;
+    client_leave(self);
+    if (!ok) {
+        *error = client_error(self);
+    }
+    return ok;
+}
+
+static int make_connected(Client *self)
+{
+    gibson_error error;
+    self->client = new_gibson_client(self, &error);
+    if (self->client) {
+        Py_XSETREF(self->server, PyUnicode_DecodeFSDefault(gibson_client_peer(self->client)));
+        if (self->server && connect_gibson(self, &error)) {
+            return 0;
+        }
+        gibson_client_free(self->client);
+        self->client = NULL;
+    }
+    client_raise(self, &error, NULL, NULL);
+    return -1;
+}
+
+static int client_init(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    Client *self = (Client *)object;
+    init_arguments given;
+    if (parse_init(args, keywords, &given) < 0 || take_turn(self) < 0) {
+        return -1;
+    }
+    int result = -1;
+    if (self->client) {
+        error_raise(self->state, GIBSON_USAGE, "Client.__init__ was called already");
+    } else if (set_options(self, &given) == 0) {
+        result = make_connected(self);
+    }
+    client_end(self);
+    return result;
+}
+
+static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    (void)args;
+    (void)keywords;
+    module_state *state = module_state_of_type(type);
+    Client *self = state ? (Client *)type->tp_alloc(type, 0) : NULL;
+    if (!self) {
+        return NULL;
+    }
+    self->state = state;
+    if (!turn_init(&self->turn, state->forks)) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)self;
+}
+
+static int client_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
+static void client_dealloc(PyObject *object)
+{
+    Client *self = (Client *)object;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs) {
+        PyObject_ClearWeakRefs(object);
+    }
+    gibson_client_free(self->client);
+    turn_free(&self->turn);
+    Py_XDECREF(self->host);
+    Py_XDECREF(self->unix_socket);
+    Py_XDECREF(self->server);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* -- methods that run no command ------------------------------------------------------------ */
+
+static PyObject *client_close(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    Client *self = (Client *)object;
+    if (client_begin(self) < 0) {
+        return NULL;
+    }
+    gibson_client_close(self->client);
+    self->closed_because = closed_text;
+    client_end(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *client_connect(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    Client *self = (Client *)object;
+    if (client_begin(self) < 0) {
+        return NULL;
+    }
+    gibson_error error;
+    bool ok = connect_gibson(self, &error);
+    self->closed_because = NULL;
+    client_end(self);
+    if (!ok) {
+        return client_raise(self, &error, "connect", NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *client_pipeline(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    PyObject *type = (PyObject *)((Client *)self)->state->pipeline_type;
+    return PyObject_CallFunctionObjArgs(type, self, NULL);
+}
+
+static PyObject *client_context_enter(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    Py_INCREF(self);
+    return self;
+}
+
+static PyObject *client_context_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)args;
+    (void)count;
+    return client_close(self, NULL);
+}
+
+/* -- attributes ----------------------------------------------------------------------------- */
+
+static bool is_connected(Client *self)
+{
+    if (!turn_try(&self->turn, self->state->forks)) {
+        return self->turn.forks == self->state->forks && atomic_load(&self->connected);
+    }
+    bool connected = gibson_client_connected(self->client);
+    turn_leave(&self->turn);
+    return connected;
+}
+
+static PyObject *client_get_connected(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(is_connected((Client *)self));
+}
+
+static PyObject *client_get_server(PyObject *object, void *closure)
+{
+    (void)closure;
+    Client *self = (Client *)object;
+    PyObject *server = self->server ? self->server : Py_None;
+    Py_INCREF(server);
+    return server;
+}
+
+static PyObject *client_get_timeout(PyObject *object, void *closure)
+{
+    (void)closure;
+    Client *self = (Client *)object;
+    if (self->options.timeout_ms == GIBSON_NO_DEADLINE) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromLongLong(self->options.timeout_ms);
+}
+
+static int client_set_timeout(PyObject *object, PyObject *given, void *closure)
+{
+    (void)closure;
+    Client *self = (Client *)object;
+    int64_t timeout_ms = 0;
+    if (!given) {
+        PyErr_SetString(PyExc_AttributeError, "timeout cannot be deleted");
+        return -1;
+    }
+    if (take_option(self->state, "timeout", given, GIBSON_NO_DEADLINE, INT64_MAX, &timeout_ms) <
+            0 ||
+        client_begin(self) < 0) {
+        return -1;
+    }
+    self->options.timeout_ms = timeout_ms;
+    gibson_client_set_timeout(self->client, timeout_ms);
+    self->shortened = false;
+    client_end(self);
+    return 0;
+}
+
+static PyObject *client_repr(PyObject *object)
+{
+    Client *self = (Client *)object;
+    if (!self->server) {
+        return PyUnicode_FromFormat("<%s, not initialised>", Py_TYPE(self)->tp_name);
+    }
+    return PyUnicode_FromFormat("<%s %U, %s>", Py_TYPE(self)->tp_name, self->server,
+                                is_connected(self)     ? "connected"
+                                : self->closed_because ? "closed"
+                                                       : "not connected");
+}
+
+/* -- the type ------------------------------------------------------------------------------- */
+
+#include "methods.h"
+
+static PyMethodDef client_methods[] = {
+    COMMAND_METHODS{"close", client_close, METH_NOARGS,
+                    "close($self, /)\n--\n\n"
+                    "Close the connection, waiting for a command of another thread to end.\n\n"
+                    "Afterwards operations raise ConnectionLostError until connect is called. "
+                    "Closing twice is\n"
+                    "no error."},
+    {"connect", client_connect, METH_NOARGS,
+     "connect($self, /)\n--\n\n"
+     "Connect, and close the connection first if there is one.\n\n"
+     "Raises UnreachableError, ServerTimeoutError."},
+    {"pipeline", client_pipeline, METH_NOARGS,
+     "pipeline($self, /)\n--\n\n"
+     "Return a new Pipeline, which collects operations and runs them at once."},
+    {"__enter__", client_context_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nReturn self."},
+    {"__exit__", (PyCFunction)(void (*)(void))client_context_exit, METH_FASTCALL,
+     "__exit__($self, /, *args)\n--\n\nClose the connection."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef client_attributes[] = {
+    {"connected", client_get_connected, NULL,
+     "bool: whether there is a connection that, as far as the Client knows, works. It does not\n"
+     "look whether the server has gone. While another thread runs an operation: what it was\n"
+     "before that.",
+     NULL},
+    {"server", client_get_server, NULL,
+     "str: where the Client connects to, such as \"127.0.0.1:10128\" or\n"
+     "\"unix:/run/gibson.sock\".",
+     NULL},
+    {"timeout", client_get_timeout, client_set_timeout,
+     "int or None: milliseconds for a whole operation, None for no end. It can be set.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef client_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Client, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot client_slots[] = {
+    {Py_tp_doc, DOC_CLIENT},           {Py_tp_new, client_new},
+    {Py_tp_init, client_init},         {Py_tp_dealloc, client_dealloc},
+    {Py_tp_traverse, client_traverse}, {Py_tp_repr, client_repr},
+    {Py_tp_methods, client_methods},   {Py_tp_getset, client_attributes},
+    {Py_tp_members, client_members},   {0, NULL},
+};
+
+PyType_Spec client_spec = {
+    .name = "pygibson.Client",
+    .basicsize = sizeof(Client),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = client_slots,
+};

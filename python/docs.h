@@ -1,0 +1,179 @@
+/* The docstring of Client, and those of the methods that run a command, DOC_ and the command's
+   name, and the signatures by shape of arguments, ARGS_. */
+#ifndef PYGIBSON_DOCS_H
+#define PYGIBSON_DOCS_H
+
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define DEFAULT_PORT TEXT(GIBSON_DEFAULT_PORT)
+#define DEFAULT_TIMEOUT TEXT(GIBSON_DEFAULT_TIMEOUT_MS)
+#define DEFAULT_CONNECT_TIMEOUT TEXT(GIBSON_DEFAULT_CONNECT_TIMEOUT_MS)
+#define DEFAULT_DELAY TEXT(GIBSON_DEFAULT_RECONNECT_DELAY_MS)
+#define DEFAULT_MAX_DELAY TEXT(GIBSON_DEFAULT_RECONNECT_MAX_DELAY_MS)
+#define DEFAULT_KEEPALIVE TEXT(GIBSON_DEFAULT_TCP_KEEPALIVE_S)
+
+#define DOC_CLIENT                                                                                 \
+    "Client(addr='" GIBSON_DEFAULT_HOST "', port=" DEFAULT_PORT                                    \
+    ", unix_socket=None, timeout=" DEFAULT_TIMEOUT                                                 \
+    ", *, host=None, connect_timeout=" DEFAULT_CONNECT_TIMEOUT ", "                                \
+    "reconnect=False, retry_repeatable=False, max_reply_size=None, max_request_size=None, "        \
+    "max_key_size=None, max_value_size=None, max_seconds=None, pipeline_window=None, "             \
+    "pipeline_bytes=None, reconnect_delay=" DEFAULT_DELAY                                          \
+    ", reconnect_max_delay=" DEFAULT_MAX_DELAY ", tcp_keepalive=" DEFAULT_KEEPALIVE                \
+    ", tcp_user_timeout=None)\n--\n\n"                                                             \
+    "A connection to a Gibson server, which is made at once.\n\n"                                  \
+    "Arguments:\n"                                                                                 \
+    "    addr (str): name, IPv4 or IPv6 address of the server.\n"                                  \
+    "    port (int): its TCP port.\n"                                                              \
+    "    unix_socket (str, bytes or os.PathLike): path of its unix socket, in place of addr and\n" \
+    "        port; '@' and a name for an abstract one.\n"                                          \
+    "    timeout (int): milliseconds for a whole operation, however the bytes trickle in; None\n"  \
+    "        waits for ever.\n"                                                                    \
+    "    host (str): another name of addr.\n"                                                      \
+    "    connect_timeout (int): milliseconds to resolve the name and connect; None: for ever.\n"   \
+    "    reconnect (bool): connect again before the next operation when the connection broke.\n"   \
+    "    retry_repeatable (bool): with reconnect, repeat once a command whose connection was "     \
+    "lost\n"                                                                                       \
+    "        under way, if doing it twice is the same as once. Never after a timeout.\n"           \
+    "    max_reply_size (int): most bytes of a reply; None for 64 MiB.\n"                          \
+    "    max_request_size (int): most bytes of a request; None for 4 MiB.\n"                       \
+    "    max_key_size (int): most bytes of a key or prefix; None for 1023.\n"                      \
+    "    max_value_size (int): most bytes of a value; None for what max_request_size leaves.\n"    \
+    "    max_seconds (int): longest ttl or lock time in seconds; None for 32767, which is what\n"  \
+    "        the reference server can keep.\n"                                                     \
+    "    pipeline_window (int): most requests under way; None for 1024.\n"                         \
+    "    pipeline_bytes (int): most bytes of requests under way; None for 16 MiB.\n"               \
+    "    reconnect_delay (int), reconnect_max_delay (int): after a failure to connect, "           \
+    "operations\n"                                                                                 \
+    "        fail at once for so many milliseconds, doubled with every failure.\n"                 \
+    "    tcp_keepalive (int): seconds of silence before the peer is probed; None: off.\n"          \
+    "    tcp_user_timeout (int): milliseconds that sent data may stay unacknowledged; None for\n"  \
+    "        the default of the system.\n\n"                                                       \
+    "Raises UnreachableError, ServerTimeoutError, InvalidArgumentError.\n\n"                       \
+    "Every method can also raise ServerTimeoutError, ConnectionLostError, UnreachableError "       \
+    "(with\n"                                                                                      \
+    "reconnect), ProtocolError, ServerError, SystemCallError, InvalidArgumentError, and "          \
+    "MemoryError.\n"                                                                               \
+    "After a timeout or any error within a reply the connection is closed, so a late reply is "    \
+    "never\n"                                                                                      \
+    "taken for that of another command.\n\n"                                                       \
+    "Threads may share a Client: they take turns, and waiting for one's turn counts towards the\n" \
+    "timeout. A child of fork cannot use the connection of its parent: it gets "                   \
+    "ConnectionLostError,\n"                                                                       \
+    "or with reconnect a connection of its own."
+
+#define ARGS_NONE "($self, /)"
+#define ARGS_KEY "($self, /, key)"
+#define ARGS_KEY_VALUE_TTL "($self, /, key, value, ttl=0)"
+#define ARGS_KEY_SECONDS "($self, /, key, seconds)"
+#define ARGS_KEY_FIELD "($self, /, key, field)"
+#define ARGS_PREFIX "($self, /, prefix)"
+#define ARGS_PREFIX_VALUE "($self, /, prefix, value)"
+#define ARGS_PREFIX_SECONDS "($self, /, prefix, seconds)"
+#define ARGS_PREFIX_LIMIT "($self, /, prefix, limit=None)"
+
+#define DOC_KEY "    key (str or bytes): 1 to max_key_size bytes, str as UTF-8, no space, no NUL.\n"
+#define DOC_PREFIX                                                                                 \
+    "    prefix (str or bytes): as a key; the command is for all keys that begin so.\n"
+#define DOC_VALUE "    value (str or bytes-like): 1 to max_value_size bytes, str as UTF-8.\n"
+
+#define DOC_SET                                                                                    \
+    "Store a value under a key, replacing the item with its ttl and lock.\n\n"                     \
+    "Arguments:\n" DOC_KEY DOC_VALUE                                                               \
+    "    ttl (int): seconds to live, 0 for no end, up to max_seconds.\n\n"                         \
+    "Returns None.\n"                                                                              \
+    "Raises LockedError, NoMemoryError, TruncatedError."
+#define DOC_MSET                                                                                   \
+    "Give all unlocked items under a prefix the same value. It makes no new items.\n\n"            \
+    "Arguments:\n" DOC_PREFIX DOC_VALUE "\nReturns how many were changed (int).\n"                 \
+    "Raises NotFoundError if none was, NoMemoryError."
+#define DOC_TTL                                                                                    \
+    "Set the time to live of an item, locked or not.\n\n"                                          \
+    "Arguments:\n" DOC_KEY "    seconds (int): from now, 0 for no end, up to max_seconds.\n\n"     \
+    "Returns None.\n"                                                                              \
+    "Raises NotFoundError."
+#define DOC_MTTL                                                                                   \
+    "Set the time to live of all items under a prefix.\n\n"                                        \
+    "Arguments:\n" DOC_PREFIX "    seconds (int): from now, 0 for no end, up to max_seconds.\n\n"  \
+    "Returns how many were changed (int).\n"                                                       \
+    "Raises NotFoundError if none was."
+#define DOC_GET                                                                                    \
+    "Read a value.\n\n"                                                                            \
+    "Arguments:\n" DOC_KEY                                                                         \
+    "\nReturns bytes, or int if inc, dec, minc or mdec made a number of it.\n"                     \
+    "Raises NotFoundError."
+#define DOC_MGET                                                                                   \
+    "Read all keys under a prefix with their values.\n\n"                                          \
+    "Arguments:\n" DOC_PREFIX                                                                      \
+    "    limit (int or None): the most items wanted; None, or 0 or less, for all.\n\n"             \
+    "Returns a dict of str (UTF-8, with surrogateescape for other bytes) to bytes or int.\n"       \
+    "The order is not defined.\n"                                                                  \
+    "Raises NotFoundError if there are none."
+#define DOC_DEL                                                                                    \
+    "Delete an item.\n\n"                                                                          \
+    "Arguments:\n" DOC_KEY "\nReturns None.\n"                                                     \
+    "Raises NotFoundError, LockedError."
+#define DOC_MDEL                                                                                   \
+    "Delete all unlocked items under a prefix.\n\n"                                                \
+    "Arguments:\n" DOC_PREFIX "\nReturns how many were deleted (int).\n"                           \
+    "Raises NotFoundError if none was."
+#define DOC_INC                                                                                    \
+    "Add 1 to an item and make a number of it. A missing item is made, with the value 1.\n\n"      \
+    "Arguments:\n" DOC_KEY "\nReturns the new value (int, 64 bits; it wraps around).\n"            \
+    "Raises NaNError, LockedError, NoMemoryError."
+#define DOC_DEC                                                                                    \
+    "Take 1 from an item and make a number of it. A missing item is made, with the value 1.\n\n"   \
+    "Arguments:\n" DOC_KEY "\nReturns the new value (int, 64 bits; it wraps around).\n"            \
+    "Raises NaNError, LockedError, NoMemoryError."
+#define DOC_MINC                                                                                   \
+    "Add 1 to all items under a prefix that are numbers and not locked.\n\n"                       \
+    "Arguments:\n" DOC_PREFIX "\nReturns how many were changed (int).\n"                           \
+    "Raises NotFoundError if none was."
+#define DOC_MDEC                                                                                   \
+    "Take 1 from all items under a prefix that are numbers and not locked.\n\n"                    \
+    "Arguments:\n" DOC_PREFIX "\nReturns how many were changed (int).\n"                           \
+    "Raises NotFoundError if none was."
+#define DOC_LOCK                                                                                   \
+    "Forbid changes to an item for a time. Anyone may unlock it.\n\n"                              \
+    "Arguments:\n" DOC_KEY "    seconds (int): -1 for no end, 0 for none, up to max_seconds.\n\n"  \
+    "Returns None.\n"                                                                              \
+    "Raises NotFoundError; LockedError if it is locked already."
+#define DOC_MLOCK                                                                                  \
+    "Forbid changes to all items under a prefix for a time.\n\n"                                   \
+    "Arguments:\n" DOC_PREFIX                                                                      \
+    "    seconds (int): -1 for no end, 0 for none, up to max_seconds.\n\n"                         \
+    "Returns how many this locked (int).\n"                                                        \
+    "Raises NotFoundError if none was."
+#define DOC_UNLOCK                                                                                 \
+    "Allow changes to an item again, locked or not.\n\n"                                           \
+    "Arguments:\n" DOC_KEY "\nReturns None.\n"                                                     \
+    "Raises NotFoundError."
+#define DOC_MUNLOCK                                                                                \
+    "Allow changes to all items under a prefix again.\n\n"                                         \
+    "Arguments:\n" DOC_PREFIX "\nReturns how many there are (int), locked or not.\n"               \
+    "Raises NotFoundError if there are none."
+#define DOC_COUNT                                                                                  \
+    "Count the items under a prefix.\n\n"                                                          \
+    "Arguments:\n" DOC_PREFIX "\nReturns how many there are (int), 0 for none."
+#define DOC_META                                                                                   \
+    "Read one property of an item.\n\n"                                                            \
+    "Arguments:\n" DOC_KEY "    field (str): one of\n" GIBSON_META_LIST(                           \
+        DOC_FIELD) "\nReturns it (int).\n"                                                         \
+                   "Raises NotFoundError; InvalidArgumentError for another field."
+#define DOC_FIELD(NAME, name, summary) "        " #name ": " summary "\n"
+#define DOC_KEYS                                                                                   \
+    "List all keys under a prefix.\n\n"                                                            \
+    "Arguments:\n" DOC_PREFIX "\nReturns a list of bytes. The order is not defined.\n"             \
+    "Raises NotFoundError if there are none."
+#define DOC_STATS                                                                                  \
+    "Read the statistics of the server.\n\n"                                                       \
+    "Returns a dict of str to int or str."
+#define DOC_PING                                                                                   \
+    "Ask the server for a sign of life.\n\n"                                                       \
+    "Returns None."
+#define DOC_END                                                                                    \
+    "Tell the server to close the connection, wait for its answer, and close this end.\n\n"        \
+    "Returns None. A client without a connection has nothing to do. Afterwards the Client is\n"    \
+    "closed, as by close."
+
+#endif

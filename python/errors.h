@@ -1,0 +1,28 @@
+/* The exceptions. */
+#ifndef PYGIBSON_ERRORS_H
+#define PYGIBSON_ERRORS_H
+
+#include "module.h"
+
+/* Makes the exceptions and adds them to the module. Returns 0, or -1 with an exception set. */
+int errors_add(PyObject *module, module_state *state);
+
+/* A failed call, with copies of all that the exception is to tell. */
+typedef struct failure {
+    gibson_error error;
+    const char *command; /* static; NULL where no command ran, as for connecting */
+    PyObject *key;       /* borrowed; NULL where the command has none */
+    PyObject *server;    /* borrowed; NULL where none is known */
+} failure;
+
+/* Makes the exception for a failure. Returns a new reference, or NULL with an exception set. */
+PyObject *failure_exception(const module_state *state, const failure *failed);
+
+/* Raises that exception, and returns NULL. */
+PyObject *failure_raise(const module_state *state, const failure *failed);
+
+/* Raises the exception of a status for which no call of libgibson was made, with a message as of
+   PyErr_Format, and returns NULL. */
+PyObject *error_raise(const module_state *state, gibson_status status, const char *format, ...);
+
+#endif

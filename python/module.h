@@ -1,0 +1,27 @@
+/* What the files of the extension share. They see libgibson through its public headers only. */
+#ifndef PYGIBSON_MODULE_H
+#define PYGIBSON_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <gibson/gibson.h>
+
+enum { STATUS_COUNT = GIBSON_SYSTEM + 1 };
+
+/* Each interpreter that imports the module has one. */
+typedef struct module_state {
+    PyTypeObject *client_type;
+    PyTypeObject *pipeline_type;
+    PyObject *base_error;           /* PyGibsonError */
+    PyObject *errors[STATUS_COUNT]; /* the exception of each status, or NULL */
+    unsigned long forks;            /* how many forks this process descends from since import */
+} module_state;
+
+extern struct PyModuleDef pygibson_module;
+
+/* The state of the module that made a type or one of its bases. NULL with an exception set if no
+   base comes from this module. */
+module_state *module_state_of_type(PyTypeObject *type);
+
+#endif

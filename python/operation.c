@@ -1,0 +1,334 @@
+#include "operation.h"
+
+#include <string.h>
+
+#include "errors.h"
+
+enum { MOST_ARGUMENTS = 3 };
+
+/* The arguments of each shape, in order. */
+static const struct {
+    const char *names[MOST_ARGUMENTS];
+    Py_ssize_t required;
+    Py_ssize_t most;
+} shapes[] = {
+    [GIBSON_ARGUMENTS_NONE] = {{NULL}, 0, 0},
+    [GIBSON_ARGUMENTS_KEY] = {{"key"}, 1, 1},
+    [GIBSON_ARGUMENTS_KEY_VALUE_TTL] = {{"key", "value", "ttl"}, 2, 3},
+    [GIBSON_ARGUMENTS_KEY_SECONDS] = {{"key", "seconds"}, 2, 2},
+    [GIBSON_ARGUMENTS_KEY_FIELD] = {{"key", "field"}, 2, 2},
+    [GIBSON_ARGUMENTS_PREFIX] = {{"prefix"}, 1, 1},
+    [GIBSON_ARGUMENTS_PREFIX_VALUE] = {{"prefix", "value"}, 2, 2},
+    [GIBSON_ARGUMENTS_PREFIX_SECONDS] = {{"prefix", "seconds"}, 2, 2},
+    [GIBSON_ARGUMENTS_PREFIX_LIMIT] = {{"prefix", "limit"}, 1, 2},
+};
+
+static int bad_count(const command_kind *kind, Py_ssize_t count)
+{
+    PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", kind->name,
+                 shapes[kind->arguments].most, count);
+    return -1;
+}
+
+/* Puts the arguments by keyword where they belong. */
+static int place_keywords(const command_kind *kind, const call_arguments *call,
+                          PyObject *placed[MOST_ARGUMENTS])
+{
+    const char *const *names = shapes[kind->arguments].names;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(call->keywords); i++) {
+        PyObject *keyword = PyTuple_GET_ITEM(call->keywords, i);
+        Py_ssize_t at = 0;
+        while (at < shapes[kind->arguments].most &&
+               PyUnicode_CompareWithASCIIString(keyword, names[at]) != 0) {
+            at++;
+        }
+        if (at == shapes[kind->arguments].most) {
+            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'",
+                         kind->name, keyword);
+            return -1;
+        }
+        if (placed[at]) {
+            PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%s'", kind->name,
+                         names[at]);
+            return -1;
+        }
+        placed[at] = call->values[call->count + i];
+    }
+    return 0;
+}
+
+static int place_arguments(const command_kind *kind, const call_arguments *call,
+                           PyObject *placed[MOST_ARGUMENTS])
+{
+    if (call->count > shapes[kind->arguments].most) {
+        return bad_count(kind, call->count);
+    }
+    for (Py_ssize_t i = 0; i < MOST_ARGUMENTS; i++) {
+        placed[i] = i < call->count ? call->values[i] : NULL;
+    }
+    if (call->keywords && place_keywords(kind, call, placed) < 0) {
+        return -1;
+    }
+    for (Py_ssize_t i = call->count; i < shapes[kind->arguments].required; i++) {
+        if (!placed[i]) {
+            PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %zd)",
+                         kind->name, shapes[kind->arguments].names[i], i + 1);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int bad_type(const command_kind *kind, int at, const char *expected, PyObject *given)
+{
+    PyErr_Format(PyExc_TypeError, "%s() argument '%s' must be %s, not %.200s", kind->name,
+                 shapes[kind->arguments].names[at], expected, Py_TYPE(given)->tp_name);
+    return -1;
+}
+
+/* Views the UTF-8 of a str. Bytes that an earlier reply could not decode come back as they were:
+   for those surrogates a bytes object is made, which *owner keeps. */
+static int view_text(PyObject *text, gibson_bytes *view, PyObject **owner)
+{
+    Py_ssize_t size;
+    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
+    if (!data) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        *owner = PyUnicode_AsEncodedString(text, "utf-8", "surrogateescape");
+        if (!*owner) {
+            return -1;
+        }
+        data = PyBytes_AS_STRING(*owner);
+        size = PyBytes_GET_SIZE(*owner);
+    }
+    *view = gibson_bytes_of(data, (size_t)size);
+    return 0;
+}
+
+static gibson_bytes view_bytes(PyObject *bytes)
+{
+    return gibson_bytes_of(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+}
+
+static int take_key(operation *made, PyObject *key)
+{
+    made->key = key;
+    if (PyUnicode_Check(key)) {
+        return view_text(key, &made->request.key, &made->key_bytes);
+    }
+    if (PyBytes_Check(key)) {
+        made->request.key = view_bytes(key);
+        return 0;
+    }
+    return bad_type(made->kind, 0, "str or bytes", key);
+}
+
+static int take_value(operation *made, PyObject *value)
+{
+    made->value = value;
+    if (PyBytes_Check(value)) {
+        made->request.value = view_bytes(value);
+        return 0;
+    }
+    if (PyUnicode_Check(value)) {
+        return view_text(value, &made->request.value, &made->value_bytes);
+    }
+    if (!PyObject_CheckBuffer(value)) {
+        return bad_type(made->kind, 1, "str or a bytes-like object", value);
+    }
+    if (PyObject_GetBuffer(value, &made->view, PyBUF_SIMPLE) < 0) {
+        made->view.obj = NULL;
+        return -1;
+    }
+    made->request.value = gibson_bytes_of(made->view.buf, (size_t)made->view.len);
+    return 0;
+}
+
+/* A number beyond 64 bits becomes the nearest one, which libgibson then refuses by itself. */
+static int take_number(operation *made, int at, PyObject *number)
+{
+    if (!PyIndex_Check(number)) {
+        return bad_type(made->kind, at, "int", number);
+    }
+    PyObject *index = PyNumber_Index(number);
+    if (!index) {
+        return -1;
+    }
+    int overflow;
+    long long taken = PyLong_AsLongLongAndOverflow(index, &overflow);
+    Py_DECREF(index);
+    if (taken == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (overflow) {
+        taken = overflow < 0 ? INT64_MIN : INT64_MAX;
+    }
+    made->request.number = taken;
+    return 0;
+}
+
+static int take_field(operation *made, const module_state *state, PyObject *field)
+{
+    if (!PyUnicode_Check(field)) {
+        return bad_type(made->kind, 1, "str", field);
+    }
+    Py_ssize_t size;
+    const char *name = PyUnicode_AsUTF8AndSize(field, &size);
+    if (!name) {
+        return -1;
+    }
+    gibson_meta_field found;
+    if (!gibson_meta_field_by_name(name, (size_t)size, &found)) {
+#define FIELD_NAME(NAME, name, summary) " " #name
+        error_raise(state, GIBSON_INVALID,
+                    "meta() argument 'field' must be one of:" GIBSON_META_LIST(FIELD_NAME));
+#undef FIELD_NAME
+        return -1;
+    }
+    made->request.number = (int64_t)found;
+    return 0;
+}
+
+static int take_second(operation *made, const module_state *state, PyObject *argument)
+{
+    switch (made->kind->arguments) {
+    case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
+    case GIBSON_ARGUMENTS_PREFIX_VALUE:
+        return take_value(made, argument);
+    case GIBSON_ARGUMENTS_KEY_FIELD:
+        return take_field(made, state, argument);
+    case GIBSON_ARGUMENTS_PREFIX_LIMIT:
+        return argument == Py_None ? 0 : take_number(made, 1, argument);
+    default:
+        return take_number(made, 1, argument);
+    }
+}
+
+static int take_all(operation *made, const module_state *state, const call_arguments *call)
+{
+    PyObject *placed[MOST_ARGUMENTS];
+    if (place_arguments(made->kind, call, placed) < 0) {
+        return -1;
+    }
+    if ((placed[0] && take_key(made, placed[0]) < 0) ||
+        (placed[1] && take_second(made, state, placed[1]) < 0) ||
+        (placed[2] && take_number(made, 2, placed[2]) < 0)) {
+        operation_release(made);
+        return -1;
+    }
+    return 0;
+}
+
+int operation_make(operation *made, const module_state *state, const command_kind *kind,
+                   const call_arguments *call)
+{
+    made->kind = kind;
+    made->request = gibson_request_bare(kind->opcode);
+    made->key = made->value = made->key_bytes = made->value_bytes = NULL;
+    made->view.obj = NULL;
+    if (call->count == 1 && !call->keywords && kind->arguments == GIBSON_ARGUMENTS_KEY) {
+        return take_key(made, call->values[0]); /* as get: the most common call by far */
+    }
+    return take_all(made, state, call);
+}
+
+void operation_release(operation *made)
+{
+    Py_CLEAR(made->key_bytes);
+    Py_CLEAR(made->value_bytes);
+    if (made->view.obj) {
+        PyBuffer_Release(&made->view);
+    }
+}
+
+int operation_keep(operation *made)
+{
+    if (made->view.obj) {
+        made->value_bytes = PyBytes_FromStringAndSize(made->view.buf, made->view.len);
+        PyBuffer_Release(&made->view);
+        if (!made->value_bytes) {
+            operation_release(made);
+            return -1;
+        }
+        made->request.value = view_bytes(made->value_bytes);
+        made->value = made->value_bytes;
+    }
+    Py_XINCREF(made->key);
+    Py_XINCREF(made->value);
+    return 0;
+}
+
+void operation_drop(operation *kept)
+{
+    operation_release(kept);
+    Py_CLEAR(kept->key);
+    Py_CLEAR(kept->value);
+}
+
+static PyObject *bytes_object(const gibson_bytes *bytes)
+{
+    return PyBytes_FromStringAndSize(bytes->data, (Py_ssize_t)bytes->size);
+}
+
+static PyObject *text_object(const gibson_bytes *bytes)
+{
+    return PyUnicode_DecodeUTF8(bytes->data, (Py_ssize_t)bytes->size, "surrogateescape");
+}
+
+/* What the server says about itself is text, the values of items are bytes. */
+static PyObject *item_object(const command_kind *kind, const gibson_value *value)
+{
+    if (value->kind == GIBSON_KIND_NUMBER) {
+        return PyLong_FromLongLong(value->number);
+    }
+    return kind->opcode == GIBSON_OP_STATS ? text_object(&value->bytes)
+                                           : bytes_object(&value->bytes);
+}
+
+PyObject *value_object(const command_kind *kind, const gibson_value *value)
+{
+    if (kind->yield == GIBSON_YIELD_NONE || kind->opcode == GIBSON_OP_SET) {
+        Py_RETURN_NONE;
+    }
+    return item_object(kind, value);
+}
+
+static PyObject *dict_object(const command_kind *kind, gibson_items items)
+{
+    PyObject *dict = PyDict_New();
+    gibson_bytes key;
+    gibson_value value;
+    while (dict && gibson_items_next(&items, &key, &value)) {
+        PyObject *name = text_object(&key);
+        PyObject *item = name ? item_object(kind, &value) : NULL;
+        if (!item || PyDict_SetItem(dict, name, item) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(name);
+        Py_XDECREF(item);
+    }
+    return dict;
+}
+
+static PyObject *list_object(gibson_items items)
+{
+    PyObject *list = PyList_New((Py_ssize_t)gibson_items_count(&items));
+    gibson_value value;
+    for (Py_ssize_t i = 0; list && gibson_items_next(&items, NULL, &value); i++) {
+        PyObject *item = bytes_object(&value.bytes);
+        if (item) {
+            PyList_SET_ITEM(list, i, item);
+        } else {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+PyObject *items_object(const command_kind *kind, gibson_items items)
+{
+    return kind->yield == GIBSON_YIELD_KEYS ? list_object(items) : dict_object(kind, items);
+}

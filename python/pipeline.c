@@ -1,0 +1,338 @@
+#include "pipeline.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "batch.h"
+#include "client.h"
+#include "errors.h"
+
+/* Before Python 3.13, the GIL is what it stands for. */
+#ifndef Py_BEGIN_CRITICAL_SECTION
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
+typedef struct operations {
+    operation *first;
+    size_t count;
+    size_t capacity;
+} operations;
+
+typedef struct Pipeline {
+    PyObject_HEAD Client *client;
+    operations collected;
+    PyObject *results; /* a list, or NULL before the first run */
+} Pipeline;
+
+/* -- collecting ----------------------------------------------------------------------------- */
+
+static bool reserve(operations *list)
+{
+    if (list->count < list->capacity) {
+        return true;
+    }
+    size_t capacity = list->capacity ? list->capacity * 2 : 16;
+    if (capacity > SIZE_MAX / sizeof *list->first) {
+        return false;
+    }
+    operation *moved = PyMem_Realloc(list->first, capacity * sizeof *list->first);
+    if (moved) {
+        list->first = moved;
+        list->capacity = capacity;
+    }
+    return moved != NULL;
+}
+
+/* Dropping an operation may run Python code, so the list must not be in use. */
+static void drop_all(operations *list)
+{
+    operations dropped = *list;
+    *list = (operations){0};
+    for (size_t i = 0; i < dropped.count; i++) {
+        operation_drop(&dropped.first[i]);
+    }
+    PyMem_Free(dropped.first);
+}
+
+static PyObject *run_command(PyObject *object, const command_kind *kind, const call_arguments *call)
+{
+    Pipeline *self = (Pipeline *)object;
+    operation op;
+    if (operation_make(&op, self->client->state, kind, call) < 0 || operation_keep(&op) < 0) {
+        return NULL;
+    }
+    bool kept;
+    Py_BEGIN_CRITICAL_SECTION(object);
+    kept = reserve(&self->collected);
+    if (kept) {
+        self->collected.first[self->collected.count++] = op;
+    }
+    Py_END_CRITICAL_SECTION();
+    if (!kept) {
+        operation_drop(&op);
+        return PyErr_NoMemory();
+    }
+    Py_INCREF(self);
+    return object;
+}
+
+/* -- running -------------------------------------------------------------------------------- */
+
+static PyObject *outcome_error(const batch *run, const outcome *of, const operation *op)
+{
+    failure failed = {{.status = of->status}, op->kind->name, op->key, run->client->server};
+    if (of->error) {
+        failed.error = *of->error;
+    } else {
+        strcpy(failed.error.message, gibson_status_text(of->status));
+    }
+    return failure_exception(run->client->state, &failed);
+}
+
+static PyObject *outcome_object(const batch *run, const outcome *of, const operation *op)
+{
+    if (of->status != GIBSON_OK) {
+        return outcome_error(run, of, op);
+    }
+    if (yields_items(op->kind)) {
+        return items_object(op->kind, of->items);
+    }
+    gibson_value value = batch_value(run, of);
+    return value_object(op->kind, &value);
+}
+
+static PyObject *results_object(const batch *run)
+{
+    PyObject *results = PyList_New((Py_ssize_t)run->count);
+    for (size_t i = 0; results && i < run->count; i++) {
+        PyObject *result = outcome_object(run, &run->outcomes[i], &run->operations[i]);
+        if (!result) {
+            Py_CLEAR(results);
+            break;
+        }
+        PyList_SET_ITEM(results, (Py_ssize_t)i, result);
+    }
+    return results;
+}
+
+/* Runs the batch in one turn. Returns -1 with an exception set if nothing was run, or a
+   signal handler raised one. */
+static int run_locked(Client *client, batch *run)
+{
+    if (client_begin(client) < 0) {
+        return -1;
+    }
+    gibson_error error;
+    bool closed = client_is_closed(client, &error);
+    if (!closed) {
+        client_enter(client);
+        batch_run(run);
+        client_leave(client);
+    }
+    client_end(client);
+    if (closed) {
+        client_raise(client, &error, "pipeline", NULL);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static void raise_broken(const batch *run, PyObject *results)
+{
+    PyObject *error = PyList_GET_ITEM(results, run->broken - run->outcomes);
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+}
+
+static PyObject *run_operations(Pipeline *self, const operations *list)
+{
+    batch run;
+    if (!batch_init(&run, self->client, list->first, list->count)) {
+        return PyErr_NoMemory();
+    }
+    PyObject *results = NULL;
+    if (run_locked(self->client, &run) == 0) {
+        results = results_object(&run);
+    }
+    if (results) {
+        Py_INCREF(results);
+        Py_XSETREF(self->results, results);
+        if (run.broken) {
+            raise_broken(&run, results);
+            Py_CLEAR(results);
+        }
+    }
+    batch_free(&run);
+    return results;
+}
+
+static PyObject *pipeline_execute(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    Pipeline *self = (Pipeline *)object;
+    operations list;
+    Py_BEGIN_CRITICAL_SECTION(object);
+    list = self->collected;
+    self->collected = (operations){0};
+    Py_END_CRITICAL_SECTION();
+    PyObject *results = run_operations(self, &list);
+    PyObject *type, *value, *traceback; /* dropping must not see, nor clear, an exception */
+    PyErr_Fetch(&type, &value, &traceback);
+    drop_all(&list);
+    PyErr_Restore(type, value, traceback);
+    return results;
+}
+
+/* -- the context manager -------------------------------------------------------------------- */
+
+static PyObject *pipeline_enter(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    Py_INCREF(self);
+    return self;
+}
+
+static PyObject *pipeline_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count && args[0] != Py_None) {
+        drop_all(&((Pipeline *)self)->collected);
+        Py_RETURN_NONE;
+    }
+    PyObject *results = pipeline_execute(self, NULL);
+    if (!results) {
+        return NULL;
+    }
+    Py_DECREF(results);
+    Py_RETURN_NONE;
+}
+
+/* -- the rest of the type ------------------------------------------------------------------- */
+
+static PyObject *pipeline_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"client", NULL};
+    module_state *state = module_state_of_type(type);
+    PyObject *client;
+    if (!state ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "O!:Pipeline", (char **)(uintptr_t)names,
+                                     state->client_type, &client)) {
+        return NULL;
+    }
+    Pipeline *self = (Pipeline *)type->tp_alloc(type, 0);
+    if (self) {
+        Py_INCREF(client);
+        self->client = (Client *)client;
+    }
+    return (PyObject *)self;
+}
+
+static int pipeline_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Pipeline *self = (Pipeline *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->client);
+    Py_VISIT(self->results);
+    for (size_t i = 0; i < self->collected.count; i++) {
+        Py_VISIT(self->collected.first[i].key);
+        Py_VISIT(self->collected.first[i].value);
+    }
+    return 0;
+}
+
+/* The client stays: methods rely on it, and what makes a circle through it can be cleared there. */
+static int pipeline_clear(PyObject *object)
+{
+    Pipeline *self = (Pipeline *)object;
+    Py_CLEAR(self->results);
+    drop_all(&self->collected);
+    return 0;
+}
+
+static void pipeline_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    pipeline_clear(object);
+    Py_XDECREF(((Pipeline *)object)->client);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static Py_ssize_t pipeline_length(PyObject *self)
+{
+    return (Py_ssize_t)((Pipeline *)self)->collected.count;
+}
+
+static PyObject *pipeline_get_results(PyObject *object, void *closure)
+{
+    (void)closure;
+    PyObject *results = ((Pipeline *)object)->results;
+    if (!results) {
+        Py_RETURN_NONE;
+    }
+    Py_INCREF(results);
+    return results;
+}
+
+PyDoc_STRVAR(
+    pipeline_doc,
+    "Pipeline(client)\n--\n\n"
+    "Operations of a Client that are sent together, so that they wait for one answer only.\n\n"
+    "Made by Client.pipeline. Its methods are those of Client but for quit: each notes the\n"
+    "operation, sends nothing yet, and returns the Pipeline. A value that could change until\n"
+    "then is copied.\n\n"
+    "    with client.pipeline() as batch:\n"
+    "        batch.set(\"a\", \"1\").get(\"b\")\n"
+    "    print(batch.results)\n\n"
+    "The end of the with statement runs execute; where an exception ends it, the operations\n"
+    "are dropped.");
+
+PyDoc_STRVAR(
+    execute_doc,
+    "execute($self, /)\n--\n\n"
+    "Run the collected operations in order, and forget them.\n\n"
+    "Returns a list with the result of each operation, or in its place the exception (a\n"
+    "PyGibsonError) that the method of Client would have raised. One that failed does not\n"
+    "keep the others from being run.\n"
+    "Each reply may take the timeout of the Client from the one before.\n\n"
+    "If the connection breaks, the exception of the operation at which it did is raised.\n"
+    "Then the results attribute still has all results: those before it, and an exception\n"
+    "for each operation that got no answer.");
+
+/* END cannot be one of many, as nothing is answered after it. It comes last in the list, so its row
+   ends the table. */
+#define METHOD_NAME(opcode, name) ((opcode) == GIBSON_OP_END ? NULL : (name))
+#include "methods.h"
+
+static PyMethodDef pipeline_methods[] = {
+    {"execute", pipeline_execute, METH_NOARGS, execute_doc},
+    {"__enter__", pipeline_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nReturn self."},
+    {"__exit__", (PyCFunction)(void (*)(void))pipeline_exit, METH_FASTCALL,
+     "__exit__($self, /, *args)\n--\n\n"
+     "Run execute, or after an exception drop the operations."},
+    COMMAND_METHODS{NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef pipeline_attributes[] = {
+    {"results", pipeline_get_results, NULL,
+     "list or None: what the last execute found, in the order of the operations.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot pipeline_slots[] = {
+    {Py_tp_doc, (void *)(uintptr_t)pipeline_doc},
+    {Py_tp_new, pipeline_new},
+    {Py_tp_dealloc, pipeline_dealloc},
+    {Py_tp_traverse, pipeline_traverse},
+    {Py_tp_clear, pipeline_clear},
+    {Py_tp_methods, pipeline_methods},
+    {Py_tp_getset, pipeline_attributes},
+    {Py_sq_length, pipeline_length},
+    {0, NULL},
+};
+
+PyType_Spec pipeline_spec = {
+    .name = "pygibson.Pipeline",
+    .basicsize = sizeof(Pipeline),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = pipeline_slots,
+};

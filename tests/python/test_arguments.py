@@ -1,0 +1,294 @@
+"""Arguments: their kinds, names and limits, and what is said about bad ones."""
+
+from __future__ import annotations
+
+import inspect
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pygibson
+import pytest
+from pygibson import Client, InvalidArgumentError, Pipeline, Server
+
+SIGNATURES = {
+    "set": "(self, /, key, value, ttl=0)",
+    "mset": "(self, /, prefix, value)",
+    "ttl": "(self, /, key, seconds)",
+    "mttl": "(self, /, prefix, seconds)",
+    "get": "(self, /, key)",
+    "mget": "(self, /, prefix, limit=None)",
+    "dl": "(self, /, key)",
+    "mdl": "(self, /, prefix)",
+    "inc": "(self, /, key)",
+    "minc": "(self, /, prefix)",
+    "dec": "(self, /, key)",
+    "mdec": "(self, /, prefix)",
+    "lock": "(self, /, key, seconds)",
+    "unlock": "(self, /, key)",
+    "mlock": "(self, /, prefix, seconds)",
+    "munlock": "(self, /, prefix)",
+    "count": "(self, /, prefix)",
+    "meta": "(self, /, key, field)",
+    "keys": "(self, /, prefix)",
+    "stats": "(self, /)",
+    "ping": "(self, /)",
+    "quit": "(self, /)",
+}
+# Something for each argument, by its name.
+GOOD = {
+    "key": "k",
+    "prefix": "k",
+    "value": "v",
+    "seconds": 1,
+    "ttl": 1,
+    "limit": 1,
+    "field": "size",
+}
+
+
+def names_of(method: str) -> list[str]:
+    return list(inspect.signature(getattr(Client, method)).parameters)[1:]
+
+
+@pytest.mark.parametrize("method", SIGNATURES)
+def test_signature(method: str) -> None:
+    assert str(inspect.signature(getattr(Client, method))) == SIGNATURES[method]
+    if method != "quit":
+        assert str(inspect.signature(getattr(Pipeline, method))) == SIGNATURES[method]
+    else:
+        assert not hasattr(Pipeline, method)
+
+
+@pytest.mark.parametrize("method", SIGNATURES)
+def test_arguments_by_keyword_in_any_order(unix_client: Client, method: str) -> None:
+    """A batch takes them all without running anything."""
+    if method == "quit":
+        return
+    keywords = {name: GOOD[name] for name in reversed(names_of(method))}
+    batch = unix_client.pipeline()
+    assert getattr(batch, method)(**keywords) is batch
+    assert getattr(batch, method)(*reversed(list(keywords.values()))) is batch
+    assert len(batch) == 2
+
+
+@pytest.mark.parametrize("method", SIGNATURES)
+def test_wrong_number_of_arguments(unix_client: Client, method: str) -> None:
+    call = getattr(unix_client, method)
+    names = names_of(method)
+    good = [GOOD[name] for name in names]
+    with pytest.raises(TypeError, match=rf"{method}\(\) takes at most {len(names)} arguments"):
+        call(*good, "more")
+    with pytest.raises(TypeError, match=rf"{method}\(\) got an unexpected keyword argument 'more'"):
+        call(*good, more=1)
+    if names:
+        with pytest.raises(
+            TypeError, match=rf"{method}\(\) missing required argument '{names[0]}'"
+        ):
+            call()
+        with pytest.raises(TypeError, match=rf"{method}\(\) got multiple values for .*{names[0]}"):
+            call(*good, **{names[0]: "again"})
+
+
+BAD: dict[str, list[Any]] = {
+    "key": [None, 1, bytearray(b"k"), ["k"]],
+    "value": [None, 1, 1.5, ["v"]],
+    "seconds": [None, "1", 1.5],
+    "ttl": [None, "1", 1.5],
+    "limit": ["1", 1.5],
+    "field": [None, 1, b"size"],
+}
+BAD["prefix"] = BAD["key"]
+
+
+@pytest.mark.parametrize("method", SIGNATURES)
+def test_wrong_types(unix_client: Client, method: str) -> None:
+    names = names_of(method)
+    for name in names:
+        for bad in BAD[name]:
+            keywords: dict[str, Any] = {other: GOOD[other] for other in names}
+            keywords[name] = bad
+            with pytest.raises(TypeError, match=rf"{method}\(\) argument '{name}' must be"):
+                getattr(unix_client, method)(**keywords)
+
+
+@pytest.mark.parametrize("key", ["", b"", "a b", b"a b", "a\0b", b"a\0b", " ", "k" * 1024])
+@pytest.mark.parametrize("method", [name for name in SIGNATURES if names_of(name)])
+def test_refused_keys(unix_client: Client, method: str, key: str | bytes) -> None:
+    keywords: dict[str, Any] = {name: GOOD[name] for name in names_of(method)}
+    keywords[next(iter(keywords))] = key
+    with pytest.raises(InvalidArgumentError) as caught:
+        getattr(unix_client, method)(**keywords)
+    assert caught.value.key is key
+    assert unix_client.connected
+
+
+def test_limits_hold_to_the_byte(unix_server: Server, prefix: str) -> None:
+    with unix_server.client(
+        timeout=30_000, max_key_size=40, max_value_size=10, max_seconds=100
+    ) as client:
+        key = prefix.ljust(40, "k")
+        client.set(key, "v" * 10, 100)
+        for refused in (
+            lambda: client.set(key + "k", "v"),
+            lambda: client.set(key, "v" * 11),
+            lambda: client.mset(key, "v" * 11),
+            lambda: client.set(key, "v", 101),
+            lambda: client.ttl(key, 101),
+            lambda: client.lock(key, 101),
+            lambda: client.set(key, "v", -1),
+            lambda: client.ttl(key, -1),
+            lambda: client.lock(key, -2),
+            lambda: client.ttl(key, 1 << 100),
+            lambda: client.ttl(key, -1 << 100),
+        ):
+            with pytest.raises(InvalidArgumentError):
+                refused()
+        assert client.get(key) == b"v" * 10
+
+
+@pytest.mark.parametrize("value", ["", b"", bytearray(), memoryview(b"")])
+def test_empty_values_are_refused(unix_client: Client, prefix: str, value: Any) -> None:
+    for call in (unix_client.set, unix_client.mset):
+        with pytest.raises(InvalidArgumentError, match="empty"):
+            call(prefix, value)
+
+
+def test_a_request_over_max_request_size_is_refused(unix_server: Server, prefix: str) -> None:
+    with unix_server.client(max_request_size=100, timeout=30_000) as client:
+        client.set(prefix, "v" * 50)
+        with pytest.raises(InvalidArgumentError, match=r"max_request_size|max_value_size"):
+            client.set(prefix, "v" * 100)
+
+
+def test_index_objects_are_numbers(unix_client: Client, prefix: str) -> None:
+    class Number:
+        def __index__(self) -> int:
+            return 77
+
+    unix_client.set(prefix, "v", Number())
+    assert unix_client.meta(prefix, "ttl") == 77
+
+
+def test_an_exception_of_index_is_passed_on(unix_client: Client, prefix: str) -> None:
+    class Number:
+        def __index__(self) -> int:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        unix_client.set(prefix, "v", Number())
+    with pytest.raises(ZeroDivisionError):
+        Client(timeout=Number())
+
+
+@pytest.mark.parametrize("field", ["", "sizes", "SIZE", "si", "left\0"])
+def test_refused_fields(unix_client: Client, prefix: str, field: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="size encoding access created ttl left lock"):
+        unix_client.meta(prefix, field)
+
+
+# -- the constructor ---------------------------------------------------------------------------
+
+NUMBERS = [
+    "port", "timeout", "connect_timeout", "max_reply_size", "max_request_size", "max_key_size",
+    "max_value_size", "max_seconds", "pipeline_window", "pipeline_bytes", "reconnect_delay",
+    "reconnect_max_delay", "tcp_keepalive", "tcp_user_timeout",
+]  # fmt: skip
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 drops signatures of such types")
+def test_every_option_is_documented() -> None:
+    for name in inspect.signature(Client).parameters:
+        assert f"    {name} (" in Client.__doc__ or f", {name} (" in Client.__doc__  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_options_that_are_no_numbers(name: str) -> None:
+    connect: Any = Client
+    for no_number in ("1", 1.5, b"1"):
+        with pytest.raises(TypeError, match=rf"Client\(\) argument '{name}' must be int"):
+            connect(**{name: no_number})
+    for bad in (0, -1, 1 << 100):
+        with pytest.raises(InvalidArgumentError, match=rf"Client\(\) argument '{name}'"):
+            connect(**{name: bad})
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERS if name != "port"])
+def test_options_may_be_none(unix_server: Server, name: str) -> None:
+    with unix_server.client(**{name: None}) as client:
+        assert client.connected
+
+
+def test_port_may_not_be_none_nor_too_large() -> None:
+    with pytest.raises(TypeError, match="'port' must be int, not NoneType"):
+        Client(port=None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="'port' must be from 1 to 65535, not 65536"):
+        Client(port=65536)
+
+
+def test_every_option_is_taken(unix_server: Server, prefix: str) -> None:
+    with unix_server.client(
+        timeout=30_000, connect_timeout=30_000, reconnect=True, retry_repeatable=True,
+        max_reply_size=1000, max_request_size=1000, max_key_size=100, max_value_size=100,
+        max_seconds=10, pipeline_window=10, pipeline_bytes=1000, reconnect_delay=1,
+        reconnect_max_delay=10, tcp_keepalive=10, tcp_user_timeout=1000,
+    ) as client:  # fmt: skip
+        client.set(prefix, "value", 10)
+        assert client.get(prefix) == b"value"
+
+
+def test_options_are_keyword_only() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        Client("127.0.0.1", 1, None, 60, "127.0.0.1")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="nonsense"):
+        Client(nonsense=1)  # type: ignore[call-arg]
+
+
+def test_addr_and_host_are_the_same_argument() -> None:
+    with pytest.raises(TypeError, match="addr or host, not both"):
+        Client("127.0.0.1", host="127.0.0.1")
+    with pytest.raises(TypeError, match="addr or host, not both"):
+        Client(addr="127.0.0.1", host="127.0.0.1")
+    with pytest.raises(TypeError, match="'host' must be str"):
+        Client(host=b"127.0.0.1")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'addr' must be str"):
+        Client(None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="NUL"):
+        Client("127.0.0.1\0")
+    with pytest.raises(InvalidArgumentError, match="empty"):
+        Client("")
+
+
+def test_unix_socket_may_be_a_path(unix_server: Server) -> None:
+    path = unix_server.unix_socket
+    assert path is not None
+    for given in (path, path.encode(), Path(path)):
+        with Client(unix_socket=given) as client:
+            assert client.server == f"unix:{path}"
+    with pytest.raises(TypeError):
+        Client(unix_socket=1)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError):
+        Client(unix_socket="/" + "x" * 200)
+    with pytest.raises(ValueError, match="null"):
+        Client(unix_socket="/tmp/\0")
+
+
+def test_abstract_unix_socket(prefix: str) -> None:
+    with Server(unix_socket="@" + prefix) as server, server.client() as client:
+        client.ping()
+        assert client.server == f"unix:@{prefix}"
+
+
+def test_ipv6_address() -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind(("::1", 0))
+            listener.listen(1)
+            port = listener.getsockname()[1]
+            with Client("::1", port) as client:
+                assert client.server == f"[::1]:{port}"
+    except OSError as error:
+        if isinstance(error, pygibson.PyGibsonError):
+            raise
+        pytest.skip("no IPv6 here")

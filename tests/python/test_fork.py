@@ -1,0 +1,226 @@
+"""Fork: the child never touches the connection of its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import traceback
+import warnings
+from typing import Callable
+
+import pytest
+from peer import LONG, Connection, Held, Peer, echo_keys, in_background, value
+from pygibson import Client, ConnectionLostError, Server
+
+
+def in_child(call: Callable[[], object]) -> None:
+    """Run a call in a forked child, and fail with its traceback if it fails there."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads is what we test
+        child = os.fork()
+    if child == 0:
+        try:
+            call()
+            os.write(writing, b"ok")
+        except BaseException:
+            os.write(writing, traceback.format_exc().encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    said = b""
+    killer = threading.Timer(LONG, os.kill, (child, signal.SIGKILL))
+    killer.start()
+    try:
+        while chunk := os.read(reading, 65536):
+            said += chunk
+        os.waitpid(child, 0)
+    finally:
+        killer.cancel()
+        os.close(reading)
+    assert said.decode() == "ok"
+
+
+def test_the_child_gets_a_clear_error(client: Client, prefix: str) -> None:
+    client.set(prefix, "parent")
+
+    def child() -> None:
+        assert not client.connected
+        assert "not connected" in repr(client)
+        with pytest.raises(ConnectionLostError, match="parent process"):
+            client.set(prefix, "child")
+        with pytest.raises(ConnectionLostError):
+            client.pipeline().set(prefix, "child").execute()
+
+    in_child(child)
+    assert client.connected
+    assert client.get(prefix) == b"parent"
+
+
+def test_the_child_reconnects(server: Server, prefix: str) -> None:
+    with server.client(timeout=30_000, reconnect=True) as client:
+        client.set(prefix, "parent")
+        before = client.stats()["total_connections"]
+
+        def child() -> None:
+            assert client.get(prefix) == b"parent"
+            client.set(prefix, "child")
+            client.close()
+
+        in_child(child)
+        assert client.get(prefix) == b"child"
+        assert client.stats()["total_connections"] == before + 1  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("method", ["close", "quit", "connect"])
+def test_what_the_child_does_leaves_the_parent_alone(
+    client: Client, prefix: str, method: str
+) -> None:
+    client.set(prefix, "parent")
+
+    def child() -> None:
+        getattr(client, method)()
+        if method == "connect":
+            assert client.get(prefix) == b"parent"
+
+    in_child(child)
+    assert client.get(prefix) == b"parent"
+
+
+def test_deallocation_in_the_child_leaves_the_parent_alone(server: Server, prefix: str) -> None:
+    clients = [server.client(timeout=30_000)]
+
+    def child() -> None:
+        clients.clear()
+
+    in_child(child)
+    clients[0].set(prefix, "parent")
+    assert clients[0].get(prefix) == b"parent"
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_fork_while_another_thread_is_in_a_call(peer: Callable[..., Peer], reconnect: bool) -> None:
+    """That thread is not in the child, and its turn would never end there."""
+    script = Held()
+    client = Client(unix_socket=peer(script, echo_keys).path, timeout=30_000, reconnect=reconnect)
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
+
+    def child() -> None:
+        assert not client.connected
+        if reconnect:
+            assert client.get("child") == b"child"
+            assert client.pipeline().get("a").execute() == [b"a"]
+        else:
+            for _ in range(2):
+                with pytest.raises(ConnectionLostError, match="parent process"):
+                    client.get("child")
+            client.connect()
+            assert client.get("child") == b"child"
+        client.close()
+
+    in_child(child)
+    script.answer.set()
+    assert first.result(LONG) == b"first"
+    assert client.get("parent") == b"parent"
+
+
+def test_fork_under_load(unix_server: Server, prefix: str) -> None:
+    """Threads share two clients while the process forks and forks."""
+    end = threading.Event()
+    failures: list[BaseException] = []
+    clients = [unix_server.client(timeout=30_000, reconnect=True) for _ in range(2)]
+
+    def use(name: str, client: Client) -> None:
+        number = 0
+        try:
+            while not end.is_set():
+                number += 1
+                client.set(prefix + name, f"{number}")
+                assert client.get(prefix + name) == b"%d" % number
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=use, args=(name, client), daemon=True)
+        for name, client in zip("abcd", clients * 2)
+    ]
+    for thread in threads:
+        thread.start()
+
+    def child() -> None:
+        for client in clients:
+            for number in range(20):
+                client.set(f"{prefix}child", f"{number}")
+                assert client.get(f"{prefix}child") == b"%d" % number
+
+    try:
+        for _ in range(20):
+            in_child(child)
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join(LONG)
+    assert not any(thread.is_alive() for thread in threads)
+    assert not failures
+
+
+def test_a_handler_that_forks_within_a_wait(peer: Callable[..., Peer]) -> None:
+    """The child comes back from the handler into the call, which must not go on there."""
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signal handlers run in the main thread")
+    forked = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        os.kill(os.getpid(), signal.SIGALRM)
+        assert forked.wait(LONG)
+        connection.send(value(b"first"))
+        echo_keys(connection)
+
+    children: list[int] = []
+
+    def handler(number: int, frame: object) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            children.append(os.fork())
+        forked.set()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    parent = os.getpid()
+    client = Client(unix_socket=peer(script).path, timeout=60_000)
+    try:
+        outcome: object = client.get("first")
+    except ConnectionLostError as error:
+        outcome = error
+    finally:
+        if os.getpid() != parent:
+            os._exit(0 if "parent process" in str(outcome) else 1)
+        signal.signal(signal.SIGALRM, before)
+    assert outcome == b"first"
+    assert client.get("second") == b"second"
+    end = time.monotonic() + LONG
+    while True:
+        pid, status = os.waitpid(children[0], os.WNOHANG)
+        if pid:
+            break
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert status == 0
+
+
+def test_many_generations(unix_server: Server, prefix: str) -> None:
+    with unix_server.client(timeout=30_000, reconnect=True) as client:
+
+        def grandchild() -> None:
+            client.set(prefix, "grandchild")
+
+        def child() -> None:
+            client.set(prefix, "child")
+            in_child(grandchild)
+            assert client.get(prefix) == b"grandchild"
+
+        in_child(child)
+        assert client.get(prefix) == b"grandchild"
