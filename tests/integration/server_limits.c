@@ -1,5 +1,6 @@
 /* Where gibson-server differs from the reference server on purpose, and what its limits do. */
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -297,6 +298,30 @@ START_TEST(unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_re
 }
 END_TEST
 
+START_TEST(abstract_unix_socket_needs_no_file)
+{
+    char name[64];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    gibson_server_config *config;
+    gibson_server *abstract;
+    gibson_error error;
+    snprintf(name, sizeof name, "@gibson-test-%ld", (long)getpid());
+    ck_assert_int_eq(gibson_server_config_new(&config), GIBSON_OK);
+    gibson_server_config_set(config, "loglevel", "3", NULL);
+    gibson_server_config_set(config, "unix_socket", name, NULL);
+    ck_assert_int_eq(gibson_server_start(&abstract, config, &error), GIBSON_OK);
+    gibson_server_config_free(config);
+    memcpy(address.sun_path + 1, name + 1, strlen(name + 1)); /* after a NUL */
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(fd);
+    gibson_server_stop(abstract);
+    ck_assert_int_eq(access(name, F_OK), -1);
+}
+END_TEST
+
 START_TEST(unix_socket_path_that_is_too_long_is_refused)
 {
     gibson_server_config *config;
@@ -334,6 +359,7 @@ int main(void)
     tcase_add_test(group, unix_socket_has_the_permissions_asked_for);
     tcase_add_test(group,
                    unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_replaced);
+    tcase_add_test(group, abstract_unix_socket_needs_no_file);
     tcase_add_test(group, unix_socket_path_that_is_too_long_is_refused);
     return run_suite(suite);
 }
