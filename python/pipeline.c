@@ -44,15 +44,29 @@ static bool reserve(operations *list)
     return moved != NULL;
 }
 
-/* Dropping an operation may run Python code, so the list must not be in use. */
-static void drop_all(operations *list)
+/* Takes the operations out of the pipeline: what runs or drops them may run Python code. */
+static operations take_collected(Pipeline *self)
 {
-    operations dropped = *list;
-    *list = (operations){0};
-    for (size_t i = 0; i < dropped.count; i++) {
-        operation_drop(&dropped.first[i]);
+    operations taken;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    taken = self->collected;
+    self->collected = (operations){0};
+    Py_END_CRITICAL_SECTION();
+    return taken;
+}
+
+static void drop_all(operations *taken)
+{
+    for (size_t i = 0; i < taken->count; i++) {
+        operation_drop(&taken->first[i]);
     }
-    PyMem_Free(dropped.first);
+    PyMem_Free(taken->first);
+}
+
+static void forget_collected(Pipeline *self)
+{
+    operations taken = take_collected(self);
+    drop_all(&taken);
 }
 
 static PyObject *run_command(PyObject *object, const command_kind *kind, const call_arguments *call)
@@ -169,11 +183,7 @@ static PyObject *pipeline_execute(PyObject *object, PyObject *unused)
 {
     (void)unused;
     Pipeline *self = (Pipeline *)object;
-    operations list;
-    Py_BEGIN_CRITICAL_SECTION(object);
-    list = self->collected;
-    self->collected = (operations){0};
-    Py_END_CRITICAL_SECTION();
+    operations list = take_collected(self);
     PyObject *results = run_operations(self, &list);
     PyObject *type, *value, *traceback; /* dropping must not see, nor clear, an exception */
     PyErr_Fetch(&type, &value, &traceback);
@@ -194,7 +204,7 @@ static PyObject *pipeline_enter(PyObject *self, PyObject *unused)
 static PyObject *pipeline_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count && args[0] != Py_None) {
-        drop_all(&((Pipeline *)self)->collected);
+        forget_collected((Pipeline *)self);
         Py_RETURN_NONE;
     }
     PyObject *results = pipeline_execute(self, NULL);
@@ -243,7 +253,7 @@ static int pipeline_clear(PyObject *object)
 {
     Pipeline *self = (Pipeline *)object;
     Py_CLEAR(self->results);
-    drop_all(&self->collected);
+    forget_collected(self);
     return 0;
 }
 

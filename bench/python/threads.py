@@ -2,9 +2,9 @@
 
 Usage: threads.py [SECONDS]
 
-Reads of 100 bytes, alone and in batches of 64, and single reads from a peer that takes its time (a
-millisecond), where it is the waits that can overlap. Each is measured three times, by turns, and the
-best is taken, as other programs on the machine only take away.
+Reads of 100 bytes, alone and in batches of 64, and single reads from a peer that takes its time
+(a millisecond), where it is the waits that can overlap. Each is measured three times, by turns,
+and the best is taken, as other programs on the machine only take away.
 """
 
 import os

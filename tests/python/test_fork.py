@@ -43,6 +43,17 @@ def in_child(call: Callable[[], object]) -> None:
     assert said.decode() == "ok"
 
 
+def wait_for_exit(pid: int) -> int:
+    """The status of a child that ends soon."""
+    end = time.monotonic() + LONG
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return status
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_the_child_gets_a_clear_error(client: Client, prefix: str) -> None:
     client.set(prefix, "parent")
 
@@ -201,14 +212,42 @@ def test_a_handler_that_forks_within_a_wait(peer: Callable[..., Peer]) -> None:
         signal.signal(signal.SIGALRM, before)
     assert outcome == b"first"
     assert client.get("second") == b"second"
-    end = time.monotonic() + LONG
-    while True:
-        pid, status = os.waitpid(children[0], os.WNOHANG)
-        if pid:
-            break
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    assert status == 0
+    assert wait_for_exit(children[0]) == 0
+
+
+def test_a_handler_that_forks_within_the_wait_for_a_turn(peer: Callable[..., Peer]) -> None:
+    """The turn that the child waits for is that of a thread which it does not have."""
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signal handlers run in the main thread")
+    children: list[int] = []
+
+    def handler(number: int, frame: object) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            children.append(os.fork())
+        if children[0]:
+            script.answer.set()
+
+    script = Held()
+    client = Client(unix_socket=peer(script).path, timeout=60_000)
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
+    before = signal.signal(signal.SIGALRM, handler)
+    parent = os.getpid()
+    timer = threading.Timer(0.1, os.kill, (parent, signal.SIGALRM))
+    timer.start()
+    try:
+        outcome: object = client.get("second")
+    except ConnectionLostError as error:
+        outcome = error
+    finally:
+        if os.getpid() != parent:
+            os._exit(0 if "parent process" in str(outcome) else 1)
+        signal.signal(signal.SIGALRM, before)
+    assert outcome == b"second"
+    assert first.result(LONG) == b"first"
+    timer.join()
+    assert wait_for_exit(children[0]) == 0
 
 
 def test_many_generations(unix_server: Server, prefix: str) -> None:
