@@ -33,6 +33,7 @@ from ._pygibson import (
 )
 
 if TYPE_CHECKING:
+    from .proxy import Proxy as Proxy
     from .server import Server as Server
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "NotFoundError",
     "Pipeline",
     "ProtocolError",
+    "Proxy",
     "PyGibsonError",
     "Server",
     "ServerError",
@@ -64,4 +66,8 @@ def __getattr__(name: str) -> Any:
         from .server import Server
 
         return Server
+    if name == "Proxy":
+        from .proxy import Proxy
+
+        return Proxy
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from . import Client, Server
+from . import Client, Proxy, Server
 
 
 @pytest.fixture
@@ -21,3 +21,10 @@ def gibson_client(gibson_server: Server) -> Iterator[Client]:
     """A Client of gibson_server. Its timeout of 10 s suits slow test machines."""
     with gibson_server.client(timeout=10_000) as client:
         yield client
+
+
+@pytest.fixture
+def gibson_proxy(gibson_server: Server) -> Iterator[Proxy]:
+    """A Proxy in front of gibson_server. It has no faults until the test adds some."""
+    with Proxy(gibson_server) as proxy:
+        yield proxy

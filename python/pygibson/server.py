@@ -20,7 +20,7 @@ from ._pygibson import Client, PyGibsonError
 
 __all__ = ["Server", "find_server"]
 
-_BUNDLED = Path(__file__).parent / "bin" / "gibson-server"
+_BUNDLED = Path(__file__).parent / "bin"
 _LONGEST_SOCKET_PATH = 107  # bytes, of a unix socket on Linux
 
 
@@ -33,15 +33,20 @@ def find_server() -> str:
     Raises:
         FileNotFoundError: there is none.
     """
-    named = os.environ.get("GIBSON_SERVER")
+    return _find_program("gibson-server", "GIBSON_SERVER")
+
+
+def _find_program(name: str, variable: str) -> str:
+    named = os.environ.get(variable)
     if named:
         return named
-    if os.access(_BUNDLED, os.X_OK):
-        return str(_BUNDLED)
-    found = shutil.which("gibson-server")
+    bundled = _BUNDLED / name
+    if os.access(bundled, os.X_OK):
+        return str(bundled)
+    found = shutil.which(name)
     if found is None:
         raise FileNotFoundError(
-            "no gibson-server: it is not in this package nor on PATH, and GIBSON_SERVER is not set"
+            f"no {name}: it is not in this package nor on PATH, and {variable} is not set"
         )
     return found
 

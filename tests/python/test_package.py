@@ -55,7 +55,7 @@ def test_everything_has_a_docstring(kind: type) -> None:
 @pytest.mark.parametrize("name", [name for name in pygibson.__all__ if name[0].isupper()])
 def test_names_tell_their_public_module(name: str) -> None:
     thing = getattr(pygibson, name)
-    assert thing.__module__ in ("pygibson", "pygibson.server")
+    assert thing.__module__ in ("pygibson", "pygibson.proxy", "pygibson.server")
     assert thing.__doc__
 
 

@@ -1,0 +1,208 @@
+"""A gibson-proxy that lives as long as a with statement: for tests of what a program does when a
+server is slow, gone or broken. docs/fault-injection.md tells what each fault does."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import weakref
+from types import TracebackType
+from typing import Any, Union
+
+from ._pygibson import Client, PyGibsonError
+from .server import Server, _end, _find_program, _make_directory, _remove
+
+__all__ = ["Proxy", "find_proxy"]
+
+
+def find_proxy() -> str:
+    """Return the path of the gibson-proxy program.
+
+    That is what the environment variable GIBSON_PROXY names, else the one inside the package, else
+    the first on PATH.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    return _find_program("gibson-proxy", "GIBSON_PROXY")
+
+
+class Proxy:
+    """A gibson-proxy process between clients and a server.
+
+    >>> with Server() as server, Proxy(server, "reply:cut@7") as proxy:
+    ...     with proxy.client() as client:
+    ...         client.ping()
+    Traceback (most recent call last):
+        ...
+    pygibson.ConnectionLostError: ping: the server closed the connection
+
+    Args:
+        server: a Server, or an address such as "127.0.0.1:10128" or "unix:/run/gibson.sock".
+        faults: such as "reply:hold" or "2/request:delay@100=50", for connections to come.
+        port: TCP port to listen on, of 127.0.0.1; 0 for any that is free. Where it is not given,
+            the proxy listens on a unix socket in a temporary directory.
+        executable: path of the program; by default what find_proxy finds.
+        timeout: seconds that the proxy may take to start, and to answer a command.
+
+    Attributes:
+        unix_socket: path of the unix socket, or None.
+        port: the TCP port, or None.
+        process: the subprocess.Popen while the proxy runs, else None.
+    """
+
+    def __init__(
+        self,
+        server: Union[Server, str],
+        *faults: str,
+        port: int | None = None,
+        executable: str | os.PathLike[str] | None = None,
+        timeout: float = 20.0,
+    ) -> None:
+        self._executable = os.fspath(executable) if executable is not None else find_proxy()
+        self._server = server
+        self._faults = faults
+        self._timeout = timeout
+        self._directory = _make_directory()
+        self.unix_socket = os.path.join(self._directory, "gibson.sock") if port is None else None
+        self.port = port
+        self.process: subprocess.Popen[bytes] | None = None
+        self._ending: weakref.finalize[..., Any] | None = None
+        weakref.finalize(self, _remove, self._directory, os.getpid())
+
+    def start(self) -> None:
+        """Start the proxy and wait until it listens.
+
+        Raises:
+            PyGibsonError: it did not start; the message has what it said.
+        """
+        if self.process is not None:
+            raise RuntimeError("the proxy runs already")
+        process = subprocess.Popen(
+            self._command(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        ending = weakref.finalize(self, _end_proxy, process, os.getpid())
+        try:
+            line = self._read_line(process)
+        except PyGibsonError:
+            ending()
+            raise
+        if self.unix_socket is None:
+            self.port = int(line.rpartition(":")[2])
+        self.process, self._ending = process, ending
+
+    def _command(self) -> list[str]:
+        listen = f"127.0.0.1:{self.port}" if self.unix_socket is None else f"unix:{self.unix_socket}"
+        command = [self._executable, "--commands", "--listen", listen, "--connect"]
+        command.append(self._server if isinstance(self._server, str) else _address(self._server))
+        for fault in self._faults:
+            command += ["--fault", fault]
+        return command
+
+    def _read_line(self, process: subprocess.Popen[bytes]) -> str:
+        assert process.stdout is not None and process.stderr is not None
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([process.stdout], [], [], self._timeout)[0]:
+                raise PyGibsonError(f"{self._executable} is silent for {self._timeout} s")
+            piece = process.stdout.readline()
+            if not piece:
+                said = process.stderr.read().decode(errors="replace").strip()
+                raise PyGibsonError(f"{self._executable} ended with {process.wait()}: {said}")
+            line += piece
+        return line.decode().strip()
+
+    def _tell(self, command: str) -> str:
+        process = self.process
+        if process is None or process.stdin is None:
+            raise RuntimeError("the proxy does not run")
+        process.stdin.write(command.encode() + b"\n")
+        answer = self._read_line(process)
+        if not answer.startswith("ok"):
+            raise PyGibsonError(answer)
+        return answer
+
+    def fault(self, *faults: str) -> None:
+        """Add faults for connections to come, and for open ones: there, bytes count from now on.
+
+        Raises:
+            PyGibsonError: there is no such fault, or there are too many.
+        """
+        for fault in faults:
+            self._tell(f"fault {fault}")
+
+    def heal(self) -> None:
+        """Forget all faults, and end what they do. What was cut stays cut."""
+        self._tell("heal")
+
+    def release(self) -> None:
+        """Pass on what holds keep back, and end them."""
+        self._tell("release")
+
+    def drop(self) -> None:
+        """Cut all connections, and wait until the server has closed them: then nothing that came
+        through the proxy is still to be carried out.
+
+        Raises:
+            PyGibsonError: that took longer than 10 s.
+        """
+        self._tell("drop")
+
+    def counters(self) -> dict[str, int]:
+        """Return what has happened so far: accepted, open, server_open, struck, request_bytes,
+        reply_bytes, kept_back."""
+        pairs = (pair.partition("=") for pair in self._tell("counters").split()[1:])
+        return {name: int(value) for name, _, value in pairs}
+
+    def stop(self) -> int | None:
+        """End the proxy and all its connections. Return its exit code, or None if it did not run."""
+        process, ending = self.process, self._ending
+        if process is None or ending is None:
+            return None
+        self.process = self._ending = None
+        ending()
+        return process.returncode
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """The arguments with which Client connects to the proxy."""
+        if self.unix_socket is not None:
+            return {"unix_socket": self.unix_socket}
+        return {"addr": "127.0.0.1", "port": self.port}
+
+    def client(self, **options: Any) -> Client:
+        """Return a new Client that connects through the proxy. The options are those of Client."""
+        return Client(**self.address, **options)
+
+    def __enter__(self) -> Proxy:
+        if self.process is None:
+            self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        place = f"unix:{self.unix_socket}" if self.unix_socket else f"127.0.0.1:{self.port}"
+        return f"<pygibson.Proxy {place}, {'running' if self.process else 'not running'}>"
+
+
+def _address(server: Server) -> str:
+    return f"unix:{server.unix_socket}" if server.unix_socket else f"127.0.0.1:{server.port}"
+
+
+def _end_proxy(process: subprocess.Popen[bytes], owner: int) -> None:
+    _end(process, owner)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()

@@ -1,0 +1,163 @@
+#include "choice.h"
+
+#include "random.h"
+
+bool choice_percent(uint64_t *random, unsigned percent)
+{
+    return test_random_below(random, 100) < percent;
+}
+
+/* Opcodes; those that stand more than once are chosen more often. */
+static const gibson_opcode opcodes[] = {
+    GIBSON_OP_SET,     GIBSON_OP_SET,     GIBSON_OP_SET,   GIBSON_OP_SET,   GIBSON_OP_GET,
+    GIBSON_OP_GET,     GIBSON_OP_GET,     GIBSON_OP_GET,   GIBSON_OP_GET,   GIBSON_OP_TTL,
+    GIBSON_OP_DEL,     GIBSON_OP_INC,     GIBSON_OP_INC,   GIBSON_OP_DEC,   GIBSON_OP_LOCK,
+    GIBSON_OP_UNLOCK,  GIBSON_OP_UNLOCK,  GIBSON_OP_MSET,  GIBSON_OP_MTTL,  GIBSON_OP_MGET,
+    GIBSON_OP_MGET,    GIBSON_OP_MDEL,    GIBSON_OP_MINC,  GIBSON_OP_MDEC,  GIBSON_OP_MLOCK,
+    GIBSON_OP_MUNLOCK, GIBSON_OP_MUNLOCK, GIBSON_OP_COUNT, GIBSON_OP_STATS, GIBSON_OP_PING,
+    GIBSON_OP_META,    GIBSON_OP_META,    GIBSON_OP_KEYS,
+};
+
+static uint32_t text_size(uint64_t *random)
+{
+    switch (test_random_below(random, 40)) {
+    case 0:
+        return SPACE_LARGEST_TEXT - test_random_below(random, 1000);
+    case 1:
+    case 2:
+        return 4000 + test_random_below(random, 8000);
+    default:
+        return test_random_below(random, 200);
+    }
+}
+
+static space_item value(uint64_t *random, int64_t *writes)
+{
+    if (choice_percent(random, 30)) {
+        return (space_item){.kind = SPACE_DIGITS,
+                            .number = (int64_t)test_random_below(random, 100000) - 50000};
+    }
+    return (space_item){.kind = SPACE_TEXT, .number = ++*writes, .size = text_size(random)};
+}
+
+static int64_t seconds(uint64_t *random, bool is_lock)
+{
+    switch (test_random_below(random, 5)) {
+    case 0:
+        return 0;
+    case 1:
+        return is_lock ? -1 : SPACE_SHORTEST_TIME_S;
+    default:
+        return SPACE_SHORTEST_TIME_S + (int64_t)test_random_below(random, 20000);
+    }
+}
+
+void choice_request(uint64_t *random, const char *space, int64_t *writes, space_request *request)
+{
+    *request = (space_request){
+        .opcode = opcodes[test_random_below(random, sizeof opcodes / sizeof opcodes[0])]};
+    const gibson_arguments arguments =
+        gibson_command_by_opcode((uint32_t)request->opcode)->arguments;
+    if (arguments >= GIBSON_ARGUMENTS_PREFIX) {
+        space_name_prefix(request, space, test_random_below(random, SPACE_PREFIXES));
+    } else if (arguments != GIBSON_ARGUMENTS_NONE) {
+        space_name_key(request, space, test_random_below(random, SPACE_KEYS));
+    }
+    switch (arguments) {
+    case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
+    case GIBSON_ARGUMENTS_PREFIX_VALUE:
+        request->value = value(random, writes);
+        request->number = arguments == GIBSON_ARGUMENTS_PREFIX_VALUE ? 0 : seconds(random, false);
+        break;
+    case GIBSON_ARGUMENTS_KEY_SECONDS:
+    case GIBSON_ARGUMENTS_PREFIX_SECONDS:
+        request->number = seconds(random, request->opcode == GIBSON_OP_LOCK ||
+                                              request->opcode == GIBSON_OP_MLOCK);
+        break;
+    case GIBSON_ARGUMENTS_KEY_FIELD:
+        request->number = test_random_below(random, GIBSON_META_LOCK + 1);
+        break;
+    case GIBSON_ARGUMENTS_PREFIX_LIMIT:
+        request->number = (int64_t)test_random_below(random, 8) - 1;
+        break;
+    default:
+        break;
+    }
+}
+
+void choice_options(uint64_t *random, gibson_options *options)
+{
+    static const int64_t timeouts_ms[] = {4, 15, 40, 60, 120};
+    options->timeout_ms =
+        timeouts_ms[test_random_below(random, sizeof timeouts_ms / sizeof timeouts_ms[0])];
+    options->connect_timeout_ms = 300;
+    options->reconnect = choice_percent(random, 60);
+    options->retry_repeatable = choice_percent(random, 50);
+    options->reconnect_delay_ms = 1;
+    options->reconnect_max_delay_ms = 3;
+    if (choice_percent(random, 30)) {
+        options->pipeline_window = 1 + test_random_below(random, 12);
+    }
+}
+
+static uint64_t position(uint64_t *random)
+{
+    switch (test_random_below(random, 4)) {
+    case 0:
+        return test_random_below(random, 40);
+    case 1:
+        return test_random_below(random, 400);
+    case 2:
+        return test_random_below(random, 4000);
+    default:
+        return test_random_below(random, 40000);
+    }
+}
+
+/* In the first frame of the connection: bits that turn the opcode or the code into none, and the
+   size into one above the limit. */
+static void corrupt(uint64_t *random, gib_fault *fault)
+{
+    static const gib_fault places[] = {
+        {.direction = GIB_REPLIES, .at = 1, .mask = 0x01},
+        {.direction = GIB_REPLIES, .at = 6, .mask = 0x80},
+        {.direction = GIB_REQUESTS, .at = 3, .mask = 0x40},
+        {.direction = GIB_REQUESTS, .at = 5, .mask = 0xff},
+    };
+    *fault = places[test_random_below(random, sizeof places / sizeof places[0])];
+    fault->kind = GIB_FAULT_CORRUPT;
+}
+
+size_t choice_faults(uint64_t *random, gib_fault *faults, size_t capacity)
+{
+    static const gib_fault_kind kinds[] = {
+        GIB_FAULT_DELAY, GIB_FAULT_DRIBBLE,    GIB_FAULT_HOLD,      GIB_FAULT_HOLD,
+        GIB_FAULT_HOLD,  GIB_FAULT_BLACK_HOLE, GIB_FAULT_CORRUPT,   GIB_FAULT_CUT,
+        GIB_FAULT_CUT,   GIB_FAULT_RESET,      GIB_FAULT_HALF_CLOSE};
+    size_t count = test_random_below(random, 4);
+    for (size_t i = 0; i < count && i < capacity; i++) {
+        gib_fault *fault = &faults[i];
+        *fault = (gib_fault){
+            .direction = choice_percent(random, 60) ? GIB_REPLIES : GIB_REQUESTS,
+            .kind = kinds[test_random_below(random, sizeof kinds / sizeof kinds[0])],
+            .at = position(random),
+        };
+        switch (fault->kind) {
+        case GIB_FAULT_DELAY:
+            fault->ms = 1 + (int64_t)test_random_below(random, 80);
+            break;
+        case GIB_FAULT_DRIBBLE:
+            fault->ms = test_random_below(random, 3);
+            break;
+        case GIB_FAULT_HOLD: /* two thirds of them until they are released */
+            fault->ms = choice_percent(random, 66) ? 0 : 1 + test_random_below(random, 150);
+            break;
+        case GIB_FAULT_CORRUPT:
+            corrupt(random, fault);
+            break;
+        default:
+            break;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,194 @@
+/* Random commands over random clients, pipelines and threads, with random faults and interruptions
+   on the way, against a model of what the server must say.
+
+       GIBSON_TEST_SEED=n     begins with this seed, which a failure has printed
+       GIBSON_TEST_COUNT=n    runs so many rounds (one, to replay a failure)
+       GIBSON_TEST_SECONDS=n  runs rounds for so long; by default 6 seconds
+
+   docs/reliability-model.md tells how it judges, and has the outcome of a long run. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "random.h"
+#include "run_suite.h"
+#include "support/suite.h"
+#include "test_server.h"
+#include "worker.h"
+
+enum { THREADS = 6, DEFAULT_SECONDS = 6, STEPS = 120, PATIENCE_S = 100 };
+
+static worker workers[THREADS];
+static pthread_t threads[THREADS];
+static unsigned thread_count;
+static sem_t finished; /* posted by each thread at its end */
+static atomic_bool storm_is_over;
+static int64_t seconds; /* to run for, unless a number of rounds is set */
+
+static uint64_t number_from_environment(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void ignore_signal(int number)
+{
+    (void)number;
+}
+
+/* Signals interrupt system calls: they are not to end early, nor to lose anything. */
+static void *raise_storm(void *context)
+{
+    uint64_t random = *(const uint64_t *)context;
+    while (!atomic_load(&storm_is_over)) {
+        const struct timespec pause = {.tv_nsec = 1 + test_random_below(&random, 8000000)};
+        nanosleep(&pause, NULL);
+        pthread_kill(threads[test_random_below(&random, thread_count)], SIGUSR1);
+    }
+    return NULL;
+}
+
+static void add_counts(worker_counts *to, const worker_counts *from)
+{
+    to->requests += from->requests;
+    for (size_t i = 0; i < WORKER_STATUSES; i++) {
+        to->by_status[i] += from->by_status[i];
+    }
+    to->connections += from->connections;
+    to->faults += from->faults;
+    to->settled += from->settled;
+    to->given_up += from->given_up;
+    to->judged_in_many += from->judged_in_many;
+    to->most_worlds = from->most_worlds > to->most_worlds ? from->most_worlds : to->most_worlds;
+    if (from->longest_over_ms > to->longest_over_ms) {
+        to->longest_over_ms = from->longest_over_ms;
+    }
+}
+
+static void print_counts(const worker_counts *counts, uint64_t rounds, int64_t took_ms)
+{
+    printf("%" PRIu64 " rounds in %.1f s: %" PRIu64 " requests, %" PRIu64 " connections, %" PRIu64
+           " faults, settled %" PRIu64 " times (gave up %" PRIu64 "), %" PRIu64
+           " answers judged in more than one world (at most %" PRIu64
+           "), deadline exceeded by at most %" PRId64 " ms\n",
+           rounds, (double)took_ms / 1000, counts->requests, counts->connections, counts->faults,
+           counts->settled, counts->given_up, counts->judged_in_many, counts->most_worlds,
+           counts->longest_over_ms);
+    for (int i = 0; i < WORKER_STATUSES; i++) {
+        if (counts->by_status[i]) {
+            printf("  %-14s %" PRIu64 "\n", gibson_status_name((gibson_status)i),
+                   counts->by_status[i]);
+        }
+    }
+}
+
+static void *run_worker(void *context)
+{
+    worker_run(context);
+    sem_post(&finished);
+    return NULL;
+}
+
+/* Starts the threads, raises signals until the last of them has finished, and joins them: only then
+   may a thread be gone. */
+static void run_threads(uint64_t *random)
+{
+    pthread_t storm;
+    uint64_t storm_random = test_random(random);
+    sem_init(&finished, 0, 0);
+    atomic_store(&storm_is_over, false);
+    for (unsigned i = 0; i < thread_count; i++) {
+        pthread_create(&threads[i], NULL, run_worker, &workers[i]);
+    }
+    pthread_create(&storm, NULL, raise_storm, &storm_random);
+    for (unsigned left = thread_count; left;) {
+        left -= sem_wait(&finished) == 0;
+    }
+    atomic_store(&storm_is_over, true);
+    pthread_join(storm, NULL);
+    for (unsigned i = 0; i < thread_count; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    sem_destroy(&finished);
+}
+
+static void write_address(const test_server *server, char *to, size_t size)
+{
+    if (server->port) {
+        snprintf(to, size, "127.0.0.1:%u", (unsigned)server->port);
+    } else {
+        snprintf(to, size, "unix:%s", server->unix_socket);
+    }
+}
+
+/* One round: a server, and threads with clients. Returns whether all was right. */
+static bool run_round(uint64_t seed, worker_counts *counts)
+{
+    static const char *const directives[] = {"max_value_size", "1M", "compression", "1M", NULL};
+    uint64_t random = seed;
+    test_server server;
+    char address[120];
+    test_server_start(&server, test_random_below(&random, 2) ? TEST_UNIX : TEST_TCP, directives);
+    write_address(&server, address, sizeof address);
+    const bool faulty = test_random_below(&random, 8) > 0;
+    thread_count = 1 + test_random_below(&random, THREADS);
+    for (unsigned i = 0; i < thread_count; i++) {
+        workers[i] = (worker){.seed = test_random(&random),
+                              .index = i,
+                              .steps = STEPS,
+                              .faulty = faulty,
+                              .server = address};
+    }
+    run_threads(&random);
+    bool fine = true;
+    for (unsigned i = 0; i < thread_count; i++) {
+        add_counts(counts, &workers[i].counts);
+        if (workers[i].violated) {
+            worker_tell(&workers[i]);
+            fine = false;
+        }
+    }
+    test_server_stop(&server);
+    return fine;
+}
+
+START_TEST(model_under_random_faults_every_reply_is_right_or_an_error)
+{
+    const uint64_t first = number_from_environment("GIBSON_TEST_SEED", (uint64_t)suite_now_ms());
+    const uint64_t count = number_from_environment("GIBSON_TEST_COUNT", 0);
+    const int64_t begin_ms = suite_now_ms();
+    worker_counts counts = {0};
+    uint64_t seed = first;
+    uint64_t rounds = 0;
+    bool fine = true;
+    printf("GIBSON_TEST_SEED=%" PRIu64 "\n", first);
+    while (fine && (count ? rounds < count : suite_now_ms() - begin_ms < seconds * 1000)) {
+        fine = run_round(seed, &counts);
+        rounds++;
+        if (!fine) {
+            fprintf(stderr, "replay: GIBSON_TEST_SEED=%" PRIu64 " GIBSON_TEST_COUNT=1\n", seed);
+        }
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407U; /* another one */
+    }
+    print_counts(&counts, rounds, suite_now_ms() - begin_ms);
+    fflush(stdout);
+    ck_assert_msg(fine, "a reply was wrong: see above");
+}
+END_TEST
+
+int main(void)
+{
+    const struct sigaction action = {.sa_handler = ignore_signal}; /* no SA_RESTART */
+    sigaction(SIGUSR1, &action, NULL);
+    seconds = (int64_t)number_from_environment("GIBSON_TEST_SECONDS", DEFAULT_SECONDS);
+    Suite *suite = suite_create("model");
+    TCase *group = add_group(suite, "model");
+    tcase_set_timeout(group, (double)seconds + PATIENCE_S);
+    tcase_add_test(group, model_under_random_faults_every_reply_is_right_or_an_error);
+    return run_suite(suite);
+}

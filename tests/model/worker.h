@@ -1,0 +1,69 @@
+/* One thread of the model test: some clients that share a space of keys, behind a proxy of their
+   own, and the worlds that their answers leave possible. */
+#ifndef MODEL_WORKER_H
+#define MODEL_WORKER_H
+
+#include <gibson/client.h>
+
+#include "proxy.h"
+#include "worlds.h"
+
+enum {
+    WORKER_CLIENTS = 3,
+    WORKER_STATUSES = GIBSON_SYSTEM + 1,
+    WORKER_HISTORY = 40, /* events that a violation is reported with */
+    WORKER_EVENT_SIZE = 200,
+};
+
+typedef struct worker_counts {
+    uint64_t requests;
+    uint64_t by_status[WORKER_STATUSES];
+    uint64_t connections;
+    uint64_t faults;
+    uint64_t settled;        /* times that the worlds were made one again */
+    uint64_t given_up;       /* of these, how many as there were too many worlds */
+    uint64_t judged_in_many; /* answers that were judged in more than one world */
+    uint64_t most_worlds;
+    int64_t longest_over_ms; /* that a call took more than its deadline */
+} worker_counts;
+
+typedef struct worker {
+    /* Set by the caller. */
+    uint64_t seed;
+    unsigned index;
+    unsigned steps;
+    bool faulty;        /* else nothing goes wrong, and an error is a violation */
+    const char *server; /* its address, for the proxy */
+
+    /* What came of it. */
+    worker_counts counts;
+    bool violated;
+    char violation[WORKER_EVENT_SIZE * 4];
+
+    /* Its own. */
+    uint64_t random;
+    uint64_t fault_random;     /* used by the thread of the proxy */
+    uint64_t interrupt_random; /* used by the callback */
+    unsigned interrupt_percent;
+    bool interrupted; /* the callback has ended the call */
+    char space[SPACE_NAME_SIZE];
+    int64_t writes;
+    gib_proxy *proxy;
+    gibson_client *clients[WORKER_CLIENTS];
+    gibson_options options[WORKER_CLIENTS];
+    bool ended[WORKER_CLIENTS]; /* the proxy has ended the connection since it was last used */
+    unsigned client_count;
+    bool may_close; /* the connection may be lost in the present step, though nothing goes wrong */
+    gibson_client *direct; /* to the server, without the proxy */
+    worlds worlds;
+    char history[WORKER_HISTORY][WORKER_EVENT_SIZE];
+    uint64_t event_count;
+} worker;
+
+/* Runs all steps, or until a violation. For pthread_create. */
+void *worker_run(void *context);
+
+/* Writes the last events to the standard error. */
+void worker_tell(const worker *worker);
+
+#endif

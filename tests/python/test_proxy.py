@@ -1,0 +1,110 @@
+"""The Proxy, and its fixture."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from pygibson import (
+    Client,
+    ConnectionLostError,
+    NotFoundError,
+    Proxy,
+    PyGibsonError,
+    Server,
+    ServerTimeoutError,
+)
+from pygibson.proxy import find_proxy
+
+PATIENT = 20_000
+
+
+def test_without_faults_it_is_not_noticed(server: Server) -> None:
+    for port in (None, 0):
+        with Proxy(server, port=port) as proxy, proxy.client(timeout=PATIENT) as client:
+            client.ping()
+            assert proxy.counters()["accepted"] == 1
+            assert proxy.counters()["request_bytes"] == 6
+            assert (proxy.port is None) == (port is None)
+            assert "running" in repr(proxy)
+        assert "not running" in repr(proxy)
+
+
+def test_faults_from_the_start(unix_server: Server) -> None:
+    with Proxy(unix_server, "1/reply:cut@7") as proxy:
+        with pytest.raises(ConnectionLostError):
+            proxy.client(timeout=PATIENT).ping()
+        proxy.client(timeout=PATIENT).ping()
+        assert proxy.counters()["struck"] == 1
+
+
+def test_the_fixture_holds_a_reply_and_releases_it_late(gibson_proxy: Proxy) -> None:
+    client = gibson_proxy.client(timeout=PATIENT)
+    client.set("first", "1")
+    gibson_proxy.fault("reply:hold")
+    client.timeout = 50
+    with pytest.raises(ServerTimeoutError):
+        client.get("first")
+    assert gibson_proxy.counters()["kept_back"] == 8
+    gibson_proxy.release()
+    gibson_proxy.heal()
+    client.connect()
+    client.timeout = PATIENT
+    with pytest.raises(NotFoundError):
+        client.get("second")
+
+
+def test_delay_and_drop(gibson_proxy: Proxy) -> None:
+    gibson_proxy.fault("request:delay=60")
+    client = gibson_proxy.client(timeout=PATIENT)
+    begin = time.monotonic()
+    client.ping()
+    assert time.monotonic() - begin >= 0.06
+    gibson_proxy.drop()
+    assert gibson_proxy.counters()["server_open"] == 0
+    with pytest.raises(ConnectionLostError):
+        client.ping()
+
+
+def test_the_address_of_a_server_that_is_not_there() -> None:
+    with Proxy("127.0.0.1:1") as proxy, pytest.raises(ConnectionLostError):
+        proxy.client(timeout=PATIENT).ping()
+
+
+def test_what_is_wrong_is_said(unix_server: Server) -> None:
+    with pytest.raises(PyGibsonError, match="there is no fault of that name"):
+        Proxy(unix_server, "reply:cat").start()
+    with pytest.raises(PyGibsonError, match='address "nowhere"'):
+        Proxy("nowhere").start()
+    with Proxy(unix_server) as proxy:
+        with pytest.raises(PyGibsonError, match="the time is a number of milliseconds"):
+            proxy.fault("reply:delay=x")
+        with pytest.raises(RuntimeError, match="runs already"):
+            proxy.start()
+        proxy.client(timeout=PATIENT).ping()
+    with pytest.raises(RuntimeError, match="does not run"):
+        proxy.heal()
+
+
+def test_it_ends_with_its_process_and_its_socket(unix_server: Server) -> None:
+    proxy = Proxy(unix_server)
+    assert proxy.stop() is None
+    proxy.start()
+    client = Client(**proxy.address, timeout=PATIENT)
+    path = proxy.unix_socket
+    assert path is not None
+    assert os.path.exists(path)
+    assert proxy.stop() == 0
+    assert not os.path.exists(path)
+    with pytest.raises(ConnectionLostError):
+        client.ping()
+    with proxy:  # again
+        proxy.client(timeout=PATIENT).ping()
+
+
+def test_find_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    assert os.access(find_proxy(), os.X_OK)
+    monkeypatch.setenv("GIBSON_PROXY", "/somewhere/else")
+    assert find_proxy() == "/somewhere/else"

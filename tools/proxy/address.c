@@ -1,0 +1,171 @@
+#include "address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 128 };
+
+static const char unix_prefix[] = "unix:";
+
+static bool refuse(char error[GIB_PROXY_ERROR_SIZE], const char *text, const char *why)
+{
+    snprintf(error, GIB_PROXY_ERROR_SIZE, "address \"%.80s\": %.90s", text, why);
+    return false;
+}
+
+static bool parse_unix(gib_proxy_address *address, const char *text,
+                       char error[GIB_PROXY_ERROR_SIZE])
+{
+    struct sockaddr_un *to = (struct sockaddr_un *)&address->storage;
+    const char *path = text + sizeof unix_prefix - 1;
+    size_t size = strlen(path);
+    if (!size || size >= sizeof to->sun_path) {
+        return refuse(error, text, size ? "the path is too long for a unix socket" : "no path");
+    }
+    to->sun_family = AF_UNIX;
+    memcpy(to->sun_path, path, size);
+    address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + 1);
+    if (*path == '@') {
+        to->sun_path[0] = '\0';
+        address->size--; /* an abstract name has a length, not an end */
+    }
+    return true;
+}
+
+/* getaddrinfo takes numbers above the last port, and counts round. */
+static bool is_port(const char *text)
+{
+    const size_t digits = strspn(text, "0123456789");
+    return digits && digits <= 5 && !text[digits] && strtol(text, NULL, 10) <= UINT16_MAX;
+}
+
+static bool look_up(gib_proxy_address *address, const char *text, const char *host,
+                    const char *port, char error[GIB_PROXY_ERROR_SIZE])
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *found;
+    int code = getaddrinfo(host, port, &hints, &found);
+    if (code) {
+        return refuse(error, text, gai_strerror(code));
+    }
+    memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
+    address->size = found->ai_addrlen;
+    freeaddrinfo(found);
+    return true;
+}
+
+bool gib_proxy_address_parse(gib_proxy_address *address, const char *text,
+                             char error[GIB_PROXY_ERROR_SIZE])
+{
+    memset(address, 0, sizeof *address);
+    if (strncmp(text, unix_prefix, sizeof unix_prefix - 1) == 0) {
+        return parse_unix(address, text, error);
+    }
+    const char *colon = strrchr(text, ':');
+    if (!colon || colon == text || !is_port(colon + 1)) {
+        return refuse(error, text, "it is HOST:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME");
+    }
+    char host[NI_MAXHOST];
+    size_t size = (size_t)(colon - text);
+    const char *from = text;
+    if (size > 2 && text[0] == '[' && colon[-1] == ']') {
+        from++;
+        size -= 2;
+    }
+    if (size >= sizeof host) {
+        return refuse(error, text, "the host name is too long");
+    }
+    memcpy(host, from, size);
+    host[size] = '\0';
+    return look_up(address, text, host, colon + 1, error);
+}
+
+static int give_up(int descriptor)
+{
+    int failure = errno;
+    close(descriptor);
+    errno = failure;
+    return -1;
+}
+
+static int open_socket(const gib_proxy_address *address)
+{
+    return socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+int gib_proxy_address_listen(gib_proxy_address *address)
+{
+    int descriptor = open_socket(address);
+    if (descriptor < 0) {
+        return -1;
+    }
+    const int on = 1;
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(descriptor, (const struct sockaddr *)&address->storage, address->size)) {
+        return give_up(descriptor);
+    }
+    socklen_t size = sizeof address->storage;
+    if (listen(descriptor, BACKLOG) ||
+        getsockname(descriptor, (struct sockaddr *)&address->storage, &size)) {
+        return give_up(descriptor);
+    }
+    address->size = size;
+    return descriptor;
+}
+
+int gib_proxy_address_connect(const gib_proxy_address *address)
+{
+    int descriptor = open_socket(address);
+    if (descriptor < 0) {
+        return -1;
+    }
+    gib_proxy_no_delay(descriptor);
+    if (connect(descriptor, (const struct sockaddr *)&address->storage, address->size) &&
+        errno != EINPROGRESS) {
+        return give_up(descriptor);
+    }
+    return descriptor;
+}
+
+void gib_proxy_address_remove(const gib_proxy_address *address)
+{
+    const struct sockaddr_un *from = (const struct sockaddr_un *)&address->storage;
+    if (from->sun_family == AF_UNIX && from->sun_path[0]) {
+        unlink(from->sun_path);
+    }
+}
+
+void gib_proxy_address_format(const gib_proxy_address *address, char to[GIB_PROXY_ADDRESS_SIZE])
+{
+    char host[INET6_ADDRSTRLEN] = "";
+    if (address->storage.ss_family == AF_UNIX) {
+        const struct sockaddr_un *from = (const struct sockaddr_un *)&address->storage;
+        const bool is_abstract = !from->sun_path[0];
+        const int size = (int)(address->size - offsetof(struct sockaddr_un, sun_path)) - 1;
+        snprintf(to, GIB_PROXY_ADDRESS_SIZE, is_abstract ? "unix:@%.*s" : "unix:%.*s", size,
+                 from->sun_path + is_abstract);
+    } else if (address->storage.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *from = (const struct sockaddr_in6 *)&address->storage;
+        inet_ntop(AF_INET6, &from->sin6_addr, host, sizeof host);
+        snprintf(to, GIB_PROXY_ADDRESS_SIZE, "[%s]:%u", host, ntohs(from->sin6_port));
+    } else {
+        const struct sockaddr_in *from = (const struct sockaddr_in *)&address->storage;
+        inet_ntop(AF_INET, &from->sin_addr, host, sizeof host);
+        snprintf(to, GIB_PROXY_ADDRESS_SIZE, "%s:%u", host, ntohs(from->sin_port));
+    }
+}
+
+void gib_proxy_no_delay(int descriptor)
+{
+    const int on = 1;
+    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on,
+                     sizeof on); /* not on unix sockets */
+}
