@@ -178,45 +178,10 @@ def test_fork_under_load(unix_server: Server, prefix: str) -> None:
     assert not failures
 
 
-def test_a_handler_that_forks_within_a_wait(peer: Callable[..., Peer]) -> None:
-    """The child comes back from the handler into the call, which must not go on there."""
-    if threading.current_thread() is not threading.main_thread():
-        pytest.skip("signal handlers run in the main thread")
-    forked = threading.Event()
+def get_and_fork_within(client: Client, key: str, in_parent: Callable[[], None]) -> object:
+    """Get a key, with a handler of SIGALRM that forks and then runs a call in the parent.
 
-    def script(connection: Connection) -> None:
-        connection.request()
-        os.kill(os.getpid(), signal.SIGALRM)
-        assert forked.wait(LONG)
-        connection.send(value(b"first"))
-        echo_keys(connection)
-
-    children: list[int] = []
-
-    def handler(number: int, frame: object) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            children.append(os.fork())
-        forked.set()
-
-    before = signal.signal(signal.SIGALRM, handler)
-    parent = os.getpid()
-    client = Client(unix_socket=peer(script).path, timeout=60_000)
-    try:
-        outcome: object = client.get("first")
-    except ConnectionLostError as error:
-        outcome = error
-    finally:
-        if os.getpid() != parent:
-            os._exit(0 if "parent process" in str(outcome) else 1)
-        signal.signal(signal.SIGALRM, before)
-    assert outcome == b"first"
-    assert client.get("second") == b"second"
-    assert wait_for_exit(children[0]) == 0
-
-
-def test_a_handler_that_forks_within_the_wait_for_a_turn(peer: Callable[..., Peer]) -> None:
-    """The turn that the child waits for is that of a thread which it does not have."""
+    Returns the value, once the child is known to have got its error."""
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("signal handlers run in the main thread")
     children: list[int] = []
@@ -226,28 +191,50 @@ def test_a_handler_that_forks_within_the_wait_for_a_turn(peer: Callable[..., Pee
             warnings.simplefilter("ignore", DeprecationWarning)
             children.append(os.fork())
         if children[0]:
-            script.answer.set()
+            in_parent()
 
-    script = Held()
-    client = Client(unix_socket=peer(script).path, timeout=60_000)
-    first = in_background(client.get, "first")
-    assert script.asked.wait(LONG)
     before = signal.signal(signal.SIGALRM, handler)
     parent = os.getpid()
-    timer = threading.Timer(0.1, os.kill, (parent, signal.SIGALRM))
-    timer.start()
+    outcome: object = None
     try:
-        outcome: object = client.get("second")
+        outcome = client.get(key)
     except ConnectionLostError as error:
         outcome = error
     finally:
         if os.getpid() != parent:
             os._exit(0 if "parent process" in str(outcome) else 1)
         signal.signal(signal.SIGALRM, before)
-    assert outcome == b"second"
+    assert wait_for_exit(children[0]) == 0
+    return outcome
+
+
+def test_a_handler_that_forks_within_a_wait(peer: Callable[..., Peer]) -> None:
+    """The child comes back from the handler into the call, which must not go on there."""
+    forked = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        os.kill(os.getpid(), signal.SIGALRM)
+        assert forked.wait(LONG)
+        connection.send(value(b"first"))
+        echo_keys(connection)
+
+    client = Client(unix_socket=peer(script).path, timeout=60_000)
+    assert get_and_fork_within(client, "first", forked.set) == b"first"
+    assert client.get("second") == b"second"
+
+
+def test_a_handler_that_forks_within_the_wait_for_a_turn(peer: Callable[..., Peer]) -> None:
+    """The turn that the child waits for is that of a thread which it does not have."""
+    script = Held()
+    client = Client(unix_socket=peer(script).path, timeout=60_000)
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGALRM))
+    timer.start()
+    assert get_and_fork_within(client, "second", script.answer.set) == b"second"
     assert first.result(LONG) == b"first"
     timer.join()
-    assert wait_for_exit(children[0]) == 0
 
 
 def test_many_generations(unix_server: Server, prefix: str) -> None:
