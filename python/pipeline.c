@@ -20,7 +20,8 @@ typedef struct operations {
 } operations;
 
 typedef struct Pipeline {
-    PyObject_HEAD Client *client;
+    PyObject ob_base;
+    Client *client;
     operations collected;
     PyObject *results; /* a list, or NULL before the first run */
 } Pipeline;
@@ -132,7 +133,7 @@ static PyObject *results_object(const batch *run)
 
 /* Runs the batch in one turn. Returns -1 with an exception set if nothing was run, or a
    signal handler raised one. */
-static int run_locked(Client *client, batch *run)
+static int run_in_turn(Client *client, batch *run)
 {
     if (client_begin(client) < 0) {
         return -1;
@@ -151,10 +152,15 @@ static int run_locked(Client *client, batch *run)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static void raise_broken(const batch *run, PyObject *results)
+static void set_results(Pipeline *self, PyObject *results)
 {
-    PyObject *error = PyList_GET_ITEM(results, run->broken - run->outcomes);
-    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    PyObject *former;
+    Py_INCREF(results);
+    Py_BEGIN_CRITICAL_SECTION(self);
+    former = self->results;
+    self->results = results;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(former);
 }
 
 static PyObject *run_operations(Pipeline *self, const operations *list)
@@ -164,14 +170,16 @@ static PyObject *run_operations(Pipeline *self, const operations *list)
         return PyErr_NoMemory();
     }
     PyObject *results = NULL;
-    if (run_locked(self->client, &run) == 0) {
+    if (run_in_turn(self->client, &run) == 0) {
         results = results_object(&run);
     }
     if (results) {
-        Py_INCREF(results);
-        Py_XSETREF(self->results, results);
-        if (run.broken) {
-            raise_broken(&run, results);
+        PyObject *broken = run.broken ? PyList_GET_ITEM(results, run.broken - run.outcomes) : NULL;
+        Py_XINCREF(broken);
+        set_results(self, results); /* from here on, others may change the list */
+        if (broken) {
+            PyErr_SetObject((PyObject *)Py_TYPE(broken), broken);
+            Py_DECREF(broken);
             Py_CLEAR(results);
         }
     }
@@ -275,11 +283,14 @@ static Py_ssize_t pipeline_length(PyObject *self)
 static PyObject *pipeline_get_results(PyObject *object, void *closure)
 {
     (void)closure;
-    PyObject *results = ((Pipeline *)object)->results;
+    PyObject *results;
+    Py_BEGIN_CRITICAL_SECTION(object);
+    results = ((Pipeline *)object)->results;
     if (!results) {
-        Py_RETURN_NONE;
+        results = Py_None;
     }
     Py_INCREF(results);
+    Py_END_CRITICAL_SECTION();
     return results;
 }
 
