@@ -17,8 +17,9 @@
    A child of fork that finds the turn of a lost thread gets a new gibson_client, because that
    thread may have left the old one half changed. */
 typedef struct Client {
-    PyObject_HEAD module_state *state; /* lives as long as the type */
-    gibson_client *client;             /* NULL until __init__ has succeeded */
+    PyObject ob_base;
+    module_state *state;   /* lives as long as the type */
+    gibson_client *client; /* NULL until __init__ has succeeded */
     gibson_options options;
     PyObject *host;        /* str, or NULL; options point into it */
     PyObject *unix_socket; /* bytes, or NULL */
@@ -27,7 +28,7 @@ typedef struct Client {
 
     turn turn;
     PyThreadState *released; /* of the thread that is in libgibson */
-    bool shortened;          /* waiting for the lock used up a part of the timeout */
+    bool shortened;          /* waiting for the turn used up a part of the timeout */
     bool forked;             /* the process forked within a wait, and this is the child */
     const char *_Atomic closed_because; /* why no operation is to try the connection, or NULL */
     atomic_bool connected;              /* at the end of the last operation */

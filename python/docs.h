@@ -32,9 +32,8 @@
     "    host (str): another name of addr.\n"                                                      \
     "    connect_timeout (int): milliseconds to resolve the name and connect; None: for ever.\n"   \
     "    reconnect (bool): connect again before the next operation when the connection broke.\n"   \
-    "    retry_repeatable (bool): with reconnect, repeat once a command whose connection was "     \
-    "lost\n"                                                                                       \
-    "        under way, if doing it twice is the same as once. Never after a timeout.\n"           \
+    "    retry_repeatable (bool): with reconnect, repeat once a command whose connection was\n"    \
+    "        lost under way, if doing it twice is the same as once. Never after a timeout.\n"      \
     "    max_reply_size (int): most bytes of a reply; None for 64 MiB.\n"                          \
     "    max_request_size (int): most bytes of a request; None for 4 MiB.\n"                       \
     "    max_key_size (int): most bytes of a key or prefix; None for 1023.\n"                      \
@@ -43,24 +42,19 @@
     "        the reference server can keep.\n"                                                     \
     "    pipeline_window (int): most requests under way; None for 1024.\n"                         \
     "    pipeline_bytes (int): most bytes of requests under way; None for 16 MiB.\n"               \
-    "    reconnect_delay (int), reconnect_max_delay (int): after a failure to connect, "           \
-    "operations\n"                                                                                 \
-    "        fail at once for so many milliseconds, doubled with every failure.\n"                 \
+    "    reconnect_delay (int), reconnect_max_delay (int): after a failure to connect,\n"          \
+    "        operations fail at once for so many milliseconds, doubled with every failure.\n"      \
     "    tcp_keepalive (int): seconds of silence before the peer is probed; None: off.\n"          \
     "    tcp_user_timeout (int): milliseconds that sent data may stay unacknowledged; None for\n"  \
     "        the default of the system.\n\n"                                                       \
     "Raises UnreachableError, ServerTimeoutError, InvalidArgumentError.\n\n"                       \
-    "Every method can also raise ServerTimeoutError, ConnectionLostError, UnreachableError "       \
-    "(with\n"                                                                                      \
-    "reconnect), ProtocolError, ServerError, SystemCallError, InvalidArgumentError, and "          \
-    "MemoryError.\n"                                                                               \
-    "After a timeout or any error within a reply the connection is closed, so a late reply is "    \
-    "never\n"                                                                                      \
-    "taken for that of another command.\n\n"                                                       \
+    "Every method can also raise ServerTimeoutError, ConnectionLostError, UnreachableError\n"      \
+    "(with reconnect), ProtocolError, ServerError, SystemCallError, InvalidArgumentError, and\n"   \
+    "MemoryError. After a timeout or any error within a reply the connection is closed, so a\n"    \
+    "late reply is never taken for that of another command.\n\n"                                   \
     "Threads may share a Client: they take turns, and waiting for one's turn counts towards the\n" \
-    "timeout. A child of fork cannot use the connection of its parent: it gets "                   \
-    "ConnectionLostError,\n"                                                                       \
-    "or with reconnect a connection of its own."
+    "timeout. A child of fork cannot use the connection of its parent: it gets\n"                  \
+    "ConnectionLostError, or with reconnect a connection of its own."
 
 #define ARGS_NONE "($self, /)"
 #define ARGS_KEY "($self, /, key)"

@@ -20,7 +20,8 @@ typedef struct operations {
 } operations;
 
 typedef struct Pipeline {
-    PyObject_HEAD Client *client;
+    PyObject ob_base;
+    Client *client;
     operations collected;
     PyObject *results; /* a list, or NULL before the first run */
 } Pipeline;
@@ -44,15 +45,29 @@ static bool reserve(operations *list)
     return moved != NULL;
 }
 
-/* Dropping an operation may run Python code, so the list must not be in use. */
-static void drop_all(operations *list)
+/* Takes the operations out of the pipeline: what runs or drops them may run Python code. */
+static operations take_collected(Pipeline *self)
 {
-    operations dropped = *list;
-    *list = (operations){0};
-    for (size_t i = 0; i < dropped.count; i++) {
-        operation_drop(&dropped.first[i]);
+    operations taken;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    taken = self->collected;
+    self->collected = (operations){0};
+    Py_END_CRITICAL_SECTION();
+    return taken;
+}
+
+static void drop_all(operations *taken)
+{
+    for (size_t i = 0; i < taken->count; i++) {
+        operation_drop(&taken->first[i]);
     }
-    PyMem_Free(dropped.first);
+    PyMem_Free(taken->first);
+}
+
+static void forget_collected(Pipeline *self)
+{
+    operations taken = take_collected(self);
+    drop_all(&taken);
 }
 
 static PyObject *run_command(PyObject *object, const command_kind *kind, const call_arguments *call)
@@ -118,7 +133,7 @@ static PyObject *results_object(const batch *run)
 
 /* Runs the batch in one turn. Returns -1 with an exception set if nothing was run, or a
    signal handler raised one. */
-static int run_locked(Client *client, batch *run)
+static int run_in_turn(Client *client, batch *run)
 {
     if (client_begin(client) < 0) {
         return -1;
@@ -137,10 +152,15 @@ static int run_locked(Client *client, batch *run)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static void raise_broken(const batch *run, PyObject *results)
+static void set_results(Pipeline *self, PyObject *results)
 {
-    PyObject *error = PyList_GET_ITEM(results, run->broken - run->outcomes);
-    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    PyObject *former;
+    Py_INCREF(results);
+    Py_BEGIN_CRITICAL_SECTION(self);
+    former = self->results;
+    self->results = results;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(former);
 }
 
 static PyObject *run_operations(Pipeline *self, const operations *list)
@@ -150,14 +170,16 @@ static PyObject *run_operations(Pipeline *self, const operations *list)
         return PyErr_NoMemory();
     }
     PyObject *results = NULL;
-    if (run_locked(self->client, &run) == 0) {
+    if (run_in_turn(self->client, &run) == 0) {
         results = results_object(&run);
     }
     if (results) {
-        Py_INCREF(results);
-        Py_XSETREF(self->results, results);
-        if (run.broken) {
-            raise_broken(&run, results);
+        PyObject *broken = run.broken ? PyList_GET_ITEM(results, run.broken - run.outcomes) : NULL;
+        Py_XINCREF(broken);
+        set_results(self, results); /* from here on, others may change the list */
+        if (broken) {
+            PyErr_SetObject((PyObject *)Py_TYPE(broken), broken);
+            Py_DECREF(broken);
             Py_CLEAR(results);
         }
     }
@@ -169,11 +191,7 @@ static PyObject *pipeline_execute(PyObject *object, PyObject *unused)
 {
     (void)unused;
     Pipeline *self = (Pipeline *)object;
-    operations list;
-    Py_BEGIN_CRITICAL_SECTION(object);
-    list = self->collected;
-    self->collected = (operations){0};
-    Py_END_CRITICAL_SECTION();
+    operations list = take_collected(self);
     PyObject *results = run_operations(self, &list);
     PyObject *type, *value, *traceback; /* dropping must not see, nor clear, an exception */
     PyErr_Fetch(&type, &value, &traceback);
@@ -194,7 +212,7 @@ static PyObject *pipeline_enter(PyObject *self, PyObject *unused)
 static PyObject *pipeline_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count && args[0] != Py_None) {
-        drop_all(&((Pipeline *)self)->collected);
+        forget_collected((Pipeline *)self);
         Py_RETURN_NONE;
     }
     PyObject *results = pipeline_execute(self, NULL);
@@ -243,7 +261,7 @@ static int pipeline_clear(PyObject *object)
 {
     Pipeline *self = (Pipeline *)object;
     Py_CLEAR(self->results);
-    drop_all(&self->collected);
+    forget_collected(self);
     return 0;
 }
 
@@ -265,11 +283,14 @@ static Py_ssize_t pipeline_length(PyObject *self)
 static PyObject *pipeline_get_results(PyObject *object, void *closure)
 {
     (void)closure;
-    PyObject *results = ((Pipeline *)object)->results;
+    PyObject *results;
+    Py_BEGIN_CRITICAL_SECTION(object);
+    results = ((Pipeline *)object)->results;
     if (!results) {
-        Py_RETURN_NONE;
+        results = Py_None;
     }
     Py_INCREF(results);
+    Py_END_CRITICAL_SECTION();
     return results;
 }
 

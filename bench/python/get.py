@@ -2,8 +2,8 @@
 
 Usage: get.py pygibson|pylibmc|redis SOCKET COUNT
 
-Run under callgrind with two counts by instructions.py: the difference is what a read costs, the loop
-of the interpreter included.
+instructions.py runs it under callgrind with two counts: the difference is what a read costs, the
+loop of the interpreter included.
 """
 
 import sys

@@ -2,8 +2,9 @@
 
 Usage: mget.py [ITEMS]
 
-PYTHONMALLOC=malloc sends all of Python's allocations to malloc, and count_malloc.c, which is compiled
-and preloaded, counts the calls of malloc, calloc and realloc. The program runs itself again for that.
+PYTHONMALLOC=malloc sends all of Python's allocations to malloc, and count_malloc.c, which is
+compiled and preloaded, counts the calls of malloc, calloc and realloc. The program runs itself
+again for that.
 """
 
 import ctypes

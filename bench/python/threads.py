@@ -2,9 +2,9 @@
 
 Usage: threads.py [SECONDS]
 
-Reads of 100 bytes, alone and in batches of 64, and single reads from a peer that takes its time (a
-millisecond), where it is the waits that can overlap. Each is measured three times, by turns, and the
-best is taken, as other programs on the machine only take away.
+Reads of 100 bytes, alone and in batches of 64, and single reads from a peer that takes its time
+(a millisecond), where it is the waits that can overlap. Each is measured ten times, by turns,
+and the best is taken, as other programs on the machine only take away.
 """
 
 import os
@@ -18,6 +18,7 @@ import time
 from pygibson import Client, Server
 
 KEY = "app:user:1:field"
+ROUNDS = 10
 
 
 def operations(call, size, threads, seconds, connect):
@@ -84,14 +85,14 @@ def slow_peer(path):
 
 def compare(name, call, size, seconds, connect):
     best = {1: 0.0, 2: 0.0}
-    for _ in range(3):
+    for _ in range(ROUNDS):
         for threads in best:
             best[threads] = max(best[threads], operations(call, size, threads, seconds, connect))
     print(f"{name:<28}{best[1]:>12.0f}{best[2]:>12.0f}{best[2] / best[1]:>8.2f}", flush=True)
 
 
 def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.3
     print(f"{'operations a second':<28}{'one thread':>12}{'two':>12}{'ratio':>8}")
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "slow")

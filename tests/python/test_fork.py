@@ -43,6 +43,17 @@ def in_child(call: Callable[[], object]) -> None:
     assert said.decode() == "ok"
 
 
+def wait_for_exit(pid: int) -> int:
+    """The status of a child that ends soon."""
+    end = time.monotonic() + LONG
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return status
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_the_child_gets_a_clear_error(client: Client, prefix: str) -> None:
     client.set(prefix, "parent")
 
@@ -167,10 +178,38 @@ def test_fork_under_load(unix_server: Server, prefix: str) -> None:
     assert not failures
 
 
-def test_a_handler_that_forks_within_a_wait(peer: Callable[..., Peer]) -> None:
-    """The child comes back from the handler into the call, which must not go on there."""
+def get_and_fork_within(client: Client, key: str, in_parent: Callable[[], None]) -> object:
+    """Get a key, with a handler of SIGALRM that forks and then runs a call in the parent.
+
+    Returns the value, once the child is known to have got its error."""
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("signal handlers run in the main thread")
+    children: list[int] = []
+
+    def handler(number: int, frame: object) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            children.append(os.fork())
+        if children[0]:
+            in_parent()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    parent = os.getpid()
+    outcome: object = None
+    try:
+        outcome = client.get(key)
+    except ConnectionLostError as error:
+        outcome = error
+    finally:
+        if os.getpid() != parent:
+            os._exit(0 if "parent process" in str(outcome) else 1)
+        signal.signal(signal.SIGALRM, before)
+    assert wait_for_exit(children[0]) == 0
+    return outcome
+
+
+def test_a_handler_that_forks_within_a_wait(peer: Callable[..., Peer]) -> None:
+    """The child comes back from the handler into the call, which must not go on there."""
     forked = threading.Event()
 
     def script(connection: Connection) -> None:
@@ -180,35 +219,22 @@ def test_a_handler_that_forks_within_a_wait(peer: Callable[..., Peer]) -> None:
         connection.send(value(b"first"))
         echo_keys(connection)
 
-    children: list[int] = []
-
-    def handler(number: int, frame: object) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            children.append(os.fork())
-        forked.set()
-
-    before = signal.signal(signal.SIGALRM, handler)
-    parent = os.getpid()
     client = Client(unix_socket=peer(script).path, timeout=60_000)
-    try:
-        outcome: object = client.get("first")
-    except ConnectionLostError as error:
-        outcome = error
-    finally:
-        if os.getpid() != parent:
-            os._exit(0 if "parent process" in str(outcome) else 1)
-        signal.signal(signal.SIGALRM, before)
-    assert outcome == b"first"
+    assert get_and_fork_within(client, "first", forked.set) == b"first"
     assert client.get("second") == b"second"
-    end = time.monotonic() + LONG
-    while True:
-        pid, status = os.waitpid(children[0], os.WNOHANG)
-        if pid:
-            break
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    assert status == 0
+
+
+def test_a_handler_that_forks_within_the_wait_for_a_turn(peer: Callable[..., Peer]) -> None:
+    """The turn that the child waits for is that of a thread which it does not have."""
+    script = Held()
+    client = Client(unix_socket=peer(script).path, timeout=60_000)
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGALRM))
+    timer.start()
+    assert get_and_fork_within(client, "second", script.answer.set) == b"second"
+    assert first.result(LONG) == b"first"
+    timer.join()
 
 
 def test_many_generations(unix_server: Server, prefix: str) -> None:

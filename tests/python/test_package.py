@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pygibson
@@ -74,3 +76,28 @@ def test_only_the_function_that_python_calls_is_exported() -> None:
         pytest.skip("no nm")
     exported = [line.split()[-1] for line in nm.stdout.splitlines()]
     assert exported == ["PyInit__pygibson"]
+
+
+EXAMPLES = Path(__file__).parents[2] / "python" / "examples"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("seed", "b'some_value'\nYay, no such key!\n"),
+        (
+            "subtree",
+            "[('mail', 'ada@example.org'), ('name', 'Ada'), ('visits', '1')]\n"
+            "deleted: 3\n{} {'name': 'Charles'}\n",
+        ),
+    ],
+)
+def test_examples(name: str, expected: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / f"{name}.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (done.returncode, done.stdout) == (0, expected), done.stderr

@@ -143,7 +143,7 @@ def test_counting_in_threads_loses_nothing(client: Client, prefix: str) -> None:
 
 
 def test_waiting_for_a_turn_counts_towards_the_timeout(peer: Callable[..., Peer]) -> None:
-    """Both give up when the first one's time is over, not the second one another such time later."""
+    """Both give up when the first one's time is over, the second one not later."""
     script = Held()
     client = Client(unix_socket=peer(script).path, timeout=400)
     first = in_background(client.get, "first")
