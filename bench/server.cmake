@@ -6,11 +6,14 @@ if(GIBSON_BUILD_SERVER)
         add_executable(${name} ${name}.c server_protocol.c)
         target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/lib")
         target_link_libraries(${name} PRIVATE gibson_server ${ARGN})
+        target_link_options(${name} PRIVATE ${GIBSON_LTO_FLAGS})
         gibson_warnings(${name})
     endfunction()
 
     gibson_server_bench(server_load)
     gibson_server_bench(server_stall)
+    target_include_directories(server_stall PRIVATE "${PROJECT_SOURCE_DIR}/server"
+                                                    "${PROJECT_SOURCE_DIR}/lib")
 
     # Only the comparison with Redis needs its client library.
     find_package(PkgConfig)

@@ -58,9 +58,6 @@ static void fill(int fd, const protocol *spoken)
     }
 }
 
-/* ---------------------------------------------------------------------------------------- gibson
- */
-
 static double gibson_command_ms(int fd, gibson_opcode opcode)
 {
     uint8_t request[64];
@@ -76,9 +73,6 @@ static double gibson_command_ms(int fd, gibson_opcode opcode)
     }
     return spent;
 }
-
-/* ----------------------------------------------------------------------------------------- redis
- */
 
 static void delete_keys(redisContext *redis, const redisReply *keys)
 {
@@ -126,9 +120,6 @@ static double redis_scan_ms(redisContext *redis, bool deleting)
     }
     return spent;
 }
-
-/* -------------------------------------------------------------------------------------- measuring
- */
 
 static int compare(const void *a, const void *b)
 {

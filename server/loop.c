@@ -1,4 +1,4 @@
-#include "loop.h"
+#include "loop_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,15 +11,11 @@
 
 enum {
     EVENTS_AT_ONCE = 256,
-    ACCEPTED_AT_ONCE = 64,
     SLICE_NS = 2000000,    /* how long one client may keep the others waiting, if it sends more */
     ITEMS_PER_SLICE = 512, /* of housekeeping between two waits: some 0.1 ms */
     SWEEP_PAUSE_MS = 1,    /* between the slices of a sweep while there is nothing else to do */
     DRAIN_MS = 2000,       /* for clients to take their replies in the end */
 };
-
-/* ------------------------------------------------------------------------------ opening, closing
- */
 
 static gibson_status open_waker(gib_loop *loop, gibson_error *error)
 {
@@ -43,11 +39,6 @@ static gibson_status open_poller(gib_loop *loop, bool use_poll, gibson_error *er
         return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot wait for sockets");
     }
     return GIBSON_OK;
-}
-
-static int open_spare(void)
-{
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 static void configure(gib_loop *loop, const gibson_server_config *config)
@@ -93,7 +84,7 @@ gibson_status gib_loop_open(gib_loop *loop, const gibson_server_config *config,
     loop->waker[0] = loop->waker[1] = -1;
     loop->waker_source = GIB_SOURCE_WAKER;
     loop->listener_source = GIB_SOURCE_LISTENER;
-    loop->spare_fd = open_spare();
+    loop->spare_fd = gib_loop_open_spare();
     loop->exchange.service = service;
     gib_buffer_init(&loop->exchange.in, &gib_default_allocator);
     gib_buffer_init(&loop->exchange.out, &gib_default_allocator);
@@ -122,166 +113,6 @@ static void close_fd(int *fd)
     }
 }
 
-/* ---------------------------------------------------------------------------------- connections */
-
-static void enlist_backlog(gib_loop *loop, gib_connection *connection)
-{
-    connection->next_backlog = NULL;
-    if (loop->backlog) {
-        loop->backlog_last->next_backlog = connection;
-    } else {
-        loop->backlog = connection;
-    }
-    loop->backlog_last = connection;
-    connection->waits_for_turn = true;
-}
-
-static void delist_backlog(gib_loop *loop, gib_connection *connection)
-{
-    gib_connection *before = NULL;
-    for (gib_connection *at = loop->backlog; at != connection; at = at->next_backlog) {
-        before = at;
-    }
-    if (before) {
-        before->next_backlog = connection->next_backlog;
-    } else {
-        loop->backlog = connection->next_backlog;
-    }
-    if (loop->backlog_last == connection) {
-        loop->backlog_last = before;
-    }
-    connection->waits_for_turn = false;
-}
-
-static void drop(gib_loop *loop, gib_connection *connection)
-{
-    if (connection->waits_for_turn) {
-        delist_backlog(loop, connection);
-    }
-    if (connection->previous) {
-        connection->previous->next = connection->next;
-    } else {
-        loop->connections = connection->next;
-    }
-    if (connection->next) {
-        connection->next->previous = connection->previous;
-    }
-    gib_poller_forget(loop->poller, connection->fd);
-    gib_log_write(loop->log, GIB_LOG_DEBUG, "client %d is gone", connection->fd);
-    gib_connection_free(connection);
-    loop->exchange.service->counters.clients--;
-}
-
-/* Brings what is waited for up to date after a connection was served, or ends it. */
-static void after_serving(gib_loop *loop, gib_connection *connection, gib_outcome outcome)
-{
-    if (outcome == GIB_OUTCOME_CLOSED || (loop->draining && gib_connection_is_idle(connection))) {
-        drop(loop, connection);
-        return;
-    }
-    /* A backlog behind a full output goes on when that was sent, others when their turn comes. */
-    if (connection->backlog && !connection->waits_for_turn &&
-        gib_buffer_size(&connection->out) < loop->exchange.max_output_size) {
-        enlist_backlog(loop, connection);
-    }
-    unsigned interest = gib_connection_interest(connection, &loop->exchange);
-    if (interest != connection->interest) {
-        connection->interest = interest;
-        if (!gib_poller_change(loop->poller, connection->fd, interest, connection)) {
-            drop(loop, connection);
-        }
-    }
-}
-
-static void serve_backlog(gib_loop *loop)
-{
-    gib_connection *last = loop->backlog_last;
-    bool done = !loop->backlog;
-    while (!done) {
-        gib_connection *connection = loop->backlog;
-        done = connection == last;
-        delist_backlog(loop, connection);
-        after_serving(loop, connection,
-                      gib_connection_go_on(connection, &loop->exchange, loop->now_ms));
-    }
-}
-
-static void serve_event(gib_loop *loop, gib_connection *connection, unsigned ready)
-{
-    ready &= connection->interest; /* hang-ups are reported unasked */
-    gib_outcome outcome = GIB_OUTCOME_OPEN;
-    if (ready & GIB_WRITABLE) {
-        outcome = gib_connection_write(connection, &loop->exchange, loop->now_ms);
-    }
-    if (outcome == GIB_OUTCOME_OPEN && (ready & GIB_READABLE) && !connection->backlog) {
-        outcome = gib_connection_read(connection, &loop->exchange, loop->now_ms);
-    }
-    after_serving(loop, connection, outcome);
-}
-
-/* ------------------------------------------------------------------------------------- accepting
- */
-
-static void welcome(gib_loop *loop, int fd)
-{
-    gib_counters *counters = &loop->exchange.service->counters;
-    counters->connections++;
-    if (counters->clients >= loop->max_clients) {
-        gib_log_write(loop->log, GIB_LOG_WARNING, "refused a client: max_clients (%" PRIu64 ")",
-                      loop->max_clients);
-        close(fd);
-        return;
-    }
-    gib_connection *connection = gib_connection_new(fd);
-    if (!connection) {
-        close(fd);
-        return;
-    }
-    connection->interest = GIB_READABLE;
-    if (!gib_poller_watch(loop->poller, fd, GIB_READABLE, connection)) {
-        gib_connection_free(connection);
-        return;
-    }
-    connection->next = loop->connections;
-    if (connection->next) {
-        connection->next->previous = connection;
-    }
-    loop->connections = connection;
-    counters->clients++;
-    gib_log_write(loop->log, GIB_LOG_DEBUG, "client %d has come", fd);
-}
-
-/* With no descriptor left a client can be neither accepted nor refused, and the listener would stay
-   ready for ever: so one that was kept for this takes it, and it is closed at once. */
-static void refuse_without_descriptors(gib_loop *loop)
-{
-    close_fd(&loop->spare_fd);
-    int fd = gib_listener_accept(&loop->listener, loop->keepalive_s);
-    if (fd >= 0) {
-        close(fd);
-    }
-    loop->spare_fd = open_spare();
-    gib_log_write(loop->log, GIB_LOG_ERROR, "refused a client: no descriptors left");
-}
-
-static void accept_clients(gib_loop *loop)
-{
-    for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
-        int fd = gib_listener_accept(&loop->listener, loop->keepalive_s);
-        if (fd >= 0) {
-            welcome(loop, fd);
-        } else if (errno == EMFILE || errno == ENFILE) {
-            refuse_without_descriptors(loop);
-            return;
-        } else if (errno != ECONNABORTED && errno != EINTR) {
-            return;
-        }
-    }
-}
-
-/* ---------------------------------------------------------------------------------- housekeeping
- */
-
 static void update_time(gib_loop *loop)
 {
     loop->now_ms = gib_now_ns() / 1000000 + atomic_load(&loop->clock_offset_ms) - loop->started_ms;
@@ -298,7 +129,7 @@ static void drop_stalled(gib_loop *loop)
             gib_log_write(loop->log, GIB_LOG_WARNING,
                           "disconnected a client that does not read its replies (%zu bytes wait)",
                           gib_buffer_size(&at->out));
-            drop(loop, at);
+            gib_loop_drop(loop, at);
         }
     }
 }
@@ -342,9 +173,6 @@ static void keep_house(gib_loop *loop)
     }
 }
 
-/* ---------------------------------------------------------------------------------------- running
- */
-
 static int wait_time(const gib_loop *loop)
 {
     const gib_store *store = loop->exchange.service->store;
@@ -367,16 +195,16 @@ static void turn(gib_loop *loop, int timeout_ms)
     for (int i = 0; i < count; i++) {
         switch (*(gib_source *)events[i].owner) {
         case GIB_SOURCE_CONNECTION:
-            serve_event(loop, events[i].owner, events[i].ready);
+            gib_loop_serve_event(loop, events[i].owner, events[i].ready);
             break;
         case GIB_SOURCE_LISTENER:
-            accept_clients(loop);
+            gib_loop_accept_clients(loop);
             break;
         case GIB_SOURCE_WAKER:
             break; /* the flag it was written for is looked at anyway */
         }
     }
-    serve_backlog(loop);
+    gib_loop_serve_backlog(loop);
     keep_house(loop);
 }
 
@@ -391,7 +219,7 @@ static void drain(gib_loop *loop)
     gib_connection *next;
     for (gib_connection *at = loop->connections; at; at = next) {
         next = at->next;
-        after_serving(loop, at, GIB_OUTCOME_OPEN);
+        gib_loop_after_serving(loop, at, GIB_OUTCOME_OPEN);
     }
     while (loop->connections && loop->now_ms < end_ms) {
         turn(loop, loop->backlog ? 0 : (int)(end_ms - loop->now_ms));

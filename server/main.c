@@ -10,6 +10,7 @@
 #include <gibson/version.h>
 
 #include "daemon.h"
+#include "memory.h"
 #include "options.h"
 #include "server.h"
 
@@ -145,6 +146,7 @@ int main(int count, char **arguments)
     if (gibson_server_config_new(&config) != GIBSON_OK) {
         return fail(&error, EXIT_FAILURE);
     }
+    gib_memory_tune();
     int code = gib_options_parse(config, count, arguments, &action, &error) == GIBSON_OK
                    ? act(config, action)
                    : fail(&error, EXIT_USAGE);

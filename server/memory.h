@@ -18,4 +18,8 @@ static inline size_t gib_memory_room(size_t size)
     return gib_memory_cost(size) - 8;
 }
 
+/* Sets the allocator of the whole process up so that no single free takes long. For programs that
+   are nothing but a server. */
+void gib_memory_tune(void);
+
 #endif

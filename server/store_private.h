@@ -15,13 +15,19 @@ static inline gibson_bytes gib_item_key(const gib_item *item)
     return (gibson_bytes){item->bytes, item->key_size};
 }
 
+/* The time by the calendar at a tick, in seconds since 1970. */
+static inline int64_t gib_store_unix_time_of(const gib_store *store, uint32_t tick)
+{
+    return store->settings.unix_time + tick / GIB_TICKS_PER_S;
+}
+
 /* Compresses a value where that is due. The result borrows from the value, or from the store until
    the next call. */
 gib_packed gib_store_pack(gib_store *store, gibson_bytes value);
 
-/* Makes an item without ttl and lock. NULL, with the lack of memory noted, where it does not fit.
- */
-gib_item *gib_store_make(gib_store *store, gibson_bytes key, gib_packed value);
+/* Makes an item without a lock; a ttl of 0 or less is none. NULL, with the lack of memory noted,
+   where it does not fit. */
+gib_item *gib_store_make(gib_store *store, gibson_bytes key, gib_packed value, int64_t ttl);
 
 /* Adds an item whose key is not there; frees it and returns false if memory runs out. */
 bool gib_store_insert(gib_store *store, gib_item *item);

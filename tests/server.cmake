@@ -31,6 +31,7 @@ endfunction()
 
 gibson_server_test(unit/server_config.c)
 target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/options.c")
+gibson_server_test(unit/server_connection.c)
 gibson_server_test(unit/server_docs.c)
 target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 gibson_server_test(unit/server_store.c)
@@ -49,6 +50,19 @@ target_compile_definitions(
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
 include(fuzz/server.cmake)
+
+# Every allocation fails once. libFuzzer would bring a main of its own.
+if(NOT GIBSON_FUZZ)
+    add_executable(fault_server_allocations fault/server_allocations.c fuzz/fuzz_server_requests.c)
+    target_link_libraries(fault_server_allocations PRIVATE gibson_test_server)
+    target_link_options(fault_server_allocations PRIVATE
+                        LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc)
+    gibson_warnings(fault_server_allocations)
+    add_test(NAME fault_server_allocations
+             COMMAND fault_server_allocations "${corpus}/server_requests/mixed"
+                     "${seeds}/minc_mdec-0" "${seeds}/compression_is_invisible-0"
+                     "${seeds}/stats-0" "${seeds}/mset-0" "${seeds}/mdel-0" "${seeds}/mlock-3")
+endif()
 
 if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
     add_test(NAME package_server

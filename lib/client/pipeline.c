@@ -57,6 +57,9 @@ static GIB_NOINLINE gibson_status queue(gibson_client *client, const gibson_requ
     if (status == GIBSON_OK && !(client->session.pushed < client->queue_until &&
                                  gib_session_push_key(&client->session, request))) {
         status = gib_session_push(&client->session, request, GIB_VALUE_COPIED, &client->error);
+        if (client->session.out.capacity > client->settings.pipeline_bytes) {
+            client->queue_until = 0; /* the buffer has grown since */
+        }
     }
     client->error.status = status;
     return status;

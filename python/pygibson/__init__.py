@@ -48,7 +48,6 @@ __all__ = [
     "ProtocolError",
     "Proxy",
     "PyGibsonError",
-
     "Server",
     "ServerError",
     "ServerTimeoutError",

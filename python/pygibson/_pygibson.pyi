@@ -1,7 +1,7 @@
 import os
 import sys
 from types import TracebackType
-from typing import Final, Literal, SupportsIndex, Union, final
+from typing import Final, Literal, SupportsIndex, final
 
 if sys.version_info >= (3, 11):
     from typing import Self
@@ -10,13 +10,13 @@ else:
 
 from typing_extensions import Buffer, TypeAlias
 
-_Key: TypeAlias = Union[str, bytes]
-_Given: TypeAlias = Union[str, Buffer]
-_Value: TypeAlias = Union[bytes, int]
+_Key: TypeAlias = str | bytes
+_Given: TypeAlias = str | Buffer
+_Value: TypeAlias = bytes | int
 _Field: TypeAlias = Literal["size", "encoding", "access", "created", "ttl", "left", "lock"]
-_Result: TypeAlias = Union[
-    _Value, dict[str, _Value], dict[str, Union[str, int]], list[bytes], PyGibsonError, None
-]
+_Result: TypeAlias = (
+    _Value | dict[str, _Value] | dict[str, str | int] | list[bytes] | PyGibsonError | None
+)
 
 __version__: Final[str]
 libgibson_version: Final[str]

@@ -133,7 +133,7 @@ START_TEST(operation_on_a_dribbling_peer_times_out)
     check_times_out(get, TIMEOUT_MS);
     end();
 
-    begin(PEER_UNIX, dribble); /* under signals, and with a callback that lets go on */
+    begin(PEER_UNIX, dribble); /* under signals as well */
     connect_client();
     process_signal_storm(3000);
     check_times_out(get, TIMEOUT_MS);
@@ -279,6 +279,7 @@ START_TEST(set_timeout_holds_from_the_next_call_on)
     ck_assert_status(gibson_client_set_timeout(client, 80), GIBSON_OK);
     ck_assert_status(gibson_client_error(client)->status, GIBSON_OK);
     check_times_out(get, 80);
+    ck_assert_status(gibson_client_set_timeout(client, 5000), GIBSON_OK);
     ck_assert_status(gibson_client_connect(client), GIBSON_OK);
     ck_assert_status(get(), GIBSON_OK);
     ck_assert_status(gibson_client_set_timeout(client, 0), GIBSON_OK); /* the default */
@@ -363,7 +364,9 @@ static int64_t interrupt_once(const interruption *with)
     return took;
 }
 
-/* hiredis 1158: Ctrl-C must end a wait, within 100 ms. The best of five counts, since it is not the
+/* hiredis 1158: Ctrl-C must end a wait, within 100 ms. And redis-py 2499, dalli 956 and 963: a call
+   that is left in the middle of a wait closes its connection, or the next call would get its reply.
+   The best of five counts, since it is not the
    load of the machine that is tested. */
 static void check_ends_soon(const interruption *with)
 {
@@ -392,10 +395,10 @@ END_TEST
 START_TEST(interrupt_callback_that_returns_0_changes_nothing)
 {
     begin(PEER_UNIX, be_silent);
-    options.timeout_ms = 170;
+    options.timeout_ms = 400;
     use_interrupt();
     connect_client();
-    check_times_out(get, 170);
+    check_times_out(get, 400);
     ck_assert_int_ge(atomic_load(&callback_calls), 3); /* every 50 ms */
     end();
 }

@@ -16,6 +16,7 @@ static gibson_options options;
 static void begin(peer_kind kind, peer_script *script)
 {
     gibson_options_init(&options);
+    options.timeout_ms = 5000;
     server = peer_start(kind, script, NULL);
 }
 
@@ -168,6 +169,33 @@ START_TEST(queue_past_the_bytes_would_block)
     ck_assert_status(queue(GIBSON_OP_PING), GIBSON_OK);
     ck_assert_status(queue(GIBSON_OP_PING), GIBSON_OK);
     end();
+}
+END_TEST
+
+/* Requests of nothing but a key are queued by a short way, which must not pass the limit either. */
+START_TEST(queue_of_keys_past_the_bytes_would_block)
+{
+    enum { KEY_SIZE = 100, FRAME_SIZE = GIB_REQUEST_HEADER + KEY_SIZE };
+    begin(PEER_UNIX, sample_serve);
+    char key[KEY_SIZE];
+    memset(key, 'k', sizeof key);
+    gibson_request get = gibson_request_key(GIBSON_OP_GET, key, sizeof key);
+    for (options.pipeline_bytes = 1; options.pipeline_bytes < 3000; options.pipeline_bytes += 97) {
+        connect_client();
+        size_t most = (options.pipeline_bytes - 1) / FRAME_SIZE + 1; /* the last may pass it */
+        for (int round = 0; round < 2; round++) {
+            for (size_t i = 0; i < most; i++) {
+                ck_assert_status(gibson_client_queue(client, &get), GIBSON_OK);
+            }
+            ck_assert_status(gibson_client_queue(client, &get), GIBSON_WOULD_BLOCK);
+            gibson_reply reply;
+            for (size_t i = 0; i < most; i++) {
+                ck_assert_status(next(&reply), GIBSON_OK);
+            }
+        }
+        gibson_client_free(client);
+    }
+    peer_stop(server);
 }
 END_TEST
 
@@ -449,8 +477,9 @@ END_TEST
 SUITE("client_pipeline", pipeline_of_all_commands_gets_replies_in_order,
       pipeline_random_mix_gives_each_request_its_own_reply, single_commands_and_pipelines_alternate,
       queue_past_the_window_would_block, queue_past_the_bytes_would_block,
-      queue_refused_gets_no_reply, single_command_while_replies_are_unread_is_usage,
-      queue_keeps_the_views_of_the_last_reply, pipeline_with_both_buffers_full_does_not_deadlock,
+      queue_of_keys_past_the_bytes_would_block, queue_refused_gets_no_reply,
+      single_command_while_replies_are_unread_is_usage, queue_keeps_the_views_of_the_last_reply,
+      pipeline_with_both_buffers_full_does_not_deadlock,
       pipeline_that_breaks_gives_each_request_one_reply,
       pipeline_with_a_malformed_reply_is_never_resynchronised,
       end_inside_a_pipeline_closes_what_follows, close_connect_and_quit_drop_what_is_queued,

@@ -54,6 +54,8 @@ static size_t taken(const char *call, size_t size)
     return size;
 }
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): names that ld dictates */
+
 /* WRAP(result, name, failed, parameters, arguments): a call that can be made to fail. */
 #define WRAP(result, name, failed, parameters, arguments)                                          \
     result __real_##name parameters;                                                               \
@@ -117,6 +119,8 @@ int __wrap_fcntl(int fd, int command, ...)
     va_end(arguments);
     return fails("fcntl") ? -1 : __real_fcntl(fd, command, value);
 }
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void make_fail(const char *call, int failure)
 {

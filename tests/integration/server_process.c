@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,7 +23,8 @@
 enum { PATIENCE_MS = 20000, MOST_ARGUMENTS = 24 };
 
 static char directory[64];
-static int notifications; /* the socket that NOTIFY_SOCKET names */
+static rlim_t descriptor_limit; /* of gibson-server, 0 for that of this process */
+static int notifications;       /* the socket that NOTIFY_SOCKET names */
 
 static const char *path_of(const char *name)
 {
@@ -69,6 +71,10 @@ static pid_t spawn(const char *const *arguments, int output)
     }
     pid_t child = fork();
     if (child == 0) {
+        if (descriptor_limit) {
+            struct rlimit limit = {descriptor_limit, descriptor_limit};
+            setrlimit(RLIMIT_NOFILE, &limit);
+        }
         if (output >= 0) {
             dup2(output, STDOUT_FILENO);
             dup2(output, STDERR_FILENO);
@@ -318,6 +324,39 @@ START_TEST(process_prints_help_and_version)
 }
 END_TEST
 
+/* The descriptors of the server run out before max_clients is reached. */
+START_TEST(process_without_descriptors_refuses_clients_and_serves_the_others)
+{
+    enum { CLIENTS = 40 };
+    int fds[CLIENTS];
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
+                               NULL};
+    descriptor_limit = 32;
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    await_text(path_of("log"), "max_clients is 1024, but there are descriptors for");
+    int refused = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = connect_unix();
+        refused += raw_ask_code(fds[i], GIBSON_OP_PING, "") != GIB_CODE_OK;
+    }
+    ck_assert_int_gt(refused, 8);
+    ck_assert_int_lt(refused, CLIENTS);
+    await_text(path_of("log"), "refused a client: no descriptors left");
+    ck_assert_int_eq(raw_ask_code(fds[0], GIBSON_OP_PING, ""), GIB_CODE_OK);
+    for (int i = 1; i < CLIENTS; i++) {
+        close(fds[i]);
+    }
+    ck_assert(raw_await_stat(fds[0], "total_clients", 1));
+    int again = connect_unix();
+    ck_assert_int_eq(raw_ask_code(again, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(again);
+    close(fds[0]);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
 /* Sanitizers keep freed memory, so that the size of a process says nothing with them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FREED_MEMORY_IS_KEPT true
@@ -401,6 +440,7 @@ int main(void)
     tcase_add_test(group, process_with_the_pidfile_of_another_is_refused);
     tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
     tcase_add_test(group, process_prints_help_and_version);
+    tcase_add_test(group, process_without_descriptors_refuses_clients_and_serves_the_others);
     tcase_add_test(group, process_does_not_grow_with_use);
     return run_suite(suite);
 }

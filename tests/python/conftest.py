@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Callable
 
 import pytest
-
 from peer import Peer, Script
 from pygibson import Client, Server
 

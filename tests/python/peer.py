@@ -6,10 +6,13 @@ import os
 import socket
 import struct
 import threading
-from typing import Callable
+from concurrent.futures import Future
+from typing import Callable, TypeVar
 
 ERR, NOT_FOUND, NAN, MEM, LOCKED, OK, VAL, KVAL = range(8)
 PLAIN, LZF, NUMBER = range(3)
+
+T = TypeVar("T")
 
 # A test never waits longer than that for something that should happen, in seconds.
 LONG = 30.0
@@ -127,6 +130,44 @@ def echo_keys(connection: Connection) -> None:
     """A script: answer each request with its payload as the value."""
     while True:
         connection.send(value(connection.request()[1]))
+
+
+class Held:
+    """A script: answer the first request only when told to, all with their payloads as values."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.answer = threading.Event()
+
+    def __call__(self, connection: Connection) -> None:
+        _, key = connection.request()
+        self.asked.set()
+        assert self.answer.wait(LONG)
+        connection.send(value(key))
+        echo_keys(connection)
+
+
+def slowly(connection: Connection) -> None:
+    """A script: answer each request with its payload, a tenth of a second later."""
+    pause = threading.Event()
+    while True:
+        _, key = connection.request()
+        pause.wait(0.1)
+        connection.send(value(key))
+
+
+def in_background(call: Callable[..., T], *arguments: object) -> Future[T]:
+    """Run a call in a thread that does not keep the tests from ending."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def silence(connection: Connection) -> None:

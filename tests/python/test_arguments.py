@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import pygibson
+import pytest
 from pygibson import Client, InvalidArgumentError, Pipeline, Server
 
 SIGNATURES = {
@@ -38,7 +37,15 @@ SIGNATURES = {
     "quit": "(self, /)",
 }
 # Something for each argument, by its name.
-GOOD = {"key": "k", "prefix": "k", "value": "v", "seconds": 1, "ttl": 1, "limit": 1, "field": "size"}
+GOOD = {
+    "key": "k",
+    "prefix": "k",
+    "value": "v",
+    "seconds": 1,
+    "ttl": 1,
+    "limit": 1,
+    "field": "size",
+}
 
 
 def names_of(method: str) -> list[str]:
@@ -76,13 +83,15 @@ def test_wrong_number_of_arguments(unix_client: Client, method: str) -> None:
     with pytest.raises(TypeError, match=rf"{method}\(\) got an unexpected keyword argument 'more'"):
         call(*good, more=1)
     if names:
-        with pytest.raises(TypeError, match=rf"{method}\(\) missing required argument '{names[0]}'"):
+        with pytest.raises(
+            TypeError, match=rf"{method}\(\) missing required argument '{names[0]}'"
+        ):
             call()
         with pytest.raises(TypeError, match=rf"{method}\(\) got multiple values for .*{names[0]}"):
             call(*good, **{names[0]: "again"})
 
 
-BAD = {
+BAD: dict[str, list[Any]] = {
     "key": [None, 1, bytearray(b"k"), ["k"]],
     "value": [None, 1, 1.5, ["v"]],
     "seconds": [None, "1", 1.5],
@@ -107,8 +116,8 @@ def test_wrong_types(unix_client: Client, method: str) -> None:
 @pytest.mark.parametrize("key", ["", b"", "a b", b"a b", "a\0b", b"a\0b", " ", "k" * 1024])
 @pytest.mark.parametrize("method", [name for name in SIGNATURES if names_of(name)])
 def test_refused_keys(unix_client: Client, method: str, key: str | bytes) -> None:
-    keywords = {name: GOOD[name] for name in names_of(method)}
-    keywords[next(iter(keywords))] = key  # type: ignore[assignment]
+    keywords: dict[str, Any] = {name: GOOD[name] for name in names_of(method)}
+    keywords[next(iter(keywords))] = key
     with pytest.raises(InvalidArgumentError) as caught:
         getattr(unix_client, method)(**keywords)
     assert caught.value.key is key
@@ -149,7 +158,7 @@ def test_empty_values_are_refused(unix_client: Client, prefix: str, value: Any) 
 def test_a_request_over_max_request_size_is_refused(unix_server: Server, prefix: str) -> None:
     with unix_server.client(max_request_size=100, timeout=30_000) as client:
         client.set(prefix, "v" * 50)
-        with pytest.raises(InvalidArgumentError, match="max_request_size|max_value_size"):
+        with pytest.raises(InvalidArgumentError, match=r"max_request_size|max_value_size"):
             client.set(prefix, "v" * 100)
 
 
@@ -196,12 +205,13 @@ def test_every_option_is_documented() -> None:
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_options_that_are_no_numbers(name: str) -> None:
-    for bad in ("1", 1.5, b"1", []):
+    connect: Any = Client
+    for no_number in ("1", 1.5, b"1"):
         with pytest.raises(TypeError, match=rf"Client\(\) argument '{name}' must be int"):
-            Client(**{name: bad})  # type: ignore[arg-type]
+            connect(**{name: no_number})
     for bad in (0, -1, 1 << 100):
         with pytest.raises(InvalidArgumentError, match=rf"Client\(\) argument '{name}'"):
-            Client(**{name: bad})  # type: ignore[arg-type]
+            connect(**{name: bad})
 
 
 @pytest.mark.parametrize("name", [name for name in NUMBERS if name != "port"])
@@ -230,15 +240,16 @@ def test_every_option_is_taken(unix_server: Server, prefix: str) -> None:
 
 def test_options_are_keyword_only() -> None:
     with pytest.raises(TypeError, match="positional"):
-        Client("127.0.0.1", 1, None, 60, "127.0.0.1")  # type: ignore[misc]
+        Client("127.0.0.1", 1, None, 60, "127.0.0.1")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="nonsense"):
         Client(nonsense=1)  # type: ignore[call-arg]
 
 
 def test_addr_and_host_are_the_same_argument() -> None:
-    for arguments, keywords in ((("127.0.0.1",), {}), ((), {"addr": "127.0.0.1"})):
-        with pytest.raises(TypeError, match="addr or host, not both"):
-            Client(*arguments, host="127.0.0.1", **keywords)  # type: ignore[arg-type, misc]
+    with pytest.raises(TypeError, match="addr or host, not both"):
+        Client("127.0.0.1", host="127.0.0.1")
+    with pytest.raises(TypeError, match="addr or host, not both"):
+        Client(addr="127.0.0.1", host="127.0.0.1")
     with pytest.raises(TypeError, match="'host' must be str"):
         Client(host=b"127.0.0.1")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'addr' must be str"):

@@ -7,12 +7,26 @@ import pickle
 import socket
 from typing import Callable
 
-import pytest
-
 import pygibson
+import pytest
 from peer import (
-    ERR, KVAL, LOCKED, LZF, MEM, NAN, NOT_FOUND, NUMBER, OK, VAL, Connection, Peer, echo_keys,
-    items, reply, silence, value,
+    ERR,
+    KVAL,
+    LOCKED,
+    LZF,
+    MEM,
+    NAN,
+    NOT_FOUND,
+    NUMBER,
+    OK,
+    VAL,
+    Connection,
+    Peer,
+    echo_keys,
+    items,
+    reply,
+    silence,
+    value,
 )  # fmt: skip
 from pygibson import Client, PyGibsonError, Server
 
@@ -141,9 +155,7 @@ def test_picklable_with_errno() -> None:
         (LOCKED, "LockedError"),
     ],
 )
-def test_what_the_server_answers(
-    peer: Callable[..., Peer], code: int, name: str
-) -> None:
+def test_what_the_server_answers(peer: Callable[..., Peer], code: int, name: str) -> None:
     def script(connection: Connection) -> None:
         connection.request()
         connection.send(reply(code))
@@ -213,7 +225,10 @@ def test_max_reply_size(peer: Callable[..., Peer]) -> None:
 
 
 def test_truncated_write(prefix: str) -> None:
-    with Server(compat=True, max_value_size="4K") as server, server.client(timeout=30_000) as client:
+    with (
+        Server(compat=True, max_value_size="4K") as server,
+        server.client(timeout=30_000) as client,
+    ):
         error = raised(lambda: client.set(prefix, "v" * 5000))
         assert type(error) is pygibson.TruncatedError
         assert "4096" in str(error)

@@ -8,7 +8,6 @@ import time
 from typing import Callable
 
 import pytest
-
 from peer import LONG, Connection, Peer, echo_keys, silence, value
 from pygibson import (
     Client,
@@ -172,9 +171,7 @@ def test_a_lost_command_is_repeated_only_where_asked(peer: Callable[..., Peer]) 
     assert client.get("key") == b"key"
 
     started = peer(hang_up, echo_keys)
-    client = Client(
-        unix_socket=started.path, timeout=30_000, reconnect=True, retry_repeatable=True
-    )
+    client = Client(unix_socket=started.path, timeout=30_000, reconnect=True, retry_repeatable=True)
     with pytest.raises(ConnectionLostError):
         client.inc("key")
     assert started.connections == 1

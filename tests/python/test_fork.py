@@ -11,8 +11,7 @@ import warnings
 from typing import Callable
 
 import pytest
-
-from peer import LONG, Connection, Peer, echo_keys, value
+from peer import LONG, Connection, Held, Peer, echo_keys, in_background, value
 from pygibson import Client, ConnectionLostError, Server
 
 
@@ -102,25 +101,12 @@ def test_deallocation_in_the_child_leaves_the_parent_alone(server: Server, prefi
 
 
 @pytest.mark.parametrize("reconnect", [False, True])
-def test_fork_while_another_thread_is_in_a_call(
-    peer: Callable[..., Peer], reconnect: bool
-) -> None:
+def test_fork_while_another_thread_is_in_a_call(peer: Callable[..., Peer], reconnect: bool) -> None:
     """That thread is not in the child, and its turn would never end there."""
-    asked, answer = threading.Event(), threading.Event()
-
-    def script(connection: Connection) -> None:
-        connection.request()
-        asked.set()
-        assert answer.wait(LONG)
-        connection.send(value(b"first"))
-        echo_keys(connection)
-
-    started = peer(script, echo_keys)
-    client = Client(unix_socket=started.path, timeout=30_000, reconnect=reconnect)
-    results: list[object] = []
-    thread = threading.Thread(target=lambda: results.append(client.get("first")), daemon=True)
-    thread.start()
-    assert asked.wait(LONG)
+    script = Held()
+    client = Client(unix_socket=peer(script, echo_keys).path, timeout=30_000, reconnect=reconnect)
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
 
     def child() -> None:
         assert not client.connected
@@ -136,9 +122,8 @@ def test_fork_while_another_thread_is_in_a_call(
         client.close()
 
     in_child(child)
-    answer.set()
-    thread.join(LONG)
-    assert results == [b"first"]
+    script.answer.set()
+    assert first.result(LONG) == b"first"
     assert client.get("parent") == b"parent"
 
 

@@ -15,10 +15,9 @@ import threading
 import weakref
 from typing import Any, Callable
 
-import pytest
-
 import pygibson
-from peer import LONG, Connection, Peer, echo_keys
+import pytest
+from peer import LONG, Connection, Peer
 from pygibson import Client, ConnectionLostError, NotFoundError, PyGibsonError, Server
 
 
@@ -30,9 +29,8 @@ def test_context_manager(unix_server: Server) -> None:
 
 
 def test_context_manager_closes_after_an_exception(unix_server: Server) -> None:
-    with pytest.raises(ZeroDivisionError):
-        with unix_server.client() as client:
-            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), unix_server.client() as client:
+        raise ZeroDivisionError
     assert not client.connected
 
 
@@ -236,9 +234,7 @@ def test_descriptors_are_given_back(unix_server: Server) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_mget_allocates_no_more_than_three_blocks_an_item(
-    unix_client: Client, prefix: str
-) -> None:
+def test_mget_allocates_no_more_than_three_blocks_an_item(unix_client: Client, prefix: str) -> None:
     count = 10_000
     batch = unix_client.pipeline()
     for number in range(count):

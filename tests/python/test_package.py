@@ -7,9 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 import pygibson
+import pytest
 from pygibson import Client, Pipeline, _pygibson
 
 PACKAGE = Path(pygibson.__file__).parent

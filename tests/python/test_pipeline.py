@@ -8,8 +8,7 @@ import weakref
 from typing import Any, Callable
 
 import pytest
-
-from peer import LONG, OK, Connection, Peer, echo_keys, reply, silence, value
+from peer import LONG, OK, Connection, Peer, echo_keys, reply, silence, slowly, value
 from pygibson import (
     Client,
     ConnectionLostError,
@@ -79,10 +78,9 @@ def test_it_can_be_used_again(client: Client, prefix: str) -> None:
 
 
 def test_an_exception_drops_the_operations(client: Client, prefix: str) -> None:
-    with pytest.raises(ZeroDivisionError):
-        with client.pipeline() as batch:
-            batch.set(prefix, "1")
-            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), client.pipeline() as batch:
+        batch.set(prefix, "1")
+        raise ZeroDivisionError
     assert len(batch) == 0
     assert batch.results is None
     assert client.count(prefix) == 0
@@ -177,9 +175,8 @@ def test_the_connection_breaks_on_the_way(peer: Callable[..., Peer]) -> None:
 
 def test_the_with_statement_raises_when_the_connection_breaks(peer: Callable[..., Peer]) -> None:
     client = Client(unix_socket=peer(silence).path, timeout=50)
-    with pytest.raises(ServerTimeoutError):
-        with client.pipeline() as batch:
-            batch.get("a").get("b")
+    with pytest.raises(ServerTimeoutError), client.pipeline() as batch:
+        batch.get("a").get("b")
     assert batch.results is not None
     assert [type(result) for result in batch.results] == [ServerTimeoutError, ConnectionLostError]
 
@@ -196,9 +193,7 @@ def test_after_a_break_nothing_more_is_sent(peer: Callable[..., Peer]) -> None:
             connection.send(reply(OK))
 
     started = peer(hang_up, note)
-    client = Client(
-        unix_socket=started.path, timeout=30_000, reconnect=True, pipeline_window=1
-    )
+    client = Client(unix_socket=started.path, timeout=30_000, reconnect=True, pipeline_window=1)
     batch = client.pipeline().dl("a").dl("b").dl("c")
     with pytest.raises(ConnectionLostError):
         batch.execute()
@@ -230,15 +225,7 @@ def test_of_a_closed_client(client: Client) -> None:
 
 def test_each_reply_has_the_timeout(peer: Callable[..., Peer]) -> None:
     """Together they may take longer."""
-    pause = threading.Event()
-
-    def slow(connection: Connection) -> None:
-        while True:
-            _, key = connection.request()
-            pause.wait(0.1)
-            connection.send(value(key))
-
-    client = Client(unix_socket=peer(slow).path, timeout=1000)
+    client = Client(unix_socket=peer(slowly).path, timeout=1000)
     batch = client.pipeline()
     for number in range(15):
         batch.get(str(number))
@@ -265,7 +252,7 @@ def test_made_by_hand(client: Client) -> None:
     assert Pipeline(client=client).ping().execute() == [None]
     for bad in ((), (1,), (client, client)):
         with pytest.raises(TypeError):
-            Pipeline(*bad)  # type: ignore[arg-type]
+            Pipeline(*bad)
 
 
 def test_it_keeps_the_client(unix_server: Any) -> None:

@@ -7,9 +7,8 @@ import socket
 import sys
 from typing import Callable
 
-import pytest
-
 import pygibson
+import pytest
 from peer import Peer, reply
 from pygibson import Client, NotFoundError, Server
 
@@ -58,6 +57,7 @@ def test_defaults_are_what_the_constructor_does() -> None:
 
 def test_constructor_by_position_and_by_keyword() -> None:
     with Server(port=0) as server:
+        assert server.port is not None
         for client in (
             Client("127.0.0.1", server.port, None, 1000),
             Client(addr="127.0.0.1", port=server.port, timeout=1000),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-
 from pygibson import Client, NotFoundError, PyGibsonError, Server
 from pygibson.server import find_server
 

@@ -11,8 +11,7 @@ from types import FrameType
 from typing import Any, Callable
 
 import pytest
-
-from peer import LONG, Connection, Peer, echo_keys, value
+from peer import LONG, Connection, Held, Peer, echo_keys, in_background, value
 from pygibson import Client, ConnectionLostError, UsageError
 
 pytestmark = pytest.mark.skipif(
@@ -188,29 +187,18 @@ def test_a_handler_that_uses_another_client(
 def test_a_signal_interrupts_the_wait_for_a_turn(
     peer: Callable[..., Peer], handle: Callable[..., None]
 ) -> None:
-    asked, answer = threading.Event(), threading.Event()
-
-    def script(connection: Connection) -> None:
-        connection.request()
-        asked.set()
-        assert answer.wait(LONG)
-        connection.send(value(b"first"))
-        echo_keys(connection)
-
     handle(signal.SIGINT, signal.default_int_handler)
+    script = Held()
     client = Client(unix_socket=peer(script).path, timeout=None)
-    results: list[object] = []
-    thread = threading.Thread(target=lambda: results.append(client.get("first")), daemon=True)
-    thread.start()
-    assert asked.wait(LONG)
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         client.get("second")
     timer.join()
-    answer.set()
-    thread.join(LONG)
-    assert results == [b"first"]  # the other thread's command was not disturbed
+    script.answer.set()
+    assert first.result(LONG) == b"first"  # the other thread's command was not disturbed
     assert client.get("third") == b"third"
 
 

@@ -6,12 +6,19 @@ import gc
 import sys
 import threading
 import time
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Callable
 
 import pytest
-
-from peer import LONG, Connection, Peer, echo_keys, silence, value
-from pygibson import Client, ConnectionLostError, PyGibsonError, Server, ServerTimeoutError, UsageError
+from peer import LONG, Connection, Held, Peer, in_background, silence, slowly, value
+from pygibson import (
+    Client,
+    ConnectionLostError,
+    PyGibsonError,
+    Server,
+    ServerTimeoutError,
+    UsageError,
+)
 
 
 def run_all(*calls: Callable[[], None]) -> None:
@@ -136,98 +143,64 @@ def test_counting_in_threads_loses_nothing(client: Client, prefix: str) -> None:
 
 
 def test_waiting_for_a_turn_counts_towards_the_timeout(peer: Callable[..., Peer]) -> None:
-    asked = threading.Event()
-
-    def script(connection: Connection) -> None:
-        connection.request()
-        asked.set()
-        connection.wait_for_end()
-
+    """Both give up when the first one's time is over, not the second one another such time later."""
+    script = Held()
     client = Client(unix_socket=peer(script).path, timeout=400)
-    elapsed: list[float] = []
-
-    def first() -> None:
-        with pytest.raises(ServerTimeoutError):
-            client.get("first")
-
-    def second() -> None:
-        assert asked.wait(LONG)
-        start = time.monotonic()
-        with pytest.raises((ServerTimeoutError, ConnectionLostError)):
-            client.get("second")
-        elapsed.append(time.monotonic() - start)
-
-    run_all(first, second)
-    assert elapsed[0] < 0.7
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
+    start = time.monotonic()
+    with pytest.raises((ServerTimeoutError, ConnectionLostError)):
+        client.get("second")
+    assert time.monotonic() - start < 0.7
+    with pytest.raises(ServerTimeoutError):
+        first.result(LONG)
+    script.answer.set()
 
 
 def test_without_a_timeout_a_turn_is_waited_for(peer: Callable[..., Peer]) -> None:
-    asked, answer = threading.Event(), threading.Event()
-
-    def script(connection: Connection) -> None:
-        connection.request()
-        asked.set()
-        assert answer.wait(LONG)
-        connection.send(value(b"first"))
-        echo_keys(connection)
-
+    script = Held()
     client = Client(unix_socket=peer(script).path, timeout=None)
-    results: list[object] = []
-    first = threading.Thread(target=lambda: results.append(client.get("first")), daemon=True)
-    first.start()
-    assert asked.wait(LONG)
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
     assert client.connected
     assert "connected" in repr(client)
-    second = threading.Thread(target=lambda: results.append(client.get("second")), daemon=True)
-    second.start()
-    second.join(0.2)
-    assert second.is_alive()
-    answer.set()
-    first.join(LONG)
-    second.join(LONG)
-    assert results == [b"first", b"second"]
+    second = in_background(client.get, "second")
+    with pytest.raises(FutureTimeoutError):
+        second.result(0.2)
+    script.answer.set()
+    assert first.result(LONG) == b"first"
+    assert second.result(LONG) == b"second"
 
 
 def test_the_wait_for_a_turn_ends_at_the_timeout(peer: Callable[..., Peer]) -> None:
     """A batch may take longer than the timeout, as each of its replies has it."""
-    pause = threading.Event()
-
-    def slow(connection: Connection) -> None:
-        while True:
-            _, key = connection.request()
-            pause.wait(0.1)
-            connection.send(value(key))
-
-    client = Client(unix_socket=peer(slow).path, timeout=500)
+    client = Client(unix_socket=peer(slowly).path, timeout=500)
     batch = client.pipeline()
     for number in range(12):
         batch.get(f"{number}")
-    thread = threading.Thread(target=batch.execute, daemon=True)
-    thread.start()
+    executed = in_background(batch.execute)
     start = time.monotonic()
     with pytest.raises(ServerTimeoutError, match="other threads used this Client"):
         while True:  # until the batch has begun
             client.get("second")
     assert time.monotonic() - start < 5
-    thread.join(LONG)
-    assert batch.results == [b"%d" % number for number in range(12)]
+    assert executed.result(LONG) == [b"%d" % number for number in range(12)]
     assert client.get("third") == b"third"
 
 
 def test_what_is_left_of_the_timeout_is_for_the_operation(peer: Callable[..., Peer]) -> None:
-    asked, answer = threading.Event(), threading.Event()
+    answer = threading.Event()
+    asked = threading.Event()
 
     def script(connection: Connection) -> None:
-        connection.request()
+        _, key = connection.request()
         asked.set()
         assert answer.wait(LONG)
-        connection.send(value(b"first"))
-        connection.request()
-        connection.wait_for_end()
+        connection.send(value(key))
+        silence(connection)
 
     client = Client(unix_socket=peer(script).path, timeout=1000)
-    thread = threading.Thread(target=client.get, args=("first",), daemon=True)
-    thread.start()
+    first = in_background(client.get, "first")
     assert asked.wait(LONG)
     timer = threading.Timer(0.6, answer.set)
     start = time.monotonic()
@@ -235,27 +208,22 @@ def test_what_is_left_of_the_timeout_is_for_the_operation(peer: Callable[..., Pe
     with pytest.raises(ServerTimeoutError):
         client.get("second")
     assert 0.9 < time.monotonic() - start < 1.5
-    thread.join(LONG)
+    assert first.result(LONG) == b"first"
     timer.join()
 
 
 def test_close_waits_for_the_other_thread(peer: Callable[..., Peer]) -> None:
-    asked = threading.Event()
-
-    def script(connection: Connection) -> None:
-        connection.request()
-        asked.set()
-        connection.send(value(b"v"))
-        connection.wait_for_end()
-
+    script = Held()
     client = Client(unix_socket=peer(script).path, timeout=30_000)
-    results: list[object] = []
-    thread = threading.Thread(target=lambda: results.append(client.get("key")), daemon=True)
-    thread.start()
-    assert asked.wait(LONG)
-    client.close()
-    thread.join(LONG)
-    assert results == [b"v"]
+    first = in_background(client.get, "first")
+    assert script.asked.wait(LONG)
+    closed = in_background(client.close)
+    with pytest.raises(FutureTimeoutError):
+        closed.result(0.1)
+    script.answer.set()
+    assert first.result(LONG) == b"first"
+    closed.result(LONG)
+    assert not client.connected
 
 
 def test_closing_in_the_middle_of_the_work_of_others(client: Client, prefix: str) -> None:

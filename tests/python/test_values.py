@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from pygibson import Client, InvalidArgumentError
 
 ROUND_TRIPS = settings(
@@ -34,7 +33,9 @@ def test_any_bytes(client: Client, prefix: str, value: bytes) -> None:
 
 
 @ROUND_TRIPS
-@given(value=st.text(min_size=1).filter(lambda text: text.encode("utf-8", "ignore").decode() == text))
+@given(
+    value=st.text(min_size=1).filter(lambda text: text.encode("utf-8", "ignore").decode() == text)
+)
 def test_any_text_is_utf8(client: Client, prefix: str, value: str) -> None:
     client.set(prefix, value)
     assert client.get(prefix) == value.encode()
@@ -97,7 +98,7 @@ BUFFERS: list[Any] = [
     memoryview(bytearray(b"a longer memoryview"))[2:8],
     array.array("I", [1, 2, 3]),
     array.array("d", [0.5]),
-    (ctypes.c_char * 4)(*b"ctyp"),
+    (ctypes.c_uint16 * 2)(1, 2),
     memoryview(array.array("H", range(6))).cast("B").cast("H", (2, 3)),
 ]
 

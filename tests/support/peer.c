@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,60 +260,81 @@ static void *accept_all(void *argument)
     return NULL;
 }
 
-static socklen_t socket_address(const peer *owner, struct sockaddr_storage *storage)
+typedef union address {
+    struct sockaddr any;
+    struct sockaddr_un local;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} address;
+
+static socklen_t make_address(const peer *owner, address *to)
 {
-    memset(storage, 0, sizeof *storage);
-    struct sockaddr_un *local = (struct sockaddr_un *)storage;
-    struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
-    switch (owner->kind) {
-    case PEER_TCP4:
-        v4->sin_family = AF_INET;
-        v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        v4->sin_port = htons(owner->port);
-        return sizeof *v4;
-    case PEER_TCP6:
-        v6->sin6_family = AF_INET6;
-        v6->sin6_addr = in6addr_loopback;
-        v6->sin6_port = htons(owner->port);
-        return sizeof *v6;
-    default:
-        local->sun_family = AF_UNIX;
-        size_t length = strlen(owner->address);
-        memcpy(local->sun_path, owner->address, length);
-        if (owner->kind == PEER_ABSTRACT) {
-            local->sun_path[0] = '\0';
-            return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-        }
-        return sizeof *local;
+    *to = (address){0};
+    if (owner->kind == PEER_TCP4) {
+        to->v4.sin_family = AF_INET;
+        to->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        to->v4.sin_port = htons(owner->port);
+        return sizeof to->v4;
     }
+    if (owner->kind == PEER_TCP6) {
+        to->v6.sin6_family = AF_INET6;
+        to->v6.sin6_addr = in6addr_loopback;
+        to->v6.sin6_port = htons(owner->port);
+        return sizeof to->v6;
+    }
+    size_t length = strlen(owner->address);
+    to->local.sun_family = AF_UNIX;
+    memcpy(to->local.sun_path, owner->address, length);
+    if (owner->kind == PEER_ABSTRACT) {
+        to->local.sun_path[0] = '\0';
+        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    }
+    return sizeof to->local;
+}
+
+/* The port that the kernel has chosen. */
+static uint16_t bound_port(int listener)
+{
+    address bound = {0};
+    socklen_t size = sizeof bound;
+    if (getsockname(listener, &bound.any, &size)) {
+        die("getsockname");
+    }
+    return ntohs(bound.any.sa_family == AF_INET ? bound.v4.sin_port : bound.v6.sin6_port);
 }
 
 /* Binds and listens; false if the address is not to be had. */
 static bool open_listener(peer *owner)
 {
-    struct sockaddr_storage storage;
-    socklen_t size = socket_address(owner, &storage);
-    owner->listener = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address at;
+    socklen_t size = make_address(owner, &at);
+    owner->listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (owner->listener < 0) {
         return false;
     }
     int on = 1;
     (void)setsockopt(owner->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(owner->listener, (struct sockaddr *)&storage, size) ||
-        listen(owner->listener, owner->script ? 128 : 0)) {
+    if (bind(owner->listener, &at.any, size) || listen(owner->listener, owner->script ? 128 : 0)) {
         close(owner->listener);
         return false;
     }
-    if (storage.ss_family != AF_UNIX && !owner->port) {
-        struct sockaddr_in6 bound;
-        socklen_t bound_size = sizeof bound;
-        if (getsockname(owner->listener, (struct sockaddr *)&bound, &bound_size)) {
-            die("getsockname");
-        }
-        owner->port = ntohs(bound.sin6_port); /* at the same place in sockaddr_in */
+    if (at.any.sa_family != AF_UNIX) {
+        owner->port = bound_port(owner->listener);
     }
     return true;
+}
+
+/* Starts the thread with all signals blocked, as its scripts do: signals are for the test. */
+static void start_thread(peer *owner)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&owner->thread, NULL, accept_all, owner)) {
+        die("pthread_create");
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static bool go_up(peer *owner)
@@ -323,8 +345,8 @@ static bool go_up(peer *owner)
     if (pipe2(owner->stop, O_CLOEXEC)) {
         die("pipe2");
     }
-    if (owner->script && pthread_create(&owner->thread, NULL, accept_all, owner)) {
-        die("pthread_create");
+    if (owner->script) {
+        start_thread(owner);
     }
     owner->up = true;
     return true;

@@ -41,27 +41,27 @@ typedef void peer_script(peer_link *link);
 peer *peer_start(peer_kind kind, peer_script *script, void *context);
 
 /* Ends the scripts, closes everything, and waits for the threads. NULL is allowed. */
-void peer_stop(peer *peer);
+void peer_stop(peer *owner);
 
 /* Closes the listening socket and the connections as a server that goes down, and listens at the
    same address again. */
-void peer_go_down(peer *peer);
-void peer_come_up(peer *peer);
+void peer_go_down(peer *owner);
+void peer_come_up(peer *owner);
 
 /* Sets the address in the options; the strings live as long as the peer. */
-void peer_point(const peer *peer, gibson_options *options);
+void peer_point(const peer *owner, gibson_options *options);
 
 /* How many connections were accepted. */
-size_t peer_connections(const peer *peer);
+size_t peer_connections(const peer *owner);
 
 /* The test lets one peer_await of a script go on; a script waits for that, and gets false if the
    peer is stopped instead. */
-void peer_tell(peer *peer);
+void peer_tell(peer *owner);
 bool peer_await(peer_link *link);
 
 /* A script lets one peer_hear of the test go on; the test aborts if that takes 20 seconds. */
 void peer_report(peer_link *link);
-void peer_hear(peer *peer);
+void peer_hear(peer *owner);
 
 /* Reads exactly so many bytes. Returns how many came before the end of the connection or of the
    peer. */

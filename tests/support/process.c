@@ -1,7 +1,9 @@
 #include "support/process.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -31,12 +33,14 @@ bool process_await_descriptors(size_t expected)
     return false;
 }
 
-static volatile sig_atomic_t signals;
+static atomic_size_t signals;
 
 static void count_signal(int number)
 {
+    int saved = errno;
     (void)number;
-    signals++;
+    atomic_fetch_add(&signals, 1);
+    errno = saved;
 }
 
 static void arm(int64_t first_us, int64_t interval_us)
@@ -46,7 +50,7 @@ static void arm(int64_t first_us, int64_t interval_us)
                                            .tv_usec = (suseconds_t)(first_us % 1000000)},
                               .it_interval = {.tv_usec = (suseconds_t)interval_us}};
     if (first_us) {
-        signals = 0;
+        atomic_store(&signals, 0);
     }
     if (sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &timer, NULL)) {
         abort();
@@ -56,7 +60,7 @@ static void arm(int64_t first_us, int64_t interval_us)
 size_t process_signal_storm(int64_t interval_us)
 {
     arm(interval_us, interval_us);
-    return (size_t)signals;
+    return atomic_load(&signals);
 }
 
 void process_signal_once(int64_t delay_ms)

@@ -56,6 +56,6 @@ bool sample_warm_up(peer_link *link);
 
 /* A client of the peer with options that tests like: operations of 5 s. options may be NULL. It is
    connected, or the program aborts. */
-gibson_client *sample_client(const peer *peer, const gibson_options *options);
+gibson_client *sample_client(const peer *owner, const gibson_options *options);
 
 #endif

@@ -30,12 +30,12 @@ int64_t suite_now_ms(void)
 
 int suite_mode;
 
-static int run_once(const char *name, const TTest *const *tests, size_t count)
+static int run_once(const char *name, const TTest *const *tests)
 {
     Suite *suite = suite_create(name);
     TCase *tests_case = tcase_create(name);
-    for (size_t i = 0; i < count; i++) {
-        tcase_add_test(tests_case, tests[i]);
+    for (; *tests; tests++) {
+        tcase_add_test(tests_case, *tests);
     }
     suite_add_tcase(suite, tests_case);
     SRunner *runner = srunner_create(suite);
@@ -46,12 +46,12 @@ static int run_once(const char *name, const TTest *const *tests, size_t count)
     return failed;
 }
 
-int suite_run(const char *name, int modes, const TTest *const *tests, size_t count)
+int suite_run(const char *name, int modes, const TTest *const *tests)
 {
     int failed = 0;
     seed_random();
     for (suite_mode = 0; suite_mode < modes; suite_mode++) {
-        failed += run_once(name, tests, count);
+        failed += run_once(name, tests);
     }
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -8,9 +8,10 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* Runs the tests, once in each mode from 0 on, and returns the exit status of the program. Check
-   does not fork: sanitizers and valgrind see everything, and ctest has the timeout. */
-int suite_run(const char *name, int modes, const TTest *const *tests, size_t count);
+/* Runs the tests up to a NULL, once in each mode from 0 on, and returns the exit status of the
+   program. Check does not fork: sanitizers and valgrind see everything, and ctest has the timeout.
+ */
+int suite_run(const char *name, int modes, const TTest *const *tests);
 
 /* The mode that the tests are running in; what it means is up to them. */
 extern int suite_mode;
@@ -20,8 +21,8 @@ extern int suite_mode;
 #define SUITE_IN_MODES(name, modes, ...)                                                           \
     int main(void)                                                                                 \
     {                                                                                              \
-        const TTest *const tests[] = {__VA_ARGS__};                                                \
-        return suite_run(name, modes, tests, COUNT_OF(tests));                                     \
+        const TTest *const tests[] = {__VA_ARGS__, NULL};                                          \
+        return suite_run(name, modes, tests);                                                      \
     }
 
 /* Milliseconds on the monotonic clock. */

@@ -122,6 +122,17 @@ START_TEST(store_lock_runs_out)
 }
 END_TEST
 
+START_TEST(store_ttl_does_not_bring_a_lock_back_that_has_run_out)
+{
+    set("k", "v", 0);
+    gib_store_lock(store, text("k"), 5);
+    pass(5200);
+    ck_assert_int_eq(gib_store_ttl(store, text("k"), 100), GIB_CODE_OK);
+    ck_assert_int_eq(meta("k", GIBSON_META_LOCK), 0);
+    ck_assert_int_eq(gib_store_del(store, text("k")), GIB_CODE_OK);
+}
+END_TEST
+
 START_TEST(store_set_takes_ttl_and_lock_away)
 {
     set("k", "v", 10);
@@ -145,6 +156,13 @@ START_TEST(store_inc_keeps_the_ttl)
     pass(10200);
     ck_assert_int_eq(gib_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
     ck_assert_int_eq(number, 1);
+    /* Also where the item moves, because the number takes less room than its text. */
+    set("n", "0 and a text that is so long that the item will not have the same size", 10);
+    ck_assert_int_eq(gib_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
+    ck_assert_int_eq(number, 1);
+    ck_assert_int_eq(meta("n", GIBSON_META_TTL), 10);
+    pass(9000);
+    ck_assert_int_eq(meta("n", GIBSON_META_LEFT), 1);
 }
 END_TEST
 
@@ -419,6 +437,7 @@ int main(void)
     tcase_add_test(group, store_ttl_above_16_bits_works);
     tcase_add_test(group, store_lock_and_ttl_share_one_clock);
     tcase_add_test(group, store_lock_runs_out);
+    tcase_add_test(group, store_ttl_does_not_bring_a_lock_back_that_has_run_out);
     tcase_add_test(group, store_set_takes_ttl_and_lock_away);
     tcase_add_test(group, store_inc_keeps_the_ttl);
     tcase_add_test(group, store_inc_wraps);

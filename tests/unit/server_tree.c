@@ -283,6 +283,28 @@ START_TEST(tree_chain_of_prefixes_is_walked_and_freed)
 }
 END_TEST
 
+/* One node with every number of children from 0 to 256 and back, in two orders. */
+START_TEST(tree_node_grows_and_shrinks_through_all_sizes)
+{
+    gib_tree tree = {0};
+    static model list;
+    list.count = 0;
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 256; i++) {
+            uint8_t key[] = {'k', (uint8_t)(i * 77)};
+            do_insert(&tree, &list, (gibson_bytes){key, sizeof key});
+            do_walk_prefix(&tree, &list, text("k"));
+        }
+        for (unsigned i = 0; i < 256; i++) {
+            uint8_t key[] = {'k', (uint8_t)(round ? i * 77 : i * 3)};
+            do_remove(&tree, &list, (gibson_bytes){key, sizeof key});
+            do_walk_prefix(&tree, &list, text("k"));
+        }
+        ck_assert_uint_eq(tree.node_bytes, 0);
+    }
+}
+END_TEST
+
 START_TEST(tree_several_detached_parts_are_dismantled_together)
 {
     gib_tree tree = {0};
@@ -333,6 +355,7 @@ int main(void)
     tcase_add_test(group, tree_empty_finds_nothing);
     tcase_add_test(group, tree_prefix_inside_a_compressed_path);
     tcase_add_test(group, tree_chain_of_prefixes_is_walked_and_freed);
+    tcase_add_test(group, tree_node_grows_and_shrinks_through_all_sizes);
     tcase_add_test(group, tree_several_detached_parts_are_dismantled_together);
     tcase_add_test(group, link_tells_what_the_item_has);
     return run_suite(suite);

@@ -10,6 +10,9 @@
 #include "support/suite.h"
 #include "support/vectors.h"
 
+/* Bytes that a client or a session may keep: nothing a large request or reply has left. */
+static const size_t small_size = 65536;
+
 static failing_allocator counts;
 static gibson_allocator allocator;
 static gib_session session;
@@ -234,7 +237,7 @@ START_TEST(session_large_reply_takes_its_own_size)
     ck_assert_uint_le(counts.peak_bytes, before + size + GIB_REPLY_HEADER);
     gib_session_release_reply(&session); /* hiredis 656: memory of a large reply is given back */
     gib_session_trim(&session);
-    ck_assert_uint_lt(counts.live_bytes, 64 * 1024);
+    ck_assert_uint_lt(counts.live_bytes, small_size);
     free(data);
     end();
 }
@@ -602,11 +605,11 @@ START_TEST(session_large_buffers_are_given_back)
     feed_and_clear(&frame);
     ck_assert_status(next(), GIBSON_OK);
     gib_session_trim(&session);
-    ck_assert_uint_lt(counts.live_bytes, 64 * 1024);
+    ck_assert_uint_lt(counts.live_bytes, small_size);
 
     push_set(value, size, GIB_VALUE_COPIED); /* and when the connection breaks over it */
     gib_session_break(&session);
-    ck_assert_uint_lt(counts.live_bytes, 64 * 1024);
+    ck_assert_uint_lt(counts.live_bytes, small_size);
     free(value);
     end();
 }
@@ -665,6 +668,24 @@ START_TEST(session_break_keeps_the_views_of_the_last_reply)
 }
 END_TEST
 
+START_TEST(session_reset_gives_back_the_last_reply)
+{
+    begin();
+    push_get();
+    send_all();
+    char large[100000];
+    memset(large, 'x', sizeof large);
+    large[sizeof large - 1] = '\0';
+    feed_value(large);
+    ck_assert_status(next(), GIBSON_OK);
+    gib_session_reset(&session);
+    ck_assert_uint_lt(counts.live_bytes, small_size);
+    gibson_owned_reply *owned;
+    ck_assert_status(gib_session_take_reply(&session, &owned), GIBSON_USAGE);
+    end();
+}
+END_TEST
+
 START_TEST(session_reset_forgets_requests)
 {
     begin();
@@ -713,4 +734,4 @@ SUITE("session", session_mix_of_all_commands_gets_replies_in_order,
       session_input_without_memory_says_so, session_window_grows_without_losing_requests,
       session_large_buffers_are_given_back, session_break_keeps_requests_to_be_counted_off,
       session_break_keeps_the_views_of_the_last_reply, session_reset_forgets_requests,
-      session_has_sent_from_the_first_byte_on)
+      session_reset_gives_back_the_last_reply, session_has_sent_from_the_first_byte_on)
