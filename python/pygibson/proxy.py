@@ -97,7 +97,9 @@ class Proxy:
         self.process, self._ending = process, ending
 
     def _command(self) -> list[str]:
-        listen = f"127.0.0.1:{self.port}" if self.unix_socket is None else f"unix:{self.unix_socket}"
+        listen = (
+            f"127.0.0.1:{self.port}" if self.unix_socket is None else f"unix:{self.unix_socket}"
+        )
         command = [self._executable, "--commands", "--listen", listen, "--connect"]
         command.append(self._server if isinstance(self._server, str) else _address(self._server))
         for fault in self._faults:

@@ -247,7 +247,7 @@ class Worker:
                 self.worlds.lose([request])
             return
         if repeats and request.command in REPEATABLE:
-            self.worlds.lose([request])  # may have been sent before, over a connection that was lost
+            self.worlds.lose([request])  # over a connection that was lost before
         self.judge(request, got)
 
     def run_pipeline(self, client: Client) -> None:
