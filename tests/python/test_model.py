@@ -65,8 +65,8 @@ class Violation(Exception):
 
 
 def plan_faults(chance: random.Random) -> list[str]:
-    """Faults for connections by number. Corrupted bytes are those that must show, in the first frame
-    of a connection: where a value can be hit, no client could tell."""
+    """Faults for connections by number. Corrupted bytes are those that must show, in the first
+    frame of a connection: where a value can be hit, no client could tell."""
     faults = []
     for connection in range(1, CONNECTIONS):
         for _ in range(chance.randrange(4)):
@@ -169,7 +169,7 @@ class Worker:
 
     def request(self) -> Request:
         chance = self.chance
-        command = chance.choice(COMMANDS[:-1] + ("get", "get", "set", "set", "munlock", "unlock"))
+        command = chance.choice((*COMMANDS[:-1], "get", "get", "set", "set", "munlock", "unlock"))
         if command in BARE:
             return Request(command)
         name = chance.choice(KEYS if command in KEYED else PREFIXES)
@@ -241,7 +241,7 @@ class Worker:
             got = self.timed(client, lambda: request.call(client, self.space), 2)
         except ANSWERS as error:
             got = Failure(type(error).__name__)
-        except ERRORS + (Interruption,) as error:
+        except (*ERRORS, Interruption) as error:
             self.lose([request], error)
             if repeats and request.command in REPEATABLE:
                 self.worlds.lose([request])
@@ -257,7 +257,7 @@ class Worker:
             request.call(batch, self.space)
         try:
             results = self.timed(client, batch.execute, len(requests) + 1)
-        except ERRORS + (Interruption,) as error:
+        except (*ERRORS, Interruption) as error:
             results = batch.results
             if results is None:  # it got nowhere, or was interrupted
                 self.lose(requests, error)
