@@ -260,7 +260,8 @@ static void call(worker *self, gibson_client *client, const gibson_request *requ
     }
 }
 
-/* A repeated request may have been carried out, or be on its way, more than once. */
+/* A repeated request may have been carried out, or be on its way, more than once; also one that had
+   to connect first, since that connection may have been lost before the one that there is now. */
 static void lose_call(worker *self, unsigned which, const space_request *request, ino_t before,
                       const gibson_reply *reply)
 {
@@ -272,7 +273,7 @@ static void lose_call(worker *self, unsigned which, const space_request *request
     if (!answered) {
         worlds_lose(&self->worlds, &request, 1);
     }
-    if (may_repeat && before && (!answered || socket_of(self->clients[which]) != before)) {
+    if (may_repeat && (!answered || socket_of(self->clients[which]) != before)) {
         worlds_lose(&self->worlds, &request, 1);
     }
 }
