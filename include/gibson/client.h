@@ -50,7 +50,8 @@ GIBSON_API void gibson_client_free(gibson_client *client);
 
 /* gibson_client_connect connects to the server, and closes the connection first if there is one:
    queued requests and unread replies are dropped. Every address of a host name is tried, the next
-   one 250 ms after the one before or as soon as that has failed, all before one deadline.
+   one 250 ms after the one before or as soon as that has failed, with no more than 8 under way, all
+   before one deadline.
    Returns GIBSON_OK; GIBSON_UNREACHABLE if every address failed or the name does not resolve;
    GIBSON_TIMEOUT; GIBSON_INTERRUPTED; GIBSON_NOMEM; GIBSON_SYSTEM; GIBSON_USAGE if client is NULL.
    After a failure the client is closed and can be connected again. Since 0.1. */

@@ -38,6 +38,17 @@ static void attempt_failed(race *run, int descriptor, int failure)
     }
 }
 
+static void attempt_succeeded(race *run, int descriptor)
+{
+    if (gib_socket_meets_itself(descriptor)) {
+        attempt_failed(run, descriptor, ECONNREFUSED);
+    } else if (run->winner < 0) {
+        run->winner = descriptor;
+    } else {
+        close(descriptor);
+    }
+}
+
 static void attempt_next(race *run, const gib_target *target)
 {
     const struct addrinfo *address = run->next;
@@ -50,7 +61,7 @@ static void attempt_next(race *run, const gib_target *target)
     }
     gib_socket_set_tcp(descriptor, target->keepalive_s, target->user_timeout_ms);
     if (connect(descriptor, address->ai_addr, address->ai_addrlen) == 0) {
-        run->winner = descriptor;
+        attempt_succeeded(run, descriptor);
     } else if (errno == EINPROGRESS || errno == EINTR) {
         run->attempts[run->count++] = (struct pollfd){.fd = descriptor, .events = POLLOUT};
     } else {
@@ -75,10 +86,8 @@ static void collect(race *run)
         }
         if (failure) {
             attempt_failed(run, attempt->fd, failure);
-        } else if (run->winner < 0) {
-            run->winner = attempt->fd;
         } else {
-            close(attempt->fd);
+            attempt_succeeded(run, attempt->fd);
         }
     }
     run->count = kept;

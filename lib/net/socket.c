@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
@@ -40,6 +41,15 @@ void gib_socket_set_timeout(int descriptor, int option, int64_t timeout_ms)
         timeout.tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000);
     }
     (void)setsockopt(descriptor, SOL_SOCKET, option, &timeout, sizeof timeout);
+}
+
+bool gib_socket_meets_itself(int descriptor)
+{
+    struct sockaddr_storage ends[2] = {0};
+    socklen_t sizes[2] = {sizeof ends[0], sizeof ends[1]};
+    return getsockname(descriptor, (struct sockaddr *)&ends[0], &sizes[0]) == 0 &&
+           getpeername(descriptor, (struct sockaddr *)&ends[1], &sizes[1]) == 0 &&
+           sizes[0] == sizes[1] && !memcmp(&ends[0], &ends[1], sizes[0]);
 }
 
 size_t gib_socket_segment_size(int descriptor)

@@ -19,6 +19,10 @@ void gib_socket_set_timeout(int descriptor, int option, int64_t timeout_ms);
 /* The most bytes that are sure to arrive together when they are sent together. */
 size_t gib_socket_segment_size(int descriptor);
 
+/* Tells whether a TCP socket is connected to itself: a connection to a port of this machine on
+   which nobody listens succeeds if the kernel happens to choose that port for the near end. */
+bool gib_socket_meets_itself(int descriptor);
+
 /* How to send: without waiting; without SIGPIPE; and so that the kernel does not merge what comes
    later into the same segment, where a header might be cut: the reference server loses its memory
    over that. */

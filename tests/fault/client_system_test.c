@@ -2,7 +2,9 @@
    link time (-Wl,--wrap) for the thread that runs the tests; the peer's are the real ones. */
 #include <gibson/pipeline.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -66,7 +68,6 @@ static size_t taken(const char *call, size_t size)
     }
 
 WRAP(int, socket, -1, (int domain, int type, int protocol), (domain, type, protocol))
-WRAP(int, connect, -1, (int fd, const struct sockaddr *to, socklen_t size), (fd, to, size))
 WRAP(int, poll, -1, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
 WRAP(int, getsockopt, -1, (int fd, int level, int name, void *to, socklen_t *size),
      (fd, level, name, to, size))
@@ -76,6 +77,19 @@ WRAP(int, pthread_create, errno,
      (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument),
      (thread, attributes, run, argument))
 WRAP(void *, malloc, NULL, (size_t size), (size))
+
+/* connect from the very address it goes to: what chance does, and rarely. */
+static _Thread_local bool from_itself;
+
+int __real_connect(int fd, const struct sockaddr *to, socklen_t size);
+int __wrap_connect(int fd, const struct sockaddr *to, socklen_t size);
+int __wrap_connect(int fd, const struct sockaddr *to, socklen_t size)
+{
+    if (from_itself && bind(fd, to, size)) {
+        return -1;
+    }
+    return fails("connect") ? -1 : __real_connect(fd, to, size);
+}
 
 ssize_t __real_recv(int fd, void *to, size_t size, int flags);
 ssize_t __wrap_recv(int fd, void *to, size_t size, int flags);
@@ -367,7 +381,35 @@ START_TEST(operation_makes_two_system_calls)
 }
 END_TEST
 
-SUITE_IN_MODES("client_system", SAMPLE_MODES,
+/* A port of this machine on which nobody listens. */
+static uint16_t unused_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+START_TEST(connect_that_meets_itself_is_refused)
+{
+    gibson_options_init(&options);
+    options.port = unused_port();
+    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+    size_t descriptors = process_open_descriptors();
+    from_itself = true;
+    gibson_status status = gibson_client_connect(client);
+    from_itself = false;
+    ck_assert_status(status, GIBSON_UNREACHABLE);
+    ck_assert_int_eq(gibson_client_error(client)->system_errno, ECONNREFUSED);
+    ck_assert(process_await_descriptors(descriptors));
+    gibson_client_free(client);
+}
+END_TEST
+
+SUITE_IN_MODES("client_system", SAMPLE_MODES, connect_that_meets_itself_is_refused,
                connect_whose_system_call_fails_says_so_and_loses_nothing,
                operation_whose_system_call_fails_says_so_and_closes,
                interrupted_or_blocked_call_is_tried_again,
