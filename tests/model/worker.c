@@ -79,7 +79,7 @@ static size_t plan(void *context, uint64_t connection, gib_fault *faults, size_t
     return self->faulty ? choice_faults(&self->fault_random, faults, capacity) : 0;
 }
 
-/* Sets where to connect to, from text as the proxy has it. `host` outlives the options. */
+/* Sets where to connect to, from the text of a unix socket, which is borrowed, or a TCP port. */
 static void set_address(gibson_options *options, const char *address, uint16_t port)
 {
     if (port) {

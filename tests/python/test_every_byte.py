@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
-
 from pygibson import (
     Client,
     ConnectionLostError,

@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any, Callable
 
 import pytest
-
 from pygibson import (
     Client,
     ConnectionLostError,
