@@ -322,12 +322,13 @@ def make_clients(chance: random.Random, proxy: Proxy) -> list[tuple[Client, bool
     """Clients for the threads to share, and whether they repeat requests."""
     made = []
     for _ in range(chance.randrange(1, 5)):
-        repeats = chance.random() < 0.3
+        reconnects = chance.random() < 0.7
+        repeats = reconnects and chance.random() < 0.4
         client = Client(
             **proxy.address,
             timeout=chance.choice((5, 20, 60)),
             connect_timeout=300,
-            reconnect=True,
+            reconnect=reconnects,
             retry_repeatable=repeats,
             reconnect_delay=1,
             reconnect_max_delay=3,
