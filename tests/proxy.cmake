@@ -6,7 +6,16 @@ add_test(NAME proxy_program_test COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/fault/prox
                                          "$<TARGET_FILE:gibson-proxy>")
 
 gibson_server_test(model/model_test.c gibson_proxy gibson_test_support)
-target_sources(test_model_test PRIVATE model/choice.c model/space.c model/worker.c model/worlds.c)
+target_sources(
+    test_model_test
+    PRIVATE model/choice.c
+            model/space.c
+            model/worker.c
+            model/worker_judge.c
+            model/worker_pipeline.c
+            model/worker_settle.c
+            model/worker_single.c
+            model/worlds.c)
 
 # Many cases, of which some wait: one test for each direction, so that they run side by side.
 add_executable(test_every_byte fault/every_byte_test.c fault/exchange.c)

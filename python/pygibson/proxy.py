@@ -8,7 +8,7 @@ import select
 import subprocess
 import weakref
 from types import TracebackType
-from typing import Any, Union
+from typing import Any
 
 from ._pygibson import Client, PyGibsonError
 from .server import Server, _end, _find_program, _make_directory, _remove
@@ -54,7 +54,7 @@ class Proxy:
 
     def __init__(
         self,
-        server: Union[Server, str],
+        server: Server | str,
         *faults: str,
         port: int | None = None,
         executable: str | os.PathLike[str] | None = None,
@@ -97,7 +97,9 @@ class Proxy:
         self.process, self._ending = process, ending
 
     def _command(self) -> list[str]:
-        listen = f"127.0.0.1:{self.port}" if self.unix_socket is None else f"unix:{self.unix_socket}"
+        listen = (
+            f"127.0.0.1:{self.port}" if self.unix_socket is None else f"unix:{self.unix_socket}"
+        )
         command = [self._executable, "--commands", "--listen", listen, "--connect"]
         command.append(self._server if isinstance(self._server, str) else _address(self._server))
         for fault in self._faults:
@@ -160,7 +162,7 @@ class Proxy:
         return {name: int(value) for name, _, value in pairs}
 
     def stop(self) -> int | None:
-        """End the proxy and all its connections. Return its exit code, or None if it did not run."""
+        """End the proxy and its connections. Return its exit code, or None if it did not run."""
         process, ending = self.process, self._ending
         if process is None or ending is None:
             return None

@@ -95,6 +95,19 @@ static void expect_probe(gibson_status status)
     assert_case(value.bytes.size == 9 && memcmp(value.bytes.data, "the probe", 9) == 0, status);
 }
 
+/* GET has a way of its own on a warm connection. */
+static gibson_status call(gibson_reply *reply)
+{
+    const gibson_request *request = &test.exchange.request;
+    if (request->opcode != GIBSON_OP_GET || test.temperature == COLD) {
+        return gibson_client_call(test.client, request, reply);
+    }
+    *reply = (gibson_reply){.opcode = request->opcode};
+    reply->status =
+        gibson_client_get(test.client, request->key.data, request->key.size, &reply->value);
+    return reply->status;
+}
+
 /* Runs the exchange with the fault. The bytes of the fault count from the exchange on. */
 static gibson_status run(gibson_reply *reply, int64_t timeout_ms)
 {
@@ -112,7 +125,7 @@ static gibson_status run(gibson_reply *reply, int64_t timeout_ms)
     }
     ck_assert_int_eq(gibson_client_set_timeout(test.client, timeout_ms), GIBSON_OK);
     const int64_t begin_ms = suite_now_ms();
-    gibson_status status = gibson_client_call(test.client, &test.exchange.request, reply);
+    gibson_status status = call(reply);
     assert_case(suite_now_ms() - begin_ms < timeout_ms + SUITE_SLACK_MS, status);
     ck_assert_int_eq(gibson_client_set_timeout(test.client, PATIENT_MS), GIBSON_OK);
     test.cases++;

@@ -28,42 +28,42 @@ typedef struct worker_counts {
 } worker_counts;
 
 typedef struct worker {
-    /* Set by the caller. */
-    uint64_t seed;
-    unsigned index;
-    unsigned steps;
-    bool faulty;        /* else nothing goes wrong, and an error is a violation */
-    const char *server; /* its address, for the proxy */
-
     /* What came of it. */
     worker_counts counts;
-    bool violated;
-    char violation[WORKER_EVENT_SIZE * 4];
+    char violation[WORKER_EVENT_SIZE * 4]; /* if it has violated */
+
+    /* Set by the caller. */
+    uint64_t seed;
+    const char *server; /* its address, for the proxy */
+    unsigned index;
+    unsigned steps;
+    bool faulty; /* else nothing goes wrong, and an error is a violation */
 
     /* Its own. */
+    bool violated;
+    bool interrupted; /* the callback has ended the call */
+    bool may_close; /* the connection may be lost in the present step, though nothing goes wrong */
+    bool ended[WORKER_CLIENTS]; /* the proxy has ended the connection since it was last used */
+    unsigned client_count;
+    unsigned interrupt_percent;
+    gibson_client *clients[WORKER_CLIENTS];
+    gibson_options options[WORKER_CLIENTS];
+    gibson_client *direct; /* to the server, without the proxy */
+    gib_proxy *proxy;
     uint64_t random;
     uint64_t fault_random;     /* used by the thread of the proxy */
     uint64_t interrupt_random; /* used by the callback */
-    unsigned interrupt_percent;
-    bool interrupted; /* the callback has ended the call */
-    char space[SPACE_NAME_SIZE];
     int64_t writes;
-    gib_proxy *proxy;
-    gibson_client *clients[WORKER_CLIENTS];
-    gibson_options options[WORKER_CLIENTS];
-    bool ended[WORKER_CLIENTS]; /* the proxy has ended the connection since it was last used */
-    unsigned client_count;
-    bool may_close; /* the connection may be lost in the present step, though nothing goes wrong */
-    gibson_client *direct; /* to the server, without the proxy */
-    worlds worlds;
-    char history[WORKER_HISTORY][WORKER_EVENT_SIZE];
     uint64_t event_count;
+    worlds worlds;
+    char space[SPACE_NAME_SIZE];
+    char history[WORKER_HISTORY][WORKER_EVENT_SIZE];
 } worker;
 
 /* Runs all steps, or until a violation. For pthread_create. */
 void *worker_run(void *context);
 
 /* Writes the last events to the standard error. */
-void worker_tell(const worker *worker);
+void worker_tell(const worker *self);
 
 #endif

@@ -1,4 +1,4 @@
-"""What a correct server does, for a handful of keys that one thread of test_model has for itself, and
+"""What a correct server does, for a handful of keys that a thread of test_model has for itself, and
 what may be the case after requests that got no answer. tests/model has the same in C."""
 
 from __future__ import annotations
@@ -184,10 +184,10 @@ class Worlds:
 
     def lose(self, requests: list[Request]) -> None:
         """Notes requests without an answer: the first so many, in order, at any time."""
-        batch = [each for each in requests if each.command not in READS + ("quit",)]
+        batch = [each for each in requests if each.command not in (*READS, "quit")]
         if batch:
             self.batches.append(batch)
-            self.all = {(items, done + (0,)) for items, done in self.all}
+            self.all = {(items, (*done, 0)) for items, done in self.all}
 
     def may_become(self) -> int:
         ways = len(self.all)
@@ -201,7 +201,7 @@ class Worlds:
             for index, batch in enumerate(self.batches):
                 if done[index] < len(batch):
                     later, _ = apply(items, batch[done[index]])
-                    world = (later, done[:index] + (done[index] + 1,) + done[index + 1 :])
+                    world = (later, (*done[:index], done[index] + 1, *done[index + 1 :]))
                     if world not in self.all:
                         self.all.add(world)
                         found.append(world)

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import pytest
-
 from pygibson import (
     Client,
     ConnectionLostError,
@@ -189,9 +188,7 @@ def test_a_reply_that_is_corrupted_is_an_error_or_another_value(exchange: Exchan
 def test_a_request_that_is_corrupted_is_survived(exchange: Exchange) -> None:
     for at in range(exchange.request_size):
         for mask in (0x01, 0xFF):
-            result: Optional[Any] = exchange.run(
-                f"request:corrupt@{at}={mask}", SHORT if at < 4 else PATIENT
-            )
+            result: Any = exchange.run(f"request:corrupt@{at}={mask}", SHORT if at < 4 else PATIENT)
             if at in (3, 5):  # 16 MiB and more, or no opcode: the server hangs up
                 assert isinstance(result, ConnectionLostError), (at, mask, result)
             elif isinstance(result, ServerTimeoutError):

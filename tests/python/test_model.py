@@ -8,6 +8,7 @@ against a model: every answer is the right one, or an exception.
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -17,7 +18,6 @@ from types import FrameType
 from typing import Any, Callable
 
 import pytest
-
 from pygibson import (
     Client,
     ConnectionLostError,
@@ -64,8 +64,8 @@ class Violation(Exception):
 
 
 def plan_faults(chance: random.Random) -> list[str]:
-    """Faults for connections by number. Corrupted bytes are those that must show, in the first frame
-    of a connection: where a value can be hit, no client could tell."""
+    """Faults for connections by number. Corrupted bytes are those that must show, in the first
+    frame of a connection: where a value can be hit, no client could tell."""
     faults = []
     for connection in range(1, CONNECTIONS):
         for _ in range(chance.randrange(4)):
@@ -121,16 +121,32 @@ class Interrupter:
             self.armed = False
 
 
+class Gate:
+    """A proxy that threads share: it answers one command at a time."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.lock = threading.Lock()
+
+    def release(self) -> None:
+        with self.lock:
+            self.proxy.release()
+
+    def drop(self) -> None:
+        with self.lock:
+            self.proxy.drop()
+
+
 class Worker:
     """One thread: the keys it has for itself, and what it knows of them."""
 
     def __init__(
-        self, index: int, seed: int, shared: list[tuple[Client, bool]], proxy: Proxy, server: Server
+        self, index: int, seed: int, shared: list[tuple[Client, bool]], gate: Gate, server: Server
     ) -> None:
         self.space = f"t{index}"
         self.chance = random.Random(seed)
         self.shared = shared
-        self.proxy = proxy
+        self.gate = gate
         self.direct = server.client(timeout=PATIENT)
         self.worlds = Worlds(self.space)
         self.writes = 0
@@ -140,11 +156,11 @@ class Worker:
         self.failure: BaseException | None = None
         self.call: Callable[[Callable[[], Any]], Any] = lambda function: function()
 
-    def run(self, proxy_lock: threading.Lock) -> None:
+    def run(self) -> None:
         try:
             for _ in range(STEPS):
-                self.step(proxy_lock)
-            self.settle(proxy_lock)
+                self.step()
+            self.settle()
         except BaseException as error:
             self.failure = error
         finally:
@@ -152,7 +168,7 @@ class Worker:
 
     def request(self) -> Request:
         chance = self.chance
-        command = chance.choice(COMMANDS[:-1] + ("get", "get", "set", "set", "munlock", "unlock"))
+        command = chance.choice((*COMMANDS[:-1], "get", "get", "set", "set", "munlock", "unlock"))
         if command in BARE:
             return Request(command)
         name = chance.choice(KEYS if command in KEYED else PREFIXES)
@@ -182,12 +198,11 @@ class Worker:
             65 + (self.writes + i) % 61 for i in range(size)
         )
 
-    def step(self, proxy_lock: threading.Lock) -> None:
+    def step(self) -> None:
         client, repeats = self.chance.choice(self.shared)
         dice = self.chance.random()
         if dice < 0.1:
-            with proxy_lock:
-                self.proxy.release()
+            self.gate.release()
         elif dice < 0.13 or (dice < 0.6 and not client.connected):
             self.renew(client)
         elif dice < 0.3:
@@ -195,7 +210,7 @@ class Worker:
         else:
             self.run_single(client, repeats)
         if self.worlds.may_become() > ENOUGH_WORLDS or self.chance.random() < 0.02:
-            self.settle(proxy_lock)
+            self.settle()
 
     def renew(self, client: Client) -> None:
         """Closes and connects: a client that was closed does not reconnect by itself."""
@@ -225,13 +240,13 @@ class Worker:
             got = self.timed(client, lambda: request.call(client, self.space), 2)
         except ANSWERS as error:
             got = Failure(type(error).__name__)
-        except ERRORS + (Interruption,) as error:
+        except (*ERRORS, Interruption) as error:
             self.lose([request], error)
             if repeats and request.command in REPEATABLE:
                 self.worlds.lose([request])
             return
         if repeats and request.command in REPEATABLE:
-            self.worlds.lose([request])  # may have been sent before, over a connection that was lost
+            self.worlds.lose([request])  # over a connection that was lost before
         self.judge(request, got)
 
     def run_pipeline(self, client: Client) -> None:
@@ -241,7 +256,7 @@ class Worker:
             request.call(batch, self.space)
         try:
             results = self.timed(client, batch.execute, len(requests) + 1)
-        except ERRORS + (Interruption,) as error:
+        except (*ERRORS, Interruption) as error:
             results = batch.results
             if results is None:  # it got nowhere, or was interrupted
                 self.lose(requests, error)
@@ -273,7 +288,7 @@ class Worker:
     def give_up(self) -> None:
         """Too many worlds to tell apart. All that is on its way comes to its end, and all is
         deleted."""
-        self.proxy_drop()
+        self.gate.drop()
         for command in ("munlock", "mdl"):
             try:
                 Request(command).call(self.direct, self.space)
@@ -281,13 +296,10 @@ class Worker:
                 pass
         self.worlds.reset()
 
-    def proxy_drop(self) -> None:
-        raise NotImplementedError  # set by run_round
-
-    def settle(self, proxy_lock: threading.Lock) -> None:
+    def settle(self) -> None:
         """Ends all connections, and finds out what has been carried out."""
         self.history.append("settle")
-        self.proxy_drop()
+        self.gate.drop()
         try:
             self.worlds.settle()
         except TooManyWorlds:
@@ -310,12 +322,13 @@ def make_clients(chance: random.Random, proxy: Proxy) -> list[tuple[Client, bool
     """Clients for the threads to share, and whether they repeat requests."""
     made = []
     for _ in range(chance.randrange(1, 5)):
-        repeats = chance.random() < 0.3
+        reconnects = chance.random() < 0.7
+        repeats = reconnects and chance.random() < 0.4
         client = Client(
             **proxy.address,
             timeout=chance.choice((5, 20, 60)),
             connect_timeout=300,
-            reconnect=True,
+            reconnect=reconnects,
             retry_repeatable=repeats,
             reconnect_delay=1,
             reconnect_max_delay=3,
@@ -326,26 +339,21 @@ def make_clients(chance: random.Random, proxy: Proxy) -> list[tuple[Client, bool
 
 def run_round(seed: int, server: Server) -> list[Worker]:
     chance = random.Random(seed)
-    lock = threading.Lock()  # a proxy answers one command at a time
+    gc.collect()  # now: not in a call that may be interrupted
     with Proxy(server, *plan_faults(chance), port=0 if chance.random() < 0.5 else None) as proxy:
-
-        def drop() -> None:
-            with lock:
-                proxy.drop()
-
+        gate = Gate(proxy)
         shared = make_clients(chance, proxy)
         workers = []
         for index in range(chance.randrange(1, 5)):
-            worker = Worker(index, chance.randrange(1 << 32), shared, proxy, server)
-            worker.proxy_drop = drop  # type: ignore[method-assign]
+            worker = Worker(index, chance.randrange(1 << 32), shared, gate, server)
+            worker.give_up()  # what the round before has left
             workers.append(worker)
-            Worker.give_up(worker)  # what the round before has left
-        threads = [threading.Thread(target=each.run, args=(lock,)) for each in workers[1:]]
+        threads = [threading.Thread(target=each.run) for each in workers[1:]]
         for thread in threads:
             thread.start()
         with Interrupter(random.Random(seed + 1)) as interrupter:
             workers[0].call = interrupter.call
-            workers[0].run(lock)
+            workers[0].run()
         for thread in threads:
             thread.join()
     return workers

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MS = 1000000 };
+#define MS INT64_C(1000000) /* in nanoseconds */
 
 static gib_flow flow;
 
@@ -184,7 +184,7 @@ START_TEST(flow_hold_waits_for_release)
     receive("abcd", 0);
     expect("ab", 0);
     ck_assert_int_eq(expect("", 0), GIB_FLOW_NEVER);
-    ck_assert_int_eq(expect("", 1000000 * (int64_t)MS), GIB_FLOW_NEVER);
+    ck_assert_int_eq(expect("", 1000000 * MS), GIB_FLOW_NEVER);
     gib_flow_release(&flow);
     expect("cd", 0);
 }
