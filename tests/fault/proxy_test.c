@@ -390,6 +390,32 @@ START_TEST(proxy_drop_waits_for_the_server)
 }
 END_TEST
 
+static void *drop_all(void *context)
+{
+    *(bool *)context = gib_proxy_drop(test.proxy, 3000);
+    return NULL;
+}
+
+START_TEST(proxy_drop_does_not_wait_for_later_connections)
+{
+    pthread_t thread;
+    bool dropped = false;
+    connect_both();
+    add("2/reply:half-close@0");
+    pthread_create(&thread, NULL, drop_all, &dropped);
+    expect_end(test.client);
+    int later = connect_client(); /* its server's side stays open, as its client does */
+    int server = patient(accept4(test.listener, NULL, NULL, SOCK_CLOEXEC));
+    expect_end(later);
+    close(test.server);
+    test.server = -1;
+    pthread_join(thread, NULL);
+    ck_assert(dropped);
+    close(later);
+    close(server);
+}
+END_TEST
+
 START_TEST(proxy_drop_takes_in_connections_that_wait_to_be_accepted)
 {
     int clients[8];
@@ -557,6 +583,7 @@ static void add_tests(TCase *group)
     tcase_add_test(group, proxy_fault_added_to_an_open_connection_counts_from_then);
     tcase_add_test(group, proxy_heal_lets_all_through);
     tcase_add_test(group, proxy_drop_waits_for_the_server);
+    tcase_add_test(group, proxy_drop_does_not_wait_for_later_connections);
     tcase_add_test(group, proxy_drop_takes_in_connections_that_wait_to_be_accepted);
     tcase_add_test(group, proxy_without_a_server_closes_the_connection);
     tcase_add_test(group, proxy_passes_much_through_both_ways_at_once);

@@ -324,17 +324,27 @@ def make_clients(chance: random.Random, proxy: Proxy) -> list[tuple[Client, bool
     for _ in range(chance.randrange(1, 5)):
         reconnects = chance.random() < 0.7
         repeats = reconnects and chance.random() < 0.4
-        client = Client(
+        options = {
             **proxy.address,
-            timeout=chance.choice((5, 20, 60)),
-            connect_timeout=300,
-            reconnect=reconnects,
-            retry_repeatable=repeats,
-            reconnect_delay=1,
-            reconnect_max_delay=3,
-        )
-        made.append((client, repeats))
+            "timeout": chance.choice((5, 20, 60)),
+            "connect_timeout": 300,
+            "reconnect": reconnects,
+            "retry_repeatable": repeats,
+            "reconnect_delay": 1,
+            "reconnect_max_delay": 3,
+        }
+        made.append((connect(options), repeats))
     return made
+
+
+def connect(options: dict[str, Any]) -> Client:
+    """Faults are planned for so many connections, and a reset may come before one is made."""
+    for _ in range(CONNECTIONS):
+        try:
+            return Client(**options)
+        except UnreachableError:
+            pass
+    return Client(**options)
 
 
 def run_round(seed: int, server: Server) -> list[Worker]:
