@@ -6,12 +6,10 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import weakref
-from types import TracebackType
-from typing import Any
 
-from ._pygibson import Client, PyGibsonError
-from .server import Server, _end, _find_program, _make_directory, _remove
+from ._process import Process, find_program
+from ._pygibson import PyGibsonError
+from .server import Server
 
 __all__ = ["Proxy", "find_proxy"]
 
@@ -25,10 +23,10 @@ def find_proxy() -> str:
     Raises:
         FileNotFoundError: there is none.
     """
-    return _find_program("gibson-proxy", "GIBSON_PROXY")
+    return find_program("gibson-proxy", "GIBSON_PROXY")
 
 
-class Proxy:
+class Proxy(Process):
     """A gibson-proxy process between clients and a server.
 
     >>> with Server() as server, Proxy(server, "reply:cut@7") as proxy:
@@ -60,25 +58,13 @@ class Proxy:
         executable: str | os.PathLike[str] | None = None,
         timeout: float = 20.0,
     ) -> None:
+        super().__init__(None, port)
         self._executable = os.fspath(executable) if executable is not None else find_proxy()
         self._server = server
         self._faults = faults
         self._timeout = timeout
-        self._directory = _make_directory()
-        self.unix_socket = os.path.join(self._directory, "gibson.sock") if port is None else None
-        self.port = port
-        self.process: subprocess.Popen[bytes] | None = None
-        self._ending: weakref.finalize[..., Any] | None = None
-        weakref.finalize(self, _remove, self._directory, os.getpid())
 
-    def start(self) -> None:
-        """Start the proxy and wait until it listens.
-
-        Raises:
-            PyGibsonError: it did not start; the message has what it said.
-        """
-        if self.process is not None:
-            raise RuntimeError("the proxy runs already")
+    def _launch(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             self._command(),
             stdin=subprocess.PIPE,
@@ -86,22 +72,15 @@ class Proxy:
             stderr=subprocess.PIPE,
             bufsize=0,
         )
-        ending = weakref.finalize(self, _end_proxy, process, os.getpid())
-        try:
-            line = self._read_line(process)
-        except PyGibsonError:
-            ending()
-            raise
+        self._watch(process)
+        line = self._read_line(process)
         if self.unix_socket is None:
             self.port = int(line.rpartition(":")[2])
-        self.process, self._ending = process, ending
+        return process
 
     def _command(self) -> list[str]:
-        listen = (
-            f"127.0.0.1:{self.port}" if self.unix_socket is None else f"unix:{self.unix_socket}"
-        )
-        command = [self._executable, "--commands", "--listen", listen, "--connect"]
-        command.append(self._server if isinstance(self._server, str) else _address(self._server))
+        server = self._server if isinstance(self._server, str) else self._server._place
+        command = [self._executable, "--commands", "--listen", self._place, "--connect", server]
         for fault in self._faults:
             command += ["--fault", fault]
         return command
@@ -160,51 +139,3 @@ class Proxy:
         reply_bytes, kept_back."""
         pairs = (pair.partition("=") for pair in self._tell("counters").split()[1:])
         return {name: int(value) for name, _, value in pairs}
-
-    def stop(self) -> int | None:
-        """End the proxy and its connections. Return its exit code, or None if it did not run."""
-        process, ending = self.process, self._ending
-        if process is None or ending is None:
-            return None
-        self.process = self._ending = None
-        ending()
-        return process.returncode
-
-    @property
-    def address(self) -> dict[str, Any]:
-        """The arguments with which Client connects to the proxy."""
-        if self.unix_socket is not None:
-            return {"unix_socket": self.unix_socket}
-        return {"addr": "127.0.0.1", "port": self.port}
-
-    def client(self, **options: Any) -> Client:
-        """Return a new Client that connects through the proxy. The options are those of Client."""
-        return Client(**self.address, **options)
-
-    def __enter__(self) -> Proxy:
-        if self.process is None:
-            self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def __repr__(self) -> str:
-        place = f"unix:{self.unix_socket}" if self.unix_socket else f"127.0.0.1:{self.port}"
-        return f"<pygibson.Proxy {place}, {'running' if self.process else 'not running'}>"
-
-
-def _address(server: Server) -> str:
-    return f"unix:{server.unix_socket}" if server.unix_socket else f"127.0.0.1:{server.port}"
-
-
-def _end_proxy(process: subprocess.Popen[bytes], owner: int) -> None:
-    _end(process, owner)
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()

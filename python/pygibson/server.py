@@ -5,23 +5,15 @@ from __future__ import annotations
 import os
 import re
 import select
-import shutil
-import signal
 import socket
 import subprocess
-import tempfile
 import time
-import weakref
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
-from ._pygibson import Client, PyGibsonError
+from ._process import Process, find_program
+from ._pygibson import PyGibsonError
 
 __all__ = ["Server", "find_server"]
-
-_BUNDLED = Path(__file__).parent / "bin"
-_LONGEST_SOCKET_PATH = 107  # bytes, of a unix socket on Linux
 
 
 def find_server() -> str:
@@ -33,54 +25,10 @@ def find_server() -> str:
     Raises:
         FileNotFoundError: there is none.
     """
-    return _find_program("gibson-server", "GIBSON_SERVER")
+    return find_program("gibson-server", "GIBSON_SERVER")
 
 
-def _find_program(name: str, variable: str) -> str:
-    named = os.environ.get(variable)
-    if named:
-        return named
-    bundled = _BUNDLED / name
-    if os.access(bundled, os.X_OK):
-        return str(bundled)
-    found = shutil.which(name)
-    if found is None:
-        raise FileNotFoundError(
-            f"no {name}: it is not in this package nor on PATH, and {variable} is not set"
-        )
-    return found
-
-
-def _make_directory() -> str:
-    """Make a temporary directory in which a unix socket has room for its path."""
-    directory = tempfile.mkdtemp(prefix="gibson-")
-    if len(os.fsencode(directory)) + len("/gibson.sock") > _LONGEST_SOCKET_PATH:
-        os.rmdir(directory)
-        directory = tempfile.mkdtemp(prefix="gibson-", dir="/tmp")
-    return directory
-
-
-def _end(process: subprocess.Popen[bytes], owner: int, timeout: float = 10) -> None:
-    """End a server, by force if it takes longer than timeout seconds. A child of fork does not."""
-    if os.getpid() != owner:
-        return
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    if process.stderr is not None:
-        process.stderr.close()
-
-
-def _remove(directory: str, owner: int) -> None:
-    if os.getpid() == owner:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-class Server:
+class Server(Process):
     """A gibson-server process of one's own.
 
     >>> with Server() as server:
@@ -116,36 +64,22 @@ class Server:
         for taken in ("address", "logfile", "daemonize", "pidfile"):
             if taken in directives:
                 raise TypeError(f"Server() does not take the directive {taken}")
+        super().__init__(None if unix_socket is None else os.fspath(unix_socket), port)
         self._executable = os.fspath(executable) if executable is not None else find_server()
         self._start_timeout = start_timeout
         self._directives = directives
-        self._directory = _make_directory()
-        self._log = Path(self._directory, "log")
-        if unix_socket is None and port is None:
-            unix_socket = Path(self._directory, "gibson.sock")
-        self.unix_socket = None if unix_socket is None else os.fspath(unix_socket)
-        self.port = port
-        self.process: subprocess.Popen[bytes] | None = None
-        self._ending: weakref.finalize[..., Any] | None = None
-        weakref.finalize(self, _remove, self._directory, os.getpid())
+        self._log = Path(self.directory, "log")
 
-    def start(self) -> None:
-        """Start the server and wait until it listens.
-
-        Raises:
-            PyGibsonError: it did not start; the message has what it said.
-        """
-        if self.process is not None:
-            raise RuntimeError("the server runs already")
-        notify_path = os.path.join(self._directory, "notify")
+    def _launch(self) -> subprocess.Popen[bytes]:
+        notify_path = os.path.join(self.directory, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(notify_path)
             try:
-                self._start(notify, notify_path)
+                return self._launch_notifying(notify, notify_path)
             finally:
                 os.unlink(notify_path)
 
-    def _start(self, notify: socket.socket, notify_path: str) -> None:
+    def _launch_notifying(self, notify: socket.socket, notify_path: str) -> subprocess.Popen[bytes]:
         self._log.write_bytes(b"")
         process = subprocess.Popen(
             self._command(),
@@ -153,14 +87,13 @@ class Server:
             stderr=subprocess.PIPE,
             env={**os.environ, "NOTIFY_SOCKET": notify_path},
         )
-        ending = weakref.finalize(self, _end, process, os.getpid())
+        self._watch(process)
         failure = self._wait_until_ready(process, notify)
         if failure is None and self.port == 0:
             failure = self._find_port()
         if failure is not None:
-            ending()
             raise PyGibsonError(f"{self._executable} {failure}")
-        self.process, self._ending = process, ending
+        return process
 
     def _command(self) -> list[str]:
         command = [self._executable, "--logfile", str(self._log)]
@@ -200,44 +133,7 @@ class Server:
         self.port = int(found[1])
         return None
 
-    def stop(self) -> int | None:
-        """End the server. Return its exit code, 0 unless it failed; None if it did not run."""
-        process, ending = self.process, self._ending
-        if process is None or ending is None:
-            return None
-        self.process = self._ending = None
-        ending()
-        return process.returncode
-
     @property
     def log(self) -> str:
         """What the server has logged since it was started."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
-
-    @property
-    def address(self) -> dict[str, Any]:
-        """The arguments with which Client connects to the server."""
-        if self.unix_socket is not None:
-            return {"unix_socket": self.unix_socket}
-        return {"addr": "127.0.0.1", "port": self.port}
-
-    def client(self, **options: Any) -> Client:
-        """Return a new Client of the server. The options are those of Client."""
-        return Client(**self.address, **options)
-
-    def __enter__(self) -> Server:
-        if self.process is None:
-            self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def __repr__(self) -> str:
-        place = f"unix:{self.unix_socket}" if self.unix_socket else f"127.0.0.1:{self.port}"
-        return f"<pygibson.Server {place}, {'running' if self.process else 'not running'}>"

@@ -107,7 +107,7 @@ def test_finding_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("GIBSON_SERVER", "/some/where")
     assert find_server() == "/some/where"
     monkeypatch.delenv("GIBSON_SERVER")
-    monkeypatch.setattr("pygibson.server._BUNDLED", tmp_path / "none")
+    monkeypatch.setattr("pygibson._process._BUNDLED", tmp_path / "none")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="GIBSON_SERVER"):
         find_server()
