@@ -108,19 +108,27 @@ static gibson_status make_progress(gibson_client *client, gib_deadline deadline,
     return status == GIBSON_WOULD_BLOCK ? wait_for(client, POLLIN, deadline) : status;
 }
 
-gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply, bool fresh)
+/* Takes the reply that is wanted, or only checks what has come if none is. GIBSON_WOULD_BLOCK means
+   to go on. */
+static gibson_status look_at_input(gibson_client *client, gibson_reply *reply,
+                                   gib_session_scan *scan)
 {
     gib_session *session = &client->session;
+    if (reply) {
+        return gib_session_has_input(session) ? gib_session_next(session, reply, &client->error)
+                                              : GIBSON_WOULD_BLOCK;
+    }
+    gibson_status status = gib_session_scan_input(session, scan, &client->error);
+    return status == GIBSON_OK ? GIBSON_WOULD_BLOCK : status;
+}
+
+gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply, bool fresh)
+{
     gib_deadline deadline = gib_deadline_after(client->last_used_ns, client->settings.timeout_ms);
     gib_session_scan scan = {0};
     for (;; fresh = false) {
-        gibson_status status = GIBSON_WOULD_BLOCK;
-        if (!reply) {
-            status = gib_session_scan_input(session, &scan, &client->error);
-        } else if (gib_session_has_input(session)) {
-            status = gib_session_next(session, reply, &client->error);
-        }
-        if (reply ? status != GIBSON_WOULD_BLOCK : status != GIBSON_OK) {
+        gibson_status status = look_at_input(client, reply, &scan);
+        if (status != GIBSON_WOULD_BLOCK) {
             return status;
         }
         status = send_output(client);
