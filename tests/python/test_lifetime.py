@@ -347,8 +347,12 @@ def test_sub_interpreters(unix_server: Server, prefix: str) -> None:
             except BaseException as error:
                 failed.append(error)
         threads = [threading.Thread(target=run, args=(str(n),)) for n in range(4)]
+        # Before 3.13, CPython itself crashes now and then where interpreters come and go at once.
+        at_once = sys.version_info >= (3, 13)
         for thread in threads:
             thread.start()
+            if not at_once:
+                thread.join()
         for thread in threads:
             thread.join()
         assert not failed, failed
