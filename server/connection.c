@@ -140,7 +140,7 @@ static bool settle(gib_connection *connection, gib_exchange *exchange, gib_buffe
 {
     bool kept = true;
     if (connection->closing) {
-        gib_buffer_consume(in, gib_buffer_size(in));
+        gib_buffer_empty(in);
     }
     if (in == &exchange->in && gib_buffer_size(in)) {
         kept = keep_rest(&connection->in, in);
@@ -148,8 +148,8 @@ static bool settle(gib_connection *connection, gib_exchange *exchange, gib_buffe
     if (out == &exchange->out && gib_buffer_size(out)) {
         kept = keep_rest(&connection->out, out) && kept;
     }
-    gib_buffer_consume(&exchange->in, gib_buffer_size(&exchange->in));
-    gib_buffer_consume(&exchange->out, gib_buffer_size(&exchange->out));
+    gib_buffer_empty(&exchange->in);
+    gib_buffer_empty(&exchange->out);
     if (!gib_buffer_size(&connection->in)) {
         gib_buffer_clear(&connection->in);
     }

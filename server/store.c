@@ -122,7 +122,7 @@ static bool read_number(gib_store *store, gib_item *item, int64_t *number)
         *number = gib_item_number(item);
         return true;
     case GIB_ENCODING_LZF: /* such a long text can be a number: 0, whatever follows the first 0 */
-        gib_buffer_consume(&store->scratch, gib_buffer_size(&store->scratch));
+        gib_buffer_empty(&store->scratch);
         if (!gib_buffer_reserve(&store->scratch, size)) {
             return false;
         }

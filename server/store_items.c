@@ -109,7 +109,7 @@ void gib_store_take_walking(gib_store *store, gib_item *item, gib_walk *walk)
 gib_packed gib_store_pack(gib_store *store, gibson_bytes value)
 {
     gib_packed plain = {value, GIB_ENCODING_PLAIN};
-    gib_buffer_consume(&store->scratch, gib_buffer_size(&store->scratch));
+    gib_buffer_empty(&store->scratch);
     if (value.size <= store->settings.compression ||
         !gib_buffer_reserve(&store->scratch, value.size)) {
         return plain;

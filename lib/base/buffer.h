@@ -42,12 +42,18 @@ static inline bool gib_buffer_reserve(gib_buffer *buffer, size_t room)
     return gib_buffer_room(buffer) >= room || gib_buffer_make_room(buffer, room, true);
 }
 
+/* Drops the bytes, and keeps the memory. */
+static inline void gib_buffer_empty(gib_buffer *buffer)
+{
+    buffer->begin = buffer->end = 0;
+}
+
 /* Consumes bytes at the beginning; an empty buffer starts over at offset 0. */
 static inline void gib_buffer_consume(gib_buffer *buffer, size_t size)
 {
     buffer->begin += size;
     if (buffer->begin == buffer->end) {
-        buffer->begin = buffer->end = 0;
+        gib_buffer_empty(buffer);
     }
 }
 

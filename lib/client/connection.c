@@ -121,10 +121,7 @@ void gibson_client_free(gibson_client *client)
 
 static void set_receive_timeout(gibson_client *client)
 {
-    int64_t timeout_ms = client->settings.timeout_ms;
-    if (client->interrupt.callback && (timeout_ms < 0 || timeout_ms > GIB_INTERRUPT_SLICE_MS)) {
-        timeout_ms = GIB_INTERRUPT_SLICE_MS;
-    }
+    int64_t timeout_ms = gib_wait_slice_ms(&client->interrupt, client->settings.timeout_ms);
     if (client->descriptor >= 0 && timeout_ms != client->receive_timeout_ms) {
         gib_socket_set_timeout(client->descriptor, SO_RCVTIMEO, timeout_ms);
         client->receive_timeout_ms = timeout_ms;

@@ -19,7 +19,7 @@ enum { GIB_INTERRUPT_SLICE_MS = 50 };
 
 /* The longest time to block in one system call, in milliseconds: all of `left_ms`, which is -1 for
    ever, or a slice. */
-static inline int gib_wait_slice_ms(const gib_interrupt *interrupt, int left_ms)
+static inline int64_t gib_wait_slice_ms(const gib_interrupt *interrupt, int64_t left_ms)
 {
     return interrupt->callback && (left_ms < 0 || left_ms > GIB_INTERRUPT_SLICE_MS)
                ? GIB_INTERRUPT_SLICE_MS

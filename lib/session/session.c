@@ -34,7 +34,7 @@ void gib_session_clear(gib_session *session)
 
 static void drop_bytes(gib_buffer *buffer)
 {
-    buffer->begin = buffer->end = 0;
+    gib_buffer_empty(buffer);
     if (buffer->capacity > KEEP_SIZE) {
         gib_buffer_clear(buffer);
     }
