@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "net/socket.h"
+#include "support/idle.h"
 #include "support/peer.h"
 #include "support/process.h"
 #include "support/samples.h"
@@ -371,11 +372,40 @@ START_TEST(operation_makes_two_system_calls)
     client = sample_client(server, &options);
     for (size_t n = 0; n + 1 < SAMPLE_COUNT; n++) {
         gibson_reply reply;
+        pretend_busy(client);
         seen.calls = 0;
         gibson_status status = gibson_client_call(client, &samples[n].request, &reply);
         size_t calls = seen.calls;
         ck_assert_status(status, GIBSON_OK);
         ck_assert(calls == 2 || !n); /* the first may need memory */
+    }
+    end();
+}
+END_TEST
+
+/* In a loop without pauses the connection is looked at once in 32 calls; after a pause, always. */
+START_TEST(operation_looks_at_the_connection_once_in_32_calls)
+{
+    begin(PEER_UNIX);
+    client = sample_client(server, &options);
+    gibson_value value;
+    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+    pretend_busy(client);
+    seen.calls = 0;
+    for (size_t n = 0; n < 320; n++) {
+        client->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause, ever */
+        ck_assert(gibson_client_get(client, "key", 3, &value) == GIBSON_OK);
+    }
+    size_t calls = seen.calls;
+    ck_assert_uint_le(calls, 2 * 320 + 320 / 32);
+    ck_assert_uint_ge(calls, 2 * 320 + 320 / 32 - 1);
+    for (size_t n = 0; n < 10; n++) {
+        pretend_idle(client);
+        seen.calls = 0;
+        gibson_status status = gibson_client_get(client, "key", 3, &value);
+        calls = seen.calls;
+        ck_assert_status(status, GIBSON_OK);
+        ck_assert_uint_eq(calls, 3);
     }
     end();
 }
@@ -416,4 +446,4 @@ SUITE_IN_MODES("client_system", SAMPLE_MODES, connect_that_meets_itself_is_refus
                short_send_at_every_byte_goes_on_where_it_stopped,
                short_send_of_a_large_value_goes_on_where_it_stopped,
                reply_that_is_always_ready_in_part_ends_at_the_deadline, every_send_has_its_flags,
-               operation_makes_two_system_calls)
+               operation_makes_two_system_calls, operation_looks_at_the_connection_once_in_32_calls)
