@@ -20,6 +20,7 @@ struct gibson_client {
     int descriptor;               /* the connection, or -1 */
     unsigned int fork_generation; /* of the process that connected */
     gib_idle idle;                /* idle.since_ns is when the operation began, until it ends */
+    bool unquiet;                 /* gib_client_is_quiet said so, and why is in `error` */
     bool fresh;                   /* nothing of the time of the operation has passed */
     size_t segment;               /* bytes that arrive together, of a unix socket; 0 of TCP */
     int64_t receive_timeout_ms;   /* SO_RCVTIMEO of the connection */
@@ -56,8 +57,8 @@ gibson_status gib_client_ready(gibson_client *client, bool connect);
    is broken. */
 gibson_status gib_client_resume(gibson_client *client);
 
-/* Tells whether nothing has arrived on the connection that nobody has asked for. Where it has, the
-   next gib_client_ready will find it too, and say so. */
+/* Tells whether nothing has arrived on the connection that nobody has asked for. If something has,
+   gib_client_ready is to be called next, which goes on from there. */
 bool gib_client_is_quiet(gibson_client *client);
 
 /* Connects within the operation that has begun, after a connection was lost. */

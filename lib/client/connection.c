@@ -11,6 +11,7 @@
 #include "client/settings.h"
 #include "net/fork.h"
 #include "net/socket.h"
+#include "session/single.h"
 #include "wire/command.h"
 
 enum { NS_PER_MS = 1000000 };
@@ -195,7 +196,8 @@ bool gib_client_is_quiet(gibson_client *client)
     if (look(client) == GIBSON_OK) {
         return true;
     }
-    gib_idle_distrust(&client->idle);
+    client->unquiet = true;
+    gib_session_unsettle(&client->session);
     return false;
 }
 
@@ -217,9 +219,12 @@ gibson_status gib_client_ready(gibson_client *client, bool connect)
         status = gib_client_closed(client);
     } else {
         status = check_owner(client);
-        if (status == GIBSON_OK && due) {
+        if (status == GIBSON_OK && client->unquiet) {
+            status = client->error.status;
+        } else if (status == GIBSON_OK && due) {
             status = look(client);
         }
+        client->unquiet = false;
         if (status == GIBSON_OK) {
             return GIBSON_OK;
         }

@@ -44,12 +44,6 @@ static inline bool gib_idle_begin(gib_idle *idle, int64_t now_ns)
     return true;
 }
 
-/* Makes the next use look at the connection. */
-static inline void gib_idle_distrust(gib_idle *idle)
-{
-    idle->uses_left = 0;
-}
-
 /* Ends a use. */
 static inline void gib_idle_end(gib_idle *idle)
 {

@@ -24,6 +24,12 @@
    large. Views of the last reply stay. */
 void gib_session_settle(gib_session *session);
 
+/* Closes the short way. */
+static inline void gib_session_unsettle(gib_session *session)
+{
+    session->settled = false;
+}
+
 static inline bool gib_session_is_settled(const gib_session *session)
 {
     return session->settled;
