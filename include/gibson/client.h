@@ -27,12 +27,25 @@ typedef struct gibson_client gibson_client;
    GIBSON_TIMEOUT       the deadline passed; the connection breaks
    GIBSON_CLOSED        the connection was lost, or was never made, or broke before this call
    GIBSON_UNREACHABLE   with options.reconnect: connecting again failed
-   GIBSON_PROTOCOL      the reply is malformed or does not fit the command; the connection breaks
+   GIBSON_PROTOCOL      the reply is malformed or does not fit the command, or bytes had arrived
+                        that answer no request; the connection breaks
    GIBSON_INTERRUPTED   the interrupt callback ended the call; the connection breaks
    GIBSON_SYSTEM        a system call failed; the connection breaks
 
    A connection that breaks is closed at once, so a late reply is never read. With options.reconnect
    the next operation connects again, else it returns GIBSON_CLOSED.
+
+   What arrived before a call began is never its answer: before it sends, a call looks at a
+   connection on which there was a pause of 1 ms or more, and, however short the pauses, at least
+   once in 32 calls (or batches of a pipeline). So bytes that nobody asked for, and the end of a
+   connection, are noticed before anything is sent: with options.reconnect any command then runs on
+   a new connection, else the call returns GIBSON_PROTOCOL or GIBSON_CLOSED. A stray reply that
+   comes without such a pause may be taken for an answer up to 32 times.
+
+   The deadline of an operation is options.timeout_ms from the start of the call, and holds over all
+   of it: connecting again, asking the server for its limit of times, sending, repeating, reading.
+   The message of GIBSON_TIMEOUT names the deadline that passed, its length, and what was waited
+   for.
 
    Out-parameters are set on every path: to nothing where the call does not return GIBSON_OK. */
 
@@ -96,7 +109,8 @@ GIBSON_API gibson_status gibson_client_take_reply(gibson_client *client,
                                                   gibson_owned_reply **owned);
 
 /* Keys and prefixes: 1 to options.max_key_size bytes, without space or NUL. Values: 1 to
-   options.max_value_size bytes of any kind. Ttl and lock times: seconds, up to options.max_seconds.
+   options.max_value_size bytes of any kind. Ttl and lock times: seconds, up to options.max_seconds,
+   or what the server at hand keeps.
    Views of replies live until the next call on the client. */
 
 /* gibson_client_set stores a value under a key, with a ttl in seconds, 0 for no end. It replaces
@@ -210,8 +224,9 @@ GIBSON_API gibson_status gibson_client_stats(gibson_client *client, gibson_items
 GIBSON_API gibson_status gibson_client_ping(gibson_client *client);
 
 /* gibson_client_quit tells the server to close the connection, waits for its answer, and closes
-   this end whatever the answer is. A client without a connection has nothing to do. Returns
-   GIBSON_OK. Since 0.1. */
+   this end whatever the answer is. It never makes a connection: a client without one, or one whose
+   server has closed it, or with replies outstanding, is only closed. Returns GIBSON_OK, or what
+   became of the request. Since 0.1. */
 GIBSON_API gibson_status gibson_client_quit(gibson_client *client);
 
 GIBSON_END_DECLS

@@ -52,7 +52,9 @@ typedef struct gibson_options {
 
     /* Deadlines, in milliseconds from the start of the call. GIBSON_NO_DEADLINE waits for ever. */
     int64_t connect_timeout_ms; /* resolving the name and connecting, together; default 1000 */
-    int64_t timeout_ms;         /* a whole operation, however the bytes trickle in; default 60 */
+    int64_t timeout_ms;         /* a whole operation, however the bytes trickle in, and with
+                                   reconnecting and repeating where it has to; default 60. So with
+                                   reconnect it has to be long enough to connect in. */
 
     /* Limits. What exceeds one is refused before anything is sent (INVALID), or for replies before
        anything is allocated (PROTOCOL). */
@@ -61,8 +63,10 @@ typedef struct gibson_options {
                                 which a gibson server as shipped closes the connection */
     size_t max_key_size;     /* bytes of a key or prefix; default 1023 */
     size_t max_value_size;   /* bytes of a value; default: what max_request_size leaves */
-    int64_t max_seconds;     /* of a ttl or lock time; default 32767, which is what the reference
-                                server can keep; gibson-server takes up to its max_item_ttl */
+    int64_t max_seconds;     /* of a ttl or lock time. By default 32767, which is what every server
+                                can keep, unless the server at hand says that it keeps more (the
+                                row max_item_ttl of its STATS, as of gibson-server): it is asked
+                                when a longer time is first used on a connection */
 
     /* Pipelining: what may be queued and not yet answered. */
     uint32_t pipeline_window; /* requests; default 1024 */
@@ -75,10 +79,11 @@ typedef struct gibson_options {
        failure up to reconnect_max_delay_ms. Defaults 10 and 2000. */
     int64_t reconnect_delay_ms;
     int64_t reconnect_max_delay_ms;
-    /* With reconnect: repeat, once, a request of effect READ or REPEATABLE whose connection was
-       lost after some of it had been sent. Without it only a request of which no byte was sent is
-       repeated. Never after a timeout. The lost request may still be on its way, and be carried out
-       after the repeated one, and after what follows: a SET can come back over a later DEL. */
+    /* With reconnect: repeat, once and before the same deadline, a request of effect READ or
+       REPEATABLE whose connection was lost after some of it had been sent. Without it only a
+       request of which no byte was sent is repeated. Never after a timeout. The lost request may
+       still be on its way, and be carried out after the repeated one, and after what follows: a SET
+       can come back over a later DEL. */
     bool retry_repeatable;
 
     /* TCP. Seconds of silence before the kernel probes the peer (0: 60; negative: off), and the

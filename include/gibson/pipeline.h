@@ -23,11 +23,19 @@ GIBSON_BEGIN_DECLS
 
 /* gibson_client_queue appends a request, which is checked and copied, and sends nothing yet. Views
    of the last reply stay valid. Returns GIBSON_OK; GIBSON_WOULD_BLOCK when the options'
-   pipeline_window or pipeline_bytes is reached: read a reply first; GIBSON_INVALID; GIBSON_NOMEM;
+   pipeline_window or pipeline_bytes is reached, or where the server has to be asked how long a time
+   it keeps, and cannot be while replies are outstanding: read a reply first; GIBSON_INVALID;
+   GIBSON_NOMEM;
    GIBSON_CLOSED without a connection, except that with options.reconnect, and no reply outstanding,
-   it connects first and returns what gibson_client_connect returns; GIBSON_USAGE. A request that
-   was not queued gets no reply. Since 0.1. */
+   it connects first, within options.timeout_ms, and returns what gibson_client_connect returns;
+   GIBSON_PROTOCOL if bytes had arrived that answer nothing, see client.h; where it asks the server
+   first, what a single command returns; GIBSON_USAGE. A request that was not queued gets no reply.
+   Since 0.1. */
 GIBSON_API gibson_status gibson_client_queue(gibson_client *client, const gibson_request *request);
+
+/* While nothing of what is queued was sent, and a pause of 1 ms or more has passed, flush and next
+   look at the connection, and with options.reconnect replace one that has ended or has bytes on it
+   that nobody asked for. */
 
 /* gibson_client_flush sends what is queued without waiting for replies, though it takes in those
    that arrive while the peer is slow to read. One deadline of options.timeout_ms holds. It need not

@@ -17,7 +17,7 @@
     X(TIMEOUT, timeout, "the deadline has passed")                                                 \
     X(CLOSED, closed, "the connection is closed")                                                  \
     X(UNREACHABLE, unreachable, "the server cannot be reached")                                    \
-    X(PROTOCOL, protocol, "the reply is malformed")                                                \
+    X(PROTOCOL, protocol, "the reply is malformed, or answers no request")                         \
     X(NOMEM, nomem, "out of memory")                                                               \
     X(INVALID, invalid, "the protocol cannot carry this argument")                                 \
     X(USAGE, usage, "the call does not fit the state of the handle")                               \
