@@ -3,8 +3,8 @@
 
 Usage: scripts/docs/tables.py check|update PRINT_TABLES
 
-PRINT_TABLES is the program that scripts/docs/print_tables.c is built to. A table stands between two lines
-`<!-- table NAME -->` and `<!-- end -->`.
+PRINT_TABLES is the program that scripts/docs/print_tables.c is built to. A table stands between two
+lines `<!-- table NAME -->` and `<!-- end -->`.
 """
 
 import pathlib
