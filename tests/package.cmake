@@ -8,6 +8,9 @@ if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
     add_test(NAME package_recipe
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/recipe_test.sh" "${PROJECT_SOURCE_DIR}"
                      "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}" "${CMAKE_GENERATOR}")
+    add_test(NAME package_options
+             COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/options_test.sh" "${PROJECT_SOURCE_DIR}"
+                     "${CMAKE_C_COMPILER}" "${CMAKE_GENERATOR}")
     add_test(NAME package_exports
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/exports_test.sh"
                      "$<TARGET_FILE:gibson_shared>" "${PROJECT_SOURCE_DIR}")

@@ -1,0 +1,23 @@
+# The tests of the library against gibson-server behind gibson-proxy. Included by tests/CMakeLists.txt.
+
+gibson_server_test(model/model_test.c gibson_proxy gibson_test_support)
+target_sources(
+    test_model_test
+    PRIVATE model/choice.c
+            model/space.c
+            model/worker.c
+            model/worker_judge.c
+            model/worker_pipeline.c
+            model/worker_settle.c
+            model/worker_single.c
+            model/worlds.c)
+
+# Many cases, of which some wait: one test for each direction, so that they run side by side.
+add_executable(test_every_byte fault/every_byte_test.c fault/exchange.c)
+target_link_libraries(test_every_byte PRIVATE gibson_test_server gibson_proxy gibson_test_support
+                                              PkgConfig::CHECK)
+gibson_warnings(test_every_byte)
+foreach(direction IN ITEMS replies requests)
+    add_test(NAME every_byte_${direction} COMMAND test_every_byte)
+    set_tests_properties(every_byte_${direction} PROPERTIES ENVIRONMENT CK_RUN_CASE=${direction})
+endforeach()
