@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/time.h>
@@ -11,6 +9,7 @@
 
 #include "base/error.h"
 #include "net/address.h"
+#include "net/portable.h"
 #include "net/resolve.h"
 #include "net/socket.h"
 
@@ -54,7 +53,7 @@ static void attempt_next(race *run, const gib_target *target)
     const struct addrinfo *address = run->next;
     run->next = address->ai_next;
     run->next_ns = gib_deadline_after(gib_now_ns(), ATTEMPT_DELAY_MS);
-    int descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int descriptor = gib_open_socket(address->ai_family, false);
     if (descriptor < 0) {
         attempt_failed(run, descriptor, errno);
         return;
@@ -168,7 +167,7 @@ static gibson_status connect_unix(const gib_target *target, gib_deadline deadlin
     if (status != GIBSON_OK) {
         return status;
     }
-    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int made = gib_open_socket(AF_UNIX, true);
     if (made < 0) {
         return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "socket");
     }

@@ -1,7 +1,5 @@
 #include "net/socket.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -23,12 +21,12 @@ void gib_socket_set_tcp(int descriptor, int keepalive_s, unsigned int user_timeo
     set_int(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
     if (keepalive_s > 0) {
         set_int(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
-        set_int(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_s);
-        set_int(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_INTERVAL_S);
-        set_int(descriptor, IPPROTO_TCP, TCP_KEEPCNT, PROBE_COUNT);
+        set_int(descriptor, IPPROTO_TCP, GIB_TCP_KEEPIDLE, keepalive_s);
+        set_int(descriptor, IPPROTO_TCP, GIB_TCP_KEEPINTVL, PROBE_INTERVAL_S);
+        set_int(descriptor, IPPROTO_TCP, GIB_TCP_KEEPCNT, PROBE_COUNT);
     }
     if (user_timeout_ms) {
-        (void)setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms,
+        (void)setsockopt(descriptor, IPPROTO_TCP, GIB_TCP_USER_TIMEOUT, &user_timeout_ms,
                          sizeof user_timeout_ms);
     }
 }
@@ -74,14 +72,14 @@ ssize_t gib_socket_send(int descriptor, const gibson_bytes parts[2])
     if (!parts[1].size) {
         return send(descriptor, parts[0].data, parts[0].size, GIB_SEND_FLAGS);
     }
-    struct iovec pieces[2];
-    size_t count = 0;
-    for (size_t i = 0; i < 2; i++) {
-        if (parts[i].size) {
-            pieces[count].iov_base = (void *)parts[i].data;
-            pieces[count++].iov_len = parts[i].size;
-        }
+    struct iovec pieces[2] = {
+        {.iov_base = (void *)parts[0].data, .iov_len = parts[0].size},
+        {.iov_base = (void *)parts[1].data, .iov_len = parts[1].size},
+    };
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    if (!parts[0].size) {
+        message.msg_iov++;
+        message.msg_iovlen--;
     }
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
     return sendmsg(descriptor, &message, GIB_SEND_FLAGS);
 }

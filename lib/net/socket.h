@@ -9,8 +9,10 @@
 
 #include <gibson/value.h>
 
+#include "net/portable.h"
+
 /* Sets TCP_NODELAY, keepalive (off if 0 or less) and TCP_USER_TIMEOUT (0: the system's default). A
-   socket works without them too, so failures are passed over. */
+   socket works without them too, so failures are passed over, and so is what a system lacks. */
 void gib_socket_set_tcp(int descriptor, int keepalive_s, unsigned int user_timeout_ms);
 
 /* Sets SO_RCVTIMEO or SO_SNDTIMEO; less than 0 waits for ever. */
@@ -22,11 +24,6 @@ size_t gib_socket_segment_size(int descriptor);
 /* Tells whether a TCP socket is connected to itself: a connection to a port of this machine on
    which nobody listens succeeds if the kernel happens to choose that port for the near end. */
 bool gib_socket_meets_itself(int descriptor);
-
-/* How to send: without waiting; without SIGPIPE; and so that the kernel does not merge what comes
-   later into the same segment, where a header might be cut: the reference server loses its memory
-   over that. */
-#define GIB_SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR)
 
 /* Sends up to two parts, as many bytes as the socket takes, with GIB_SEND_FLAGS. Returns the bytes
    taken, or -1. */
