@@ -1,4 +1,4 @@
-/* What every test program shares: a main function, and a clock for bounds on time. */
+/* The main function of a test program that runs in one process, and a clock for bounds on time. */
 #ifndef SUPPORT_SUITE_H
 #define SUPPORT_SUITE_H
 
