@@ -9,10 +9,10 @@
    other. */
 #if defined(__APPLE__) || defined(GIB_PLAIN_POSIX)
 
-static int close_failed(int descriptor)
+static int close_failed(int fd)
 {
     int failure = errno;
-    close(descriptor);
+    close(fd);
     errno = failure;
     return -1;
 }

@@ -1,6 +1,6 @@
 /* The proxy between two sockets that the test holds in its hands. */
 #include "proxy.h"
-#include "support/run_suite.h"
+#include "run_suite.h"
 #include "support/suite.h"
 
 #include <errno.h>

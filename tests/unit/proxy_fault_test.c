@@ -1,7 +1,7 @@
 /* Faults as text, and what they do to the bytes of one direction. */
 #include "fault.h"
 #include "flow.h"
-#include "support/run_suite.h"
+#include "run_suite.h"
 
 #include <string.h>
 
