@@ -14,4 +14,6 @@ if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
     add_test(NAME package_exports
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/exports_test.sh"
                      "$<TARGET_FILE:gibson_shared>" "${PROJECT_SOURCE_DIR}")
+    set_tests_properties(package_exports package_install package_options package_recipe
+                         PROPERTIES LABELS package)
 endif()

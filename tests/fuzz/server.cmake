@@ -27,6 +27,7 @@ function(gibson_server_fuzz name)
         target_sources(fuzz_${name} PRIVATE fuzz/replay_corpus.c)
         add_test(NAME fuzz_${name}_corpus COMMAND fuzz_${name} ${ARGN})
     endif()
+    set_tests_properties(fuzz_${name}_corpus PROPERTIES LABELS fuzz)
 endfunction()
 
 set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus")
