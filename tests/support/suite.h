@@ -8,8 +8,9 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* Runs the tests up to a NULL, once in each mode from 0 on, and returns the exit status of the
-   program. Check does not fork: sanitizers and valgrind see everything, and ctest has the timeout.
+/* Runs the tests up to a NULL, or the one that GIBSON_TEST names, once in each mode from 0 on, and
+   returns the exit status of the program. Check does not fork: sanitizers and valgrind see
+   everything, and ctest has the timeout.
  */
 int suite_run(const char *name, int modes, const TTest *const *tests);
 
