@@ -13,20 +13,23 @@
 /* fcntl fails at the n-th call from now on, once; 0 is never. */
 static int failing_call;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): what --wrap makes of names
+ */
 int __real_fcntl(int fd, int command, int value);
 int __wrap_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...)
 {
-    if (failing_call && --failing_call == 0) {
-        errno = EPERM;
-        return -1;
-    }
     va_list arguments;
     va_start(arguments, command);
     int value = va_arg(arguments, int);
     va_end(arguments);
+    if (failing_call && --failing_call == 0) {
+        errno = EPERM;
+        return -1;
+    }
     return __real_fcntl(fd, command, value);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* The lowest descriptor that is free tells whether one was left open. */
 static int lowest_free(void)
