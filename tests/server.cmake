@@ -23,10 +23,12 @@ gibson_warnings(gibson_transcripts)
 # gibson_server_test(path): a test named after its file.
 function(gibson_server_test source)
     get_filename_component(name "${source}" NAME_WE)
+    get_filename_component(folder "${source}" DIRECTORY)
     add_executable(test_${name} ${source})
     target_link_libraries(test_${name} PRIVATE gibson_test_server PkgConfig::CHECK ${ARGN})
     gibson_warnings(test_${name})
     add_test(NAME ${name} COMMAND test_${name})
+    set_tests_properties(${name} PROPERTIES LABELS ${folder})
 endfunction()
 
 gibson_server_test(unit/server_config.c)
@@ -62,10 +64,12 @@ if(NOT GIBSON_FUZZ)
              COMMAND fault_server_allocations "${corpus}/server_requests/mixed"
                      "${seeds}/minc_mdec-0" "${seeds}/compression_is_invisible-0"
                      "${seeds}/stats-0" "${seeds}/mset-0" "${seeds}/mdel-0" "${seeds}/mlock-3")
+    set_tests_properties(fault_server_allocations PROPERTIES LABELS fault)
 endif()
 
 if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
     add_test(NAME package_server
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_test.sh" "${PROJECT_BINARY_DIR}"
                      "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}")
+    set_tests_properties(package_server PROPERTIES LABELS package)
 endif()

@@ -1,5 +1,5 @@
-/* The commands of the protocol: one table that the library, the server, the tools, the bindings and
-   the documentation are made from. */
+/* The commands of the protocol: one table that the library, the server, the bindings and the
+   documentation are made from. */
 #ifndef GIBSON_COMMAND_H
 #define GIBSON_COMMAND_H
 

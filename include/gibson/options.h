@@ -87,7 +87,7 @@ typedef struct gibson_options {
     bool retry_repeatable;
 
     /* TCP. Seconds of silence before the kernel probes the peer (0: 60; negative: off), and the
-       milliseconds that sent data may stay unacknowledged (0: the system's default). */
+       milliseconds that sent data may stay unacknowledged (0: the system's default; Linux only). */
     int tcp_keepalive_s;
     unsigned int tcp_user_timeout_ms;
 

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/time.h>
@@ -11,6 +9,7 @@
 
 #include "base/error.h"
 #include "net/address.h"
+#include "net/portable.h"
 #include "net/resolve.h"
 #include "net/socket.h"
 
@@ -29,23 +28,23 @@ typedef struct race {
     int winner;                  /* the connection, or -1 */
 } race;
 
-static void attempt_failed(race *run, int descriptor, int failure)
+static void attempt_failed(race *run, int fd, int failure)
 {
     run->last_errno = failure;
     run->next_ns = 0; /* try the next one now */
-    if (descriptor >= 0) {
-        close(descriptor);
+    if (fd >= 0) {
+        close(fd);
     }
 }
 
-static void attempt_succeeded(race *run, int descriptor)
+static void attempt_succeeded(race *run, int fd)
 {
-    if (gib_socket_meets_itself(descriptor)) {
-        attempt_failed(run, descriptor, ECONNREFUSED);
+    if (gib_socket_meets_itself(fd)) {
+        attempt_failed(run, fd, ECONNREFUSED);
     } else if (run->winner < 0) {
-        run->winner = descriptor;
+        run->winner = fd;
     } else {
-        close(descriptor);
+        close(fd);
     }
 }
 
@@ -54,18 +53,18 @@ static void attempt_next(race *run, const gib_target *target)
     const struct addrinfo *address = run->next;
     run->next = address->ai_next;
     run->next_ns = gib_deadline_after(gib_now_ns(), ATTEMPT_DELAY_MS);
-    int descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (descriptor < 0) {
-        attempt_failed(run, descriptor, errno);
+    int fd = gib_open_socket(address->ai_family, false);
+    if (fd < 0) {
+        attempt_failed(run, fd, errno);
         return;
     }
-    gib_socket_set_tcp(descriptor, target->keepalive_s, target->user_timeout_ms);
-    if (connect(descriptor, address->ai_addr, address->ai_addrlen) == 0) {
-        attempt_succeeded(run, descriptor);
+    gib_socket_set_tcp(fd, target->keepalive_s, target->user_timeout_ms);
+    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0) {
+        attempt_succeeded(run, fd);
     } else if (errno == EINPROGRESS || errno == EINTR) {
-        run->attempts[run->count++] = (struct pollfd){.fd = descriptor, .events = POLLOUT};
+        run->attempts[run->count++] = (struct pollfd){.fd = fd, .events = POLLOUT};
     } else {
-        attempt_failed(run, descriptor, errno);
+        attempt_failed(run, fd, errno);
     }
 }
 
@@ -136,8 +135,7 @@ static gibson_status race_addresses(race *run, const gib_target *target, gib_dea
 }
 
 static gibson_status connect_tcp(const gib_target *target, gib_deadline deadline,
-                                 const gib_interrupt *interrupt, int *descriptor,
-                                 gibson_error *error)
+                                 const gib_interrupt *interrupt, int *fd, gibson_error *error)
 {
     struct addrinfo *addresses;
     gibson_status status =
@@ -156,15 +154,14 @@ static gibson_status connect_tcp(const gib_target *target, gib_deadline deadline
         close(run.winner);
         run.winner = -1;
     }
-    *descriptor = run.winner;
+    *fd = run.winner;
     return status;
 }
 
 /* Connects a blocking socket: where the backlog of the listener is full, connect waits for it, and
    nothing else can (a non-blocking one just fails, with nothing to poll for). */
 static gibson_status connect_unix(const gib_target *target, gib_deadline deadline,
-                                  const gib_interrupt *interrupt, int *descriptor,
-                                  gibson_error *error)
+                                  const gib_interrupt *interrupt, int *fd, gibson_error *error)
 {
     struct sockaddr_un address;
     socklen_t size;
@@ -172,7 +169,7 @@ static gibson_status connect_unix(const gib_target *target, gib_deadline deadlin
     if (status != GIBSON_OK) {
         return status;
     }
-    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int made = gib_open_socket(AF_UNIX, true);
     if (made < 0) {
         return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "socket");
     }
@@ -185,7 +182,7 @@ static gibson_status connect_unix(const gib_target *target, gib_deadline deadlin
         }
         gib_socket_set_timeout(made, SO_SNDTIMEO, gib_wait_slice_ms(interrupt, left_ms));
         if (connect(made, (const struct sockaddr *)&address, size) == 0) {
-            *descriptor = made;
+            *fd = made;
             return GIBSON_OK;
         }
         if (errno != EINTR && errno != EAGAIN) {
@@ -200,9 +197,9 @@ static gibson_status connect_unix(const gib_target *target, gib_deadline deadlin
 }
 
 gibson_status gib_connect(const gib_target *target, gib_deadline deadline,
-                          const gib_interrupt *interrupt, int *descriptor, gibson_error *error)
+                          const gib_interrupt *interrupt, int *fd, gibson_error *error)
 {
-    *descriptor = -1;
-    return target->unix_socket ? connect_unix(target, deadline, interrupt, descriptor, error)
-                               : connect_tcp(target, deadline, interrupt, descriptor, error);
+    *fd = -1;
+    return target->unix_socket ? connect_unix(target, deadline, interrupt, fd, error)
+                               : connect_tcp(target, deadline, interrupt, fd, error);
 }

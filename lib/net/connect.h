@@ -16,7 +16,7 @@ typedef struct gib_target {
     unsigned int user_timeout_ms; /* TCP: 0 for the system's default */
 } gib_target;
 
-/* Connects to a server: *descriptor is a blocking, close-on-exec stream socket, or -1. All
+/* Connects to a server: *fd is a blocking, close-on-exec stream socket, or -1. All
    addresses of a name are tried, each 250 ms after the one before or as soon as that has failed
    (RFC 8305, section 5, with no more than 8 under way, and without the sorting of section 4, which
    getaddrinfo has done). Returns GIBSON_OK; GIBSON_UNREACHABLE with the errno of the last address
@@ -24,6 +24,6 @@ typedef struct gib_target {
    GIBSON_INTERRUPTED, GIBSON_NOMEM, GIBSON_INVALID or GIBSON_SYSTEM.
  */
 gibson_status gib_connect(const gib_target *target, gib_deadline deadline,
-                          const gib_interrupt *interrupt, int *descriptor, gibson_error *error);
+                          const gib_interrupt *interrupt, int *fd, gibson_error *error);
 
 #endif

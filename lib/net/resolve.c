@@ -1,7 +1,6 @@
 #include "net/resolve.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -9,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "net/portable.h"
 
 enum { PORT_TEXT_SIZE = 6 };
 
@@ -99,9 +100,9 @@ static lookup *lookup_new(const char *host, uint16_t port)
 static gibson_status look_up_name(lookup *job, gib_deadline deadline,
                                   const gib_interrupt *interrupt, gibson_error *error)
 {
-    if (pipe2(job->done, O_CLOEXEC)) {
+    if (gib_open_pipe(job->done)) {
         job->done[0] = -1;
-        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "pipe2");
+        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "pipe");
     }
     atomic_store(&job->owners, 2);
     int failure = start(job);

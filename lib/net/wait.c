@@ -12,7 +12,7 @@ gibson_status gib_interrupt_check(const gib_interrupt *interrupt, gibson_error *
     return GIBSON_OK;
 }
 
-gibson_status gib_wait(struct pollfd *descriptors, nfds_t count, gib_deadline deadline,
+gibson_status gib_wait(struct pollfd *fds, nfds_t count, gib_deadline deadline,
                        const gib_interrupt *interrupt, gibson_error *error)
 {
     for (;;) {
@@ -22,7 +22,7 @@ gibson_status gib_wait(struct pollfd *descriptors, nfds_t count, gib_deadline de
                stretch the deadline. */
             return gib_error_set(error, GIBSON_TIMEOUT, "the deadline has passed");
         }
-        int ready = poll(descriptors, count, (int)gib_wait_slice_ms(interrupt, left_ms));
+        int ready = poll(fds, count, (int)gib_wait_slice_ms(interrupt, left_ms));
         if (ready > 0) {
             return GIBSON_OK;
         }

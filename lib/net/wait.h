@@ -31,7 +31,7 @@ gibson_status gib_interrupt_check(const gib_interrupt *interrupt, gibson_error *
 
 /* Waits for an event on one of the descriptors. Returns GIBSON_OK with the events set;
    GIBSON_TIMEOUT, GIBSON_INTERRUPTED or GIBSON_SYSTEM with an error. */
-gibson_status gib_wait(struct pollfd *descriptors, nfds_t count, gib_deadline deadline,
+gibson_status gib_wait(struct pollfd *fds, nfds_t count, gib_deadline deadline,
                        const gib_interrupt *interrupt, gibson_error *error);
 
 #endif

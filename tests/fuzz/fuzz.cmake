@@ -7,7 +7,7 @@ add_executable(write_seeds fuzz/write_seeds.c)
 target_link_libraries(write_seeds PRIVATE gibson_test_support)
 gibson_warnings(write_seeds)
 add_test(NAME fuzz_write_seeds COMMAND write_seeds "${fuzz_seeds}")
-set_tests_properties(fuzz_write_seeds PROPERTIES FIXTURES_SETUP fuzz_seeds)
+set_tests_properties(fuzz_write_seeds PROPERTIES LABELS fuzz FIXTURES_SETUP fuzz_seeds)
 
 add_custom_target(fuzzers DEPENDS write_seeds)
 
@@ -24,7 +24,8 @@ function(gibson_fuzzer name)
     endif()
     add_dependencies(fuzzers fuzz_${name})
     add_test(NAME fuzz_${name}_seeds COMMAND fuzz_${name} ${arguments} "${fuzz_seeds}/${name}")
-    set_tests_properties(fuzz_${name}_seeds PROPERTIES FIXTURES_REQUIRED fuzz_seeds TIMEOUT 60)
+    set_tests_properties(fuzz_${name}_seeds PROPERTIES LABELS fuzz FIXTURES_REQUIRED fuzz_seeds
+                                                       TIMEOUT 60)
 endfunction()
 
 gibson_fuzzer(reply fuzz/fuzz_reply.c)

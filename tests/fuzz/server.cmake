@@ -1,8 +1,6 @@
 # The fuzz targets of the server. With clang and GIBSON_FUZZ they are libFuzzer programs; otherwise
 # they run over their corpus as tests.
 
-option(GIBSON_FUZZ "Build the fuzz targets with libFuzzer (needs clang)" OFF)
-
 add_executable(make_server_seeds fuzz/make_seeds.c)
 target_link_libraries(make_server_seeds PRIVATE gibson_test_server gibson_transcripts)
 gibson_warnings(make_server_seeds)
@@ -29,6 +27,7 @@ function(gibson_server_fuzz name)
         target_sources(fuzz_${name} PRIVATE fuzz/replay_corpus.c)
         add_test(NAME fuzz_${name}_corpus COMMAND fuzz_${name} ${ARGN})
     endif()
+    set_tests_properties(fuzz_${name}_corpus PROPERTIES LABELS fuzz)
 endfunction()
 
 set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus")

@@ -1,4 +1,5 @@
-/* What the main function of a Check test does. */
+/* What the main function of a test program does whose tests are in groups, and each in a process of
+   its own, as Check has it. */
 #ifndef TEST_RUN_SUITE_H
 #define TEST_RUN_SUITE_H
 

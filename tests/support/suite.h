@@ -1,4 +1,4 @@
-/* What every test program shares: a main function, and a clock for bounds on time. */
+/* The main function of a test program that runs in one process, and a clock for bounds on time. */
 #ifndef SUPPORT_SUITE_H
 #define SUPPORT_SUITE_H
 
@@ -8,8 +8,9 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* Runs the tests up to a NULL, once in each mode from 0 on, and returns the exit status of the
-   program. Check does not fork: sanitizers and valgrind see everything, and ctest has the timeout.
+/* Runs the tests up to a NULL, or the one that GIBSON_TEST names, once in each mode from 0 on, and
+   returns the exit status of the program. Check does not fork: sanitizers and valgrind see
+   everything, and ctest has the timeout.
  */
 int suite_run(const char *name, int modes, const TTest *const *tests);
 

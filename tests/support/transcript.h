@@ -10,7 +10,7 @@
 /* How a reply is compared with the recorded one. */
 typedef enum transcript_compare {
     TRANSCRIPT_EXACT,
-    TRANSCRIPT_NUMBER,                /* same code and encoding, any value */
+    TRANSCRIPT_NUMBER,                /* same code, encoding and size, any value */
     TRANSCRIPT_KVAL_UNORDERED,        /* same pairs, any order */
     TRANSCRIPT_KVAL_COUNT,            /* same count */
     TRANSCRIPT_KVAL_UNORDERED_VALUES, /* same values, any order */

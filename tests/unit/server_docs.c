@@ -1,5 +1,5 @@
 /* What the manual page, the sample configuration and docs/server.md say of directives and STATS.
-   (The table of docs/server.md itself is generated, see docs/tables.) */
+   (The table of docs/server.md itself is generated, see scripts/docs.) */
 #include <stdio.h>
 #include <string.h>
 

@@ -28,8 +28,8 @@ static bool refuse(char error[GIB_FAULT_ERROR_SIZE], const char *text, const cha
     return false;
 }
 
-/* Reads a number that ends before the character `end`, and moves behind that. Without a digit
-   first, strtoull would take signs and spaces. */
+/* Reads a number that one of the characters of `ends` follows, its end included, and moves to that.
+   Without a digit first, strtoull would take signs and spaces. */
 static bool read_number(const char **text, const char *ends, uint64_t limit, uint64_t *number)
 {
     if (**text < '0' || **text > '9') {

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks or updates the tables in docs/*.md that are generated from the headers.
 
-Usage: docs/tables check|update PRINT_TABLES
+Usage: scripts/docs/tables.py check|update PRINT_TABLES
 
-PRINT_TABLES is the program that docs/print_tables.c is built to. A table stands between two lines
-`<!-- table NAME -->` and `<!-- end -->`.
+PRINT_TABLES is the program that scripts/docs/print_tables.c is built to. A table stands between two
+lines `<!-- table NAME -->` and `<!-- end -->`.
 """
 
 import pathlib
@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 TABLE = re.compile(r"(<!-- table (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 
@@ -26,7 +27,7 @@ def main():
         return match[1] + table.stdout + match[4]
 
     stale, tables = [], 0
-    for page in sorted(pathlib.Path(__file__).parent.glob("*.md")):
+    for page in sorted(DOCS.glob("*.md")):
         old = page.read_text(encoding="utf-8")
         new, count = TABLE.subn(fresh, old)
         tables += count

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Checks that the tests which reliability.md names exist.
+"""Checks that the tests which docs/reliability.md names exist.
 
-docs/check_reliability
+scripts/docs/check_reliability.py
 """
 
 import re
 import sys
 from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent
+root = Path(__file__).resolve().parents[2]
 rows = [line.split("|") for line in (root / "docs/reliability.md").read_text().splitlines()]
 named = {name for row in rows if len(row) == 6 for name in re.findall(r"`(\w+)`", row[3])}
 sources = "".join(
