@@ -30,7 +30,7 @@ function(gibson_server_test source)
 endfunction()
 
 gibson_server_test(unit/server_config.c)
-target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/options.c")
+target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/program/options.c")
 gibson_server_test(unit/server_connection.c)
 gibson_server_test(unit/server_docs.c)
 target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
