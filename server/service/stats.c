@@ -89,6 +89,9 @@ static int64_t compression_rate(const gibs_store *store)
     X(reqs_per_client_avg, decimal,                                                                \
       ratio((double)service->counters.requests, (double)service->counters.connections))
 
+/* Behind those of the reference server, which clients may take by their position. */
+#define OWN_STATS_LIST(X) X(max_item_ttl, number, service->settings.limits.max_seconds)
+
 static bool add_text(gib_items_encoder *encoder, const char *name, const char *text)
 {
     uint8_t *room;
@@ -119,6 +122,7 @@ gib_code gibs_service_stats(const gibs_service *service, gib_buffer *out)
     bool fine = gib_items_encode_begin(&encoder, out);
 #define ADD_STATS_ROW(name, kind, value) fine = fine && add_##kind(&encoder, #name, value);
     STATS_LIST(ADD_STATS_ROW)
+    OWN_STATS_LIST(ADD_STATS_ROW)
 #undef ADD_STATS_ROW
     if (!fine) {
         return GIB_CODE_MEM;

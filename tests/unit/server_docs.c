@@ -86,7 +86,7 @@ START_TEST(manual_page_has_each_directive)
 }
 END_TEST
 
-START_TEST(each_of_the_27_stats_is_explained)
+START_TEST(each_of_the_stats_is_explained)
 {
     const char *page = read_page("docs/server.md");
     gibs_store_settings settings = {.max_memory = 1 << 20};
@@ -99,7 +99,7 @@ START_TEST(each_of_the_27_stats_is_explained)
     ck_assert_int_eq(gib_reply_decode(out.data, out.end, gib_command(GIBSON_OP_STATS), 1 << 20,
                                       &reply, &frame_size, NULL),
                      GIBSON_OK);
-    ck_assert_uint_eq(gibson_items_count(&reply.items), 27);
+    ck_assert_uint_gt(gibson_items_count(&reply.items), 27); /* those of the reference, and ours */
     gibson_bytes key;
     while (gibson_items_next(&reply.items, &key, NULL)) {
         char text[64];
@@ -117,6 +117,6 @@ int main(void)
     TCase *group = add_group(suite, "docs");
     tcase_add_test(group, sample_configuration_has_each_directive_with_its_default);
     tcase_add_test(group, manual_page_has_each_directive);
-    tcase_add_test(group, each_of_the_27_stats_is_explained);
+    tcase_add_test(group, each_of_the_stats_is_explained);
     return run_suite(suite);
 }
