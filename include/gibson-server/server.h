@@ -27,10 +27,11 @@ GIBSON_API gibson_status gibson_server_config_new(gibson_server_config **config)
 GIBSON_API void gibson_server_config_free(gibson_server_config *config);
 
 /* gibson_server_config_set sets a directive to a value, both written as in the configuration file.
-   They are copied. Returns GIBSON_OK; GIBSON_INVALID where there is no such directive or the value
-   is not one of its values, with an error that says which; GIBSON_NOMEM. After a failure the
-   configuration is as it was. error may be NULL. Thread rule: one thread at a time for each
-   configuration. Since 0.1. */
+   They are copied. A size or time above the largest that the server can hold becomes the largest,
+   and gibson_server_start says so in the log. Returns GIBSON_OK; GIBSON_INVALID where there is no
+   such directive or the value is not one of its values, with an error that says which;
+   GIBSON_NOMEM. After a failure the configuration is as it was. error may be NULL. Thread rule: one
+   thread at a time for each configuration. Since 0.1. */
 GIBSON_API gibson_status gibson_server_config_set(gibson_server_config *config, const char *name,
                                                   const char *value, gibson_error *error);
 

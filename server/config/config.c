@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -86,15 +87,27 @@ static const char *const shapes[] = {
     [GIBS_KIND_MILLISECONDS] = "a time such as 100, 100ms or 1s",
 };
 
-static gibson_status read_value(const gibs_directive_row *row, const char *value, int64_t *number,
-                                gibson_error *error)
+/* A quantity above what the server can hold becomes the largest: configurations that were written
+   for the reference server then start. */
+static bool is_quantity(gibs_kind kind)
 {
+    return kind == GIBS_KIND_SIZE || kind == GIBS_KIND_SECONDS || kind == GIBS_KIND_MILLISECONDS;
+}
+
+static gibson_status read_value(const gibs_directive_row *row, const char *value, int64_t *number,
+                                bool *lowered, gibson_error *error)
+{
+    *lowered = false;
     if (row->kind == GIBS_KIND_TEXT) {
         return GIBSON_OK;
     }
     if (!gibs_config_read_number(row->kind, value, number)) {
         return gib_error_set(error, GIBSON_INVALID, "%s: '%.60s' is not %s", row->name, value,
                              shapes[row->kind]);
+    }
+    if (*number > row->largest && is_quantity(row->kind)) {
+        *number = row->largest;
+        *lowered = true;
     }
     if (*number < row->smallest || *number > row->largest) {
         const char *format = row->kind == GIBS_KIND_MODE
@@ -110,7 +123,8 @@ static gibson_status apply(gibson_server_config *config, const gibs_directive_ro
                            const char *value, bool given, gibson_error *error)
 {
     int64_t number = 0;
-    gibson_status status = read_value(row, value, &number, error);
+    bool lowered;
+    gibson_status status = read_value(row, value, &number, &lowered, error);
     if (status != GIBSON_OK) {
         return status;
     }
@@ -123,6 +137,7 @@ static gibson_status apply(gibson_server_config *config, const gibs_directive_ro
     config->settings[index].text = text;
     config->settings[index].number = number;
     config->settings[index].given = given;
+    config->settings[index].lowered = lowered;
     return GIBSON_OK;
 }
 
@@ -179,6 +194,19 @@ gibson_status gibson_server_config_set(gibson_server_config *config, const char 
         return gib_error_set(error, GIBSON_INVALID, "there is no directive '%.60s'", name);
     }
     return apply(config, row, value, true, error);
+}
+
+bool gibs_config_lowered(const gibson_server_config *config, gibs_directive directive,
+                         char text[GIBSON_ERROR_MESSAGE_SIZE])
+{
+    if (!config->settings[directive].lowered) {
+        return false;
+    }
+    snprintf(text, GIBSON_ERROR_MESSAGE_SIZE,
+             "%s: '%.60s' is more than this server can hold, taken as %" PRId64,
+             gibs_directives[directive].name, config->settings[directive].text,
+             config->settings[directive].number);
+    return true;
 }
 
 gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error)

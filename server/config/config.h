@@ -43,6 +43,7 @@ struct gibson_server_config {
         char *text;     /* as it was given */
         int64_t number; /* of all kinds but TEXT */
         bool given;     /* not the default */
+        bool lowered;   /* to the largest number there is */
     } settings[GIBS_DIRECTIVE_COUNT];
 };
 
@@ -54,6 +55,11 @@ struct gibson_server_config {
 
 /* A copy, or NULL. */
 gibson_server_config *gibs_config_copy(const gibson_server_config *config);
+
+/* Tells whether a directive was given as more than the server can hold, and then writes a sentence
+   about it. */
+bool gibs_config_lowered(const gibson_server_config *config, gibs_directive directive,
+                         char text[GIBSON_ERROR_MESSAGE_SIZE]);
 
 /* Checks what one directive alone cannot tell. */
 gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error);

@@ -118,6 +118,22 @@ static int fail(const gibson_error *error, int code)
     return code;
 }
 
+/* What --check-config does. */
+static int check(const gibson_server_config *config)
+{
+    gibson_error error;
+    if (gibs_config_check(config, &error) != GIBSON_OK) {
+        return fail(&error, EXIT_USAGE);
+    }
+    for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
+        if (gibs_config_lowered(config, (gibs_directive)i, error.message)) {
+            fprintf(stderr, "gibson-server: %s\n", error.message);
+        }
+    }
+    printf("the configuration is good\n");
+    return EXIT_SUCCESS;
+}
+
 static int act(gibson_server_config *config, gibs_action action)
 {
     gibson_error error;
@@ -129,11 +145,7 @@ static int act(gibson_server_config *config, gibs_action action)
         printf("gibson-server %s\n", GIBSON_VERSION);
         return EXIT_SUCCESS;
     case GIBS_ACTION_CHECK:
-        if (gibs_config_check(config, &error) != GIBSON_OK) {
-            return fail(&error, EXIT_USAGE);
-        }
-        printf("the configuration is good\n");
-        return EXIT_SUCCESS;
+        return check(config);
     case GIBS_ACTION_SERVE:
         break;
     }

@@ -71,6 +71,16 @@ static void free_server(gibson_server *server)
     free(server);
 }
 
+static void warn_of_lowered(gibs_log *log, const gibson_server_config *config)
+{
+    char text[GIBSON_ERROR_MESSAGE_SIZE];
+    for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
+        if (gibs_config_lowered(config, (gibs_directive)i, text)) {
+            gibs_log_write(log, GIBS_LOG_WARNING, "%s", text);
+        }
+    }
+}
+
 static gibson_status start(gibson_server *server, const gibson_server_config *config,
                            gibson_error *error)
 {
@@ -89,6 +99,7 @@ static gibson_status start(gibson_server *server, const gibson_server_config *co
     if (status != GIBSON_OK) {
         return status;
     }
+    warn_of_lowered(server->log, config);
     status = gibs_loop_open(&server->loop, config, &server->service, server->log, error);
     if (status != GIBSON_OK) {
         return status;

@@ -88,7 +88,7 @@ gib_code gibs_store_meta(gibs_store *store, gibson_bytes key, gibson_meta_field 
                          int64_t *number);
 
 /* The commands on a prefix: VAL with the number of items in *count, or NOT_FOUND where it is 0.
-   Locked items are left alone. */
+   Locked items are left alone, but for their ttl and lock. */
 
 /* MEM where memory ran out on the way: some values have then changed. */
 gib_code gibs_store_mset(gibs_store *store, gibson_bytes prefix, gibson_bytes value,
@@ -97,6 +97,7 @@ gib_code gibs_store_mset(gibs_store *store, gibson_bytes prefix, gibson_bytes va
 /* MEM as above. Items that are no numbers are left alone. */
 gib_code gibs_store_madd(gibs_store *store, gibson_bytes prefix, int64_t delta, int64_t *count);
 
+/* Changes locked items too, as gibs_store_ttl does. */
 gib_code gibs_store_mttl(gibs_store *store, gibson_bytes prefix, int64_t ttl, int64_t *count);
 gib_code gibs_store_mlock(gibs_store *store, gibson_bytes prefix, int64_t lock, int64_t *count);
 

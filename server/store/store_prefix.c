@@ -72,7 +72,7 @@ gib_code gibs_store_mttl(gibs_store *store, gibson_bytes prefix, int64_t ttl, in
     gibs_walk walk;
     gibs_link *place;
     gibs_store_walk(store, prefix, &walk);
-    for (*count = 0; (place = next_unlocked(store, &walk)); ++*count) {
+    for (*count = 0; (place = next_live(store, &walk)); ++*count) {
         gibs_store_set_ttl(store, place, ttl);
     }
     return found(*count);

@@ -329,6 +329,30 @@ START_TEST(process_tells_what_is_wrong_with_its_arguments)
 }
 END_TEST
 
+/* max_key_size 512K stands in the test configuration of the old package for Python. */
+START_TEST(process_warns_of_a_quantity_that_it_had_to_lower)
+{
+    char output[4096];
+    const char *said = "max_key_size: '512K' is more than this server can hold, taken as 65535";
+    ck_assert_int_eq(run((const char *[]){"--max_key_size", "512K", "--check-config", NULL}, output,
+                         sizeof output),
+                     0);
+    ck_assert_ptr_nonnull(strstr(output, said));
+    const char *arguments[] = {"--unix_socket",
+                               path_of("socket"),
+                               "--logfile",
+                               path_of("log"),
+                               "--max_key_size",
+                               "512K",
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    await_text(path_of("log"), said);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
 START_TEST(process_prints_help_and_version)
 {
     char output[16384];
@@ -455,6 +479,7 @@ int main(void)
     tcase_add_test(group, process_in_the_background_tells_when_it_cannot_start);
     tcase_add_test(group, process_with_the_pidfile_of_another_is_refused);
     tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
+    tcase_add_test(group, process_warns_of_a_quantity_that_it_had_to_lower);
     tcase_add_test(group, process_prints_help_and_version);
     tcase_add_test(group, process_without_descriptors_refuses_clients_and_serves_the_others);
     tcase_add_test(group, process_does_not_grow_with_use);

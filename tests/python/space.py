@@ -107,12 +107,12 @@ def _apply_to_one(item: Item, request: Request) -> tuple[Item | None, bool]:
         return item._replace(lock=0), True
     if command in ("mget", "keys", "count"):
         return item, True
+    if command == "mttl":
+        return item._replace(ttl=arguments[0]), True
     if item.lock:
         return item, False
     if command == "mset":
         return Item(arguments[0]), True
-    if command == "mttl":
-        return item._replace(ttl=arguments[0]), True
     if command == "mlock":
         return item._replace(lock=arguments[0]), True
     if command == "mdl":

@@ -71,11 +71,25 @@ START_TEST(config_bad_values_are_refused_and_change_nothing)
     expect_refused("unix_socket_mode", "0888", "unix_socket_mode: '0888' is not an octal number");
     expect_refused("unix_socket_mode", "1777", "unix_socket_mode: '1777' is not between 0 and 777");
     expect_refused("max_memory", "1T", "max_memory: '1T' is not a size such as 512, 64K, 4M or 2G");
-    expect_refused("max_memory", "9223372036854775807G",
-                   "max_memory: '9223372036854775807G' is not between 65536 and "
-                   "4611686018427387903");
+    expect_refused("max_memory", "1",
+                   "max_memory: '1' is not between 65536 and 4611686018427387903");
     expect_refused("gc_ratio", "1w",
                    "gc_ratio: '1w' is not a time such as 90, 90s, 15m, 2h or 30d");
+}
+END_TEST
+
+START_TEST(config_quantities_above_the_largest_become_the_largest)
+{
+    char text[GIBSON_ERROR_MESSAGE_SIZE];
+    expect_set("max_key_size", "512K", UINT16_MAX);
+    ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_max_key_size, text));
+    ck_assert_str_eq(text,
+                     "max_key_size: '512K' is more than this server can hold, taken as 65535");
+    expect_set("max_memory", "9223372036854775807G", INT64_MAX / 2);
+    expect_set("gc_ratio", "99999d", INT32_MAX);
+    expect_set("max_key_size", "1K", 1024);
+    ck_assert(!gibs_config_lowered(config, GIBS_DIRECTIVE_max_key_size, text));
+    ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_gc_ratio, text));
 }
 END_TEST
 
@@ -225,6 +239,7 @@ int main(void)
     tcase_add_checked_fixture(group, set_up, tear_down);
     tcase_add_test(group, config_values_have_units);
     tcase_add_test(group, config_bad_values_are_refused_and_change_nothing);
+    tcase_add_test(group, config_quantities_above_the_largest_become_the_largest);
     tcase_add_test(group, config_file_with_comments_and_blanks);
     tcase_add_test(group, config_file_errors_name_file_and_line);
     tcase_add_test(group, config_file_with_an_endless_line_is_refused);
