@@ -107,6 +107,7 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
                    gib_buffer *out)
 {
     int64_t end_ns = gib_now_ns() + exchange->slice_ns;
+    gibs_service_update_time(exchange->service); /* those before may have taken long */
     unsigned answered = 0;
     connection->backlog = false;
     while (!connection->closing && gib_buffer_size(in)) {

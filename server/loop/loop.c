@@ -77,6 +77,12 @@ static void say_where(const gibs_loop *loop, const gibson_server_config *config)
     }
 }
 
+static int64_t elapsed_ms(void *context)
+{
+    gibs_loop *loop = context;
+    return gib_now_ns() / 1000000 + atomic_load(&loop->clock_offset_ms) - loop->started_ms;
+}
+
 gibson_status gibs_loop_open(gibs_loop *loop, const gibson_server_config *config,
                              gibs_service *service, gibs_log *log, gibson_error *error)
 {
@@ -99,6 +105,7 @@ gibson_status gibs_loop_open(gibs_loop *loop, const gibson_server_config *config
     }
     if (status == GIBSON_OK) {
         loop->started_ms = gib_now_ns() / 1000000;
+        service->time = (gibs_time_source){elapsed_ms, loop};
         say_where(loop, config);
     } else {
         gibs_loop_close(loop);
@@ -116,7 +123,7 @@ static void close_fd(int *fd)
 
 static void update_time(gibs_loop *loop)
 {
-    loop->now_ms = gib_now_ns() / 1000000 + atomic_load(&loop->clock_offset_ms) - loop->started_ms;
+    loop->now_ms = elapsed_ms(loop);
     gibs_store_set_time(loop->exchange.service->store, loop->now_ms);
 }
 

@@ -259,6 +259,27 @@ static handler *const handlers[256] = {
 #undef HANDLER_ROW
 };
 
+void gibs_service_update_time(gibs_service *service)
+{
+    if (service->time.elapsed_ms) {
+        gibs_store_set_time(service->store, service->time.elapsed_ms(service->time.context));
+    }
+}
+
+/* A ttl or lock has to last for the seconds asked for, however long the commands before it took; so
+   it begins at the time it is, not at that of the last look at the clock. */
+static bool begins_an_age(const gibson_command *command, const gibson_request *request)
+{
+    switch (command->arguments) {
+    case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
+    case GIBSON_ARGUMENTS_KEY_SECONDS:
+    case GIBSON_ARGUMENTS_PREFIX_SECONDS:
+        return request->number > 0;
+    default:
+        return false;
+    }
+}
+
 gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *frame,
                                 gib_buffer *out)
 {
@@ -272,6 +293,9 @@ gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *
     gib_code code = gib_request_decode(command, frame->payload, &service->settings.limits,
                                        service->settings.excess, &request);
     if (code == GIB_CODE_OK) {
+        if (begins_an_age(command, &request)) {
+            gibs_service_update_time(service);
+        }
         code = handlers[frame->opcode](service, &request, out);
     }
     if (code != GIB_CODE_VAL && code != GIB_CODE_KVAL) {

@@ -20,8 +20,15 @@ typedef struct gibs_service_settings {
     int64_t started_unix; /* seconds since 1970 */
 } gibs_service_settings;
 
+/* What time it is. Where there is none, the store is told by somebody else. */
+typedef struct gibs_time_source {
+    int64_t (*elapsed_ms)(void *context); /* since the store was made; never less than before */
+    void *context;
+} gibs_time_source;
+
 typedef struct gibs_service {
     gibs_store *store; /* borrowed */
+    gibs_time_source time;
     gibs_service_settings settings;
     gibs_counters counters;
 } gibs_service;
@@ -32,6 +39,9 @@ typedef enum gibs_answer {
     GIBS_ANSWER_LAST,  /* the reply is in the buffer; close when it is sent */
     GIBS_ANSWER_CLOSE, /* there is no reply: an opcode that is none, or no memory for it */
 } gibs_answer;
+
+/* Tells the store what time it is. */
+void gibs_service_update_time(gibs_service *service);
 
 /* Answers a request: does what it asks for and appends the reply. */
 gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *frame,

@@ -127,6 +127,42 @@ START_TEST(connection_ends_its_turn_after_a_long_command)
 }
 END_TEST
 
+static int64_t clock_ms;
+static int64_t work_ms; /* how long the work after the next look at the clock takes */
+
+static int64_t read_clock(void *context)
+{
+    (void)context;
+    int64_t now_ms = clock_ms;
+    clock_ms += work_ms;
+    work_ms = 0;
+    return now_ms;
+}
+
+static void ask(uint16_t opcode, const char *payload)
+{
+    uint8_t request[64];
+    ck_assert(raw_send(peer, request, raw_request(request, opcode, payload, strlen(payload))));
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+}
+
+START_TEST(ttl_begins_when_it_is_set_and_not_when_the_turn_began)
+{
+    service.time.elapsed_ms = read_clock;
+    clock_ms = 0;
+    work_ms = 5000;
+    ask(GIBSON_OP_SET, "1 t value");
+    take_all();
+    clock_ms = 5000 + 1000;
+    ask(GIBSON_OP_GET, "t");
+    ck_assert_uint_eq(take_all(), 7 + strlen("value"));
+    clock_ms += 2 * GIBS_TICK_MS;
+    ask(GIBSON_OP_GET, "t");
+    ck_assert_uint_eq(take_all(), 7 + 1); /* NOT_FOUND */
+    ck_assert_uint_eq(service.store->items, 1);
+}
+END_TEST
+
 START_TEST(connection_ends_when_the_client_is_gone)
 {
     close(peer);
@@ -162,6 +198,7 @@ int main(void)
     tcase_add_test(group, connection_holds_no_more_output_than_it_may_and_goes_on_later);
     tcase_add_test(group, connection_with_nothing_to_do_holds_no_memory);
     tcase_add_test(group, connection_ends_its_turn_after_a_long_command);
+    tcase_add_test(group, ttl_begins_when_it_is_set_and_not_when_the_turn_began);
     tcase_add_test(group, connection_ends_when_the_client_is_gone);
     tcase_add_test(group, connection_sends_what_waits_before_it_ends);
     return run_suite(suite);
