@@ -50,6 +50,9 @@ bool gibs_connection_is_idle(const gibs_connection *connection)
 unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_exchange *exchange)
 {
     unsigned interest = gibs_connection_has_output(connection) ? GIBS_WRITABLE : 0;
+    if (connection->lingering) {
+        return GIBS_READABLE;
+    }
     bool full = gib_buffer_size(&connection->out) >= exchange->max_output_size;
     if (!full && !connection->closing && !connection->backlog) {
         interest |= GIBS_READABLE;
@@ -164,6 +167,19 @@ static bool settle(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     return kept;
 }
 
+/* Ends a connection on this side. To close it while bytes of the client are unread, or on their
+   way, would make TCP take back the replies that the client has not read yet. So it says that no
+   more replies come, and throws away what comes until the client closes its side too. */
+static gibs_outcome finish(gibs_connection *connection, int64_t now_ms)
+{
+    if (connection->peer_ended || shutdown(connection->fd, SHUT_WR)) {
+        return GIBS_OUTCOME_CLOSED;
+    }
+    connection->lingering = true;
+    connection->moved_ms = now_ms;
+    return GIBS_OUTCOME_OPEN;
+}
+
 /* Answers what is in a buffer and sends it off. */
 static gibs_outcome serve(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *in,
                           int64_t now_ms)
@@ -176,13 +192,16 @@ static gibs_outcome serve(gibs_connection *connection, gibs_exchange *exchange, 
     bool sound = send_from(connection, out, now_ms);
     bool sent = !gib_buffer_size(out);
     sound = settle(connection, exchange, in, out) && sound;
-    return sound && !(connection->closing && sent) ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;
+    if (!sound) {
+        return GIBS_OUTCOME_CLOSED;
+    }
+    return connection->closing && sent ? finish(connection, now_ms) : GIBS_OUTCOME_OPEN;
 }
 
 /* The client has closed its side. Replies that wait are still for it. */
 static gibs_outcome end_of_requests(gibs_connection *connection)
 {
-    connection->closing = true;
+    connection->closing = connection->peer_ended = true;
     return gibs_connection_has_output(connection) ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;
 }
 
@@ -200,6 +219,9 @@ gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *ex
     }
     if (received == 0) {
         return end_of_requests(connection);
+    }
+    if (connection->lingering) {
+        return GIBS_OUTCOME_OPEN;
     }
     in->end += (size_t)received;
     return serve(connection, exchange, in, now_ms);

@@ -18,10 +18,13 @@ typedef struct gibs_connection {
     unsigned interest;   /* what the poller waits for */
     bool backlog;        /* `in` may hold whole requests that could not be answered yet */
     bool waits_for_turn; /* in the list of the loop */
-    bool closing;        /* no more requests; closed once the replies are gone */
+    bool closing;        /* no more requests are answered; it ends once the replies are gone */
+    bool peer_ended;     /* the client sends nothing more */
+    bool lingering;      /* all is sent and said to be; what still comes is thrown away */
     gib_buffer in;       /* owns memory only while a part of a request, or a backlog, waits */
     gib_buffer out;      /* owns memory only while the client is slow */
-    int64_t moved_ms;    /* when the client has last taken some bytes of `out` */
+    int64_t
+        moved_ms; /* when the client has last taken some bytes of `out`, or since when it lingers */
     struct gibs_connection *previous, *next; /* in the list of all */
     struct gibs_connection *next_backlog;
 } gibs_connection;

@@ -132,13 +132,17 @@ static void drop_stalled(gibs_loop *loop)
     gibs_connection *next;
     for (gibs_connection *at = loop->connections; at; at = next) {
         next = at->next;
-        if (gibs_connection_has_output(at) &&
-            loop->now_ms - at->moved_ms > loop->max_write_stall_ms) {
+        bool has_output = gibs_connection_has_output(at);
+        if ((!has_output && !at->lingering) ||
+            loop->now_ms - at->moved_ms <= loop->max_write_stall_ms) {
+            continue;
+        }
+        if (has_output) {
             gibs_log_write(loop->log, GIBS_LOG_WARNING,
                            "disconnected a client that does not read its replies (%zu bytes wait)",
                            gib_buffer_size(&at->out));
-            gibs_loop_drop(loop, at);
         }
+        gibs_loop_drop(loop, at);
     }
 }
 

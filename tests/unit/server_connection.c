@@ -179,14 +179,21 @@ START_TEST(connection_sends_what_waits_before_it_ends)
     ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     ck_assert(connection->closing);
     size_t total = 0;
-    gibs_outcome outcome = GIBS_OUTCOME_OPEN;
-    while (outcome == GIBS_OUTCOME_OPEN) {
+    while (!connection->lingering) {
         ck_assert_uint_eq(gibs_connection_interest(connection, &shared), GIBS_WRITABLE);
         total += take_all();
-        outcome = gibs_connection_write(connection, &shared, 0);
+        ck_assert_int_eq(gibs_connection_write(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     }
     total += take_all();
     ck_assert_uint_eq(total, 8 * REPLY_SIZE + 8);
+    ck_assert_int_eq(recv(peer, &total, sizeof total, 0), 0); /* and no more */
+    ck_assert_uint_eq(gibs_connection_interest(connection, &shared), GIBS_READABLE);
+    send_requests(1, GIBSON_OP_GET);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    ck_assert_int_lt(recv(peer, &total, sizeof total, 0), 1);
+    close(peer);
+    peer = -1;
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_CLOSED);
 }
 END_TEST
 
