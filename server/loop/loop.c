@@ -180,6 +180,7 @@ static void keep_house(gibs_loop *loop)
         loop->exchange.service->counters.crons++;
         gibs_store_set_unix_time(store,
                                  (int64_t)time(NULL) + atomic_load(&loop->clock_offset_ms) / 1000);
+        gibs_log_catch_up(loop->log);
         drop_stalled(loop);
         begin_sweeps(loop);
     }

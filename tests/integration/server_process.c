@@ -396,6 +396,90 @@ START_TEST(process_without_descriptors_refuses_clients_and_serves_the_others)
 }
 END_TEST
 
+/* Whoever started it may have stopped reading its output. */
+START_TEST(process_whose_log_nobody_reads_goes_on)
+{
+    enum { CLIENTS = 2500 }; /* two lines each: more than a pipe and the ring of the log hold */
+    int output[2];
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--loglevel", "0", NULL};
+    ck_assert_int_eq(pipe2(output, O_CLOEXEC), 0);
+    pid_t child = spawn(arguments, output[1]);
+    expect_notification("READY=1");
+    for (int i = 0; i < CLIENTS; i++) {
+        int fd = connect_unix();
+        ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+        close(fd);
+    }
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+    close(output[0]);
+    close(output[1]);
+}
+END_TEST
+
+START_TEST(process_whose_log_is_read_late_says_how_much_was_lost)
+{
+    enum { CLIENTS = 4000 };
+    static char text[1 << 20];
+    int output[2];
+    size_t size = 0;
+    ssize_t got;
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--loglevel", "0", NULL};
+    ck_assert_int_eq(pipe2(output, O_CLOEXEC), 0);
+    pid_t child = spawn(arguments, output[1]);
+    close(output[1]);
+    expect_notification("READY=1");
+    for (int i = 0; i < CLIENTS; i++) {
+        close(connect_unix());
+    }
+    int fd = connect_unix();
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(fd);
+    kill(child, SIGTERM);
+    while ((got = read(output[0], text + size, sizeof text - 1 - size)) > 0) {
+        size += (size_t)got;
+    }
+    text[size] = '\0';
+    ck_assert_int_eq(exit_code(child), 0);
+    ck_assert_ptr_nonnull(strstr(text, " lines were lost: the log took them too slowly\n"));
+    close(output[0]);
+}
+END_TEST
+
+START_TEST(process_does_not_let_clients_fill_its_log)
+{
+    enum { CLIENTS = 2000 };
+    char text[65536];
+    const char *arguments[] = {"--unix_socket",
+                               path_of("socket"),
+                               "--logfile",
+                               path_of("log"),
+                               "--max_clients",
+                               "1",
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int first = connect_unix();
+    ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    for (int i = 0; i < CLIENTS; i++) {
+        int fd = connect_unix();
+        ck_assert(raw_read_reply(fd).closed);
+        close(fd);
+    }
+    await_text(path_of("log"),
+               " more lines like this were left out: refused a client: max_clients (1)");
+    close(first);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+    size_t lines = 0;
+    read_file(path_of("log"), text, sizeof text);
+    for (const char *at = text; (at = strchr(at, '\n')); at++) {
+        lines++;
+    }
+    ck_assert_uint_lt(lines, CLIENTS / 4);
+}
+END_TEST
+
 /* Sanitizers keep freed memory, so that the size of a process says nothing with them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FREED_MEMORY_IS_KEPT true
@@ -481,6 +565,9 @@ int main(void)
     tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
     tcase_add_test(group, process_warns_of_a_quantity_that_it_had_to_lower);
     tcase_add_test(group, process_prints_help_and_version);
+    tcase_add_test(group, process_whose_log_nobody_reads_goes_on);
+    tcase_add_test(group, process_whose_log_is_read_late_says_how_much_was_lost);
+    tcase_add_test(group, process_does_not_let_clients_fill_its_log);
     tcase_add_test(group, process_without_descriptors_refuses_clients_and_serves_the_others);
     tcase_add_test(group, process_does_not_grow_with_use);
     return run_suite(suite);
