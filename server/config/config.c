@@ -209,6 +209,21 @@ bool gibs_config_lowered(const gibson_server_config *config, gibs_directive dire
     return true;
 }
 
+/* A request, the replies that may wait and one more, and one that is being built. */
+static int64_t needed_client_memory(const gibson_server_config *config)
+{
+    return GIBS_CONFIG_NUMBER(config, max_request_size) +
+           GIBS_CONFIG_NUMBER(config, max_output_size) +
+           2 * GIBS_CONFIG_NUMBER(config, max_response_size);
+}
+
+int64_t gibs_config_client_memory(const gibson_server_config *config)
+{
+    int64_t memory = GIBS_CONFIG_NUMBER(config, max_client_memory);
+    int64_t needed = needed_client_memory(config);
+    return memory > needed ? memory : needed;
+}
+
 gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error)
 {
     int64_t value = GIBS_CONFIG_NUMBER(config, max_value_size);
@@ -218,6 +233,14 @@ gibson_status gibs_config_check(const gibson_server_config *config, gibson_error
                              "max_value_size (%" PRId64 ") is above max_response_size (%" PRId64
                              "): such values could be stored and not read",
                              value, response);
+    }
+    int64_t memory = GIBS_CONFIG_NUMBER(config, max_client_memory);
+    int64_t needed = needed_client_memory(config);
+    if (GIBS_CONFIG_GIVEN(config, max_client_memory) && memory < needed) {
+        return gib_error_set(error, GIBSON_INVALID,
+                             "max_client_memory (%" PRId64 ") is below %" PRId64
+                             ": max_request_size, max_output_size and twice max_response_size",
+                             memory, needed);
     }
     return GIBSON_OK;
 }

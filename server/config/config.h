@@ -61,6 +61,9 @@ gibson_server_config *gibs_config_copy(const gibson_server_config *config);
 bool gibs_config_lowered(const gibson_server_config *config, gibs_directive directive,
                          char text[GIBSON_ERROR_MESSAGE_SIZE]);
 
+/* max_client_memory; where it is the default, at least what one client needs. */
+int64_t gibs_config_client_memory(const gibson_server_config *config);
+
 /* Checks what one directive alone cannot tell. */
 gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error);
 

@@ -38,8 +38,10 @@
     X(max_response_size, SIZE, "40960000", 64, UINT32_MAX, "bytes of a reply")                     \
     X(max_output_size, SIZE, "4M", 4096, UINT32_MAX,                                               \
       "bytes of replies waiting for a client above which its requests wait")                       \
+    X(max_client_memory, SIZE, "256M", 1 << 16, INT64_MAX / 2,                                     \
+      "bytes of all requests and replies held for clients above which the worst is disconnected")  \
     X(max_write_stall, SECONDS, "30", 1, INT32_MAX,                                                \
-      "time after which a client that reads none of its replies is disconnected")                  \
+      "time in which a client has to take a part of the replies that wait for it")                 \
     X(compression, SIZE, "40960", 1, UINT32_MAX, "bytes above which a value is compressed")        \
     X(gc_ratio, SECONDS, "900", 1, INT32_MAX,                                                      \
       "time without access after which an item may go when memory is full")                        \

@@ -8,10 +8,13 @@
 
 #include "base/clock.h"
 #include "wire/command.h"
+#include "wire/frame.h"
 
 enum {
     READ_SIZE = 64 * 1024,        /* bytes read at once */
     KEPT_OUTPUT = 1024 * 1024,    /* capacity of the shared output that is kept */
+    PART_DUE = 8,                 /* of what waits, in the time of a stall */
+    SMALLEST_DUE = 64 * 1024,     /* bytes: about 2 KB/s */
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
 
@@ -27,10 +30,26 @@ gibs_connection *gibs_connection_new(int fd)
     return connection;
 }
 
-void gibs_connection_free(gibs_connection *connection)
+/* Brings the count of what is held for clients up to date. */
+static void count(gibs_connection *connection, gibs_exchange *exchange)
+{
+    size_t held = connection->in.capacity + connection->out.capacity;
+    exchange->service->counters.client_bytes += held;
+    exchange->service->counters.client_bytes -= connection->counted;
+    connection->counted = held;
+}
+
+void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange)
 {
     gib_buffer_clear(&connection->in);
     gib_buffer_clear(&connection->out);
+    count(connection, exchange);
+    connection->cut = true;
+}
+
+void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange)
+{
+    gibs_connection_cut(connection, exchange);
     close(connection->fd);
     free(connection);
 }
@@ -69,6 +88,11 @@ static bool keep_rest(gib_buffer *rest, gib_buffer *from)
         gib_buffer_clear(rest);
         *rest = *from;
         gib_buffer_init(from, rest->allocator);
+        uint8_t *data = gib_reallocate(rest->allocator, rest->data, rest->end);
+        if (data) { /* else it only holds more than it needs */
+            rest->data = data;
+            rest->capacity = rest->end;
+        }
         return true;
     }
     if (!gib_buffer_make_room(rest, size, false)) {
@@ -79,6 +103,18 @@ static bool keep_rest(gib_buffer *rest, gib_buffer *from)
     return true;
 }
 
+/* A client that takes a byte now and then would hold its buffers for ever. So it has moved only
+   when it has taken a part of what waits for it. */
+static void note_progress(gibs_connection *connection, size_t sent, size_t left, int64_t now_ms)
+{
+    if (sent < connection->due) {
+        connection->due -= sent;
+        return;
+    }
+    connection->moved_ms = now_ms;
+    connection->due = left / PART_DUE > SMALLEST_DUE ? left / PART_DUE : SMALLEST_DUE;
+}
+
 /* Sends what the socket takes. False where the connection is broken. */
 static bool send_from(gibs_connection *connection, gib_buffer *out, int64_t now_ms)
 {
@@ -87,7 +123,7 @@ static bool send_from(gibs_connection *connection, gib_buffer *out, int64_t now_
             send(connection->fd, out->data + out->begin, gib_buffer_size(out), MSG_NOSIGNAL);
         if (sent > 0) {
             gib_buffer_consume(out, (size_t)sent);
-            connection->moved_ms = now_ms;
+            note_progress(connection, (size_t)sent, gib_buffer_size(out), now_ms);
         } else if (errno != EINTR) {
             return errno == EAGAIN || errno == EWOULDBLOCK;
         }
@@ -164,6 +200,7 @@ static bool settle(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     if (exchange->out.capacity > KEPT_OUTPUT) {
         gib_buffer_clear(&exchange->out);
     }
+    count(connection, exchange);
     return kept;
 }
 
@@ -187,6 +224,7 @@ static gibs_outcome serve(gibs_connection *connection, gibs_exchange *exchange, 
     gib_buffer *out = gibs_connection_has_output(connection) ? &connection->out : &exchange->out;
     if (out == &exchange->out) {
         connection->moved_ms = now_ms;
+        connection->due = 0;
     }
     answer(connection, exchange, in, out);
     bool sound = send_from(connection, out, now_ms);
@@ -205,11 +243,28 @@ static gibs_outcome end_of_requests(gibs_connection *connection)
     return gibs_connection_has_output(connection) ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;
 }
 
+/* Makes room to read to. A request of which a part is there gets no more than it needs in the end,
+   and gets it as it comes: what it claims to be costs nothing. */
+static bool make_room(gib_buffer *in, size_t largest_request)
+{
+    size_t have = gib_buffer_size(in);
+    if (have < sizeof(uint32_t)) {
+        return gib_buffer_reserve(in, READ_SIZE);
+    }
+    size_t whole = sizeof(uint32_t) + (size_t)gib_load_u32(in->data + in->begin);
+    if (whole <= have || whole - sizeof(uint32_t) > largest_request) {
+        return gib_buffer_reserve(in, READ_SIZE);
+    }
+    size_t step = have > READ_SIZE ? have : READ_SIZE;
+    size_t room = whole - have < step ? whole - have : step;
+    return gib_buffer_room(in) >= room || gib_buffer_make_room(in, room, false);
+}
+
 gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *exchange,
                                   int64_t now_ms)
 {
     gib_buffer *in = gib_buffer_size(&connection->in) ? &connection->in : &exchange->in;
-    if (!gib_buffer_reserve(in, READ_SIZE)) {
+    if (!make_room(in, exchange->service->settings.limits.max_request_size)) {
         return GIBS_OUTCOME_CLOSED;
     }
     ssize_t received = recv(connection->fd, in->data + in->end, gib_buffer_room(in), 0);

@@ -23,8 +23,10 @@ typedef struct gibs_connection {
     bool lingering;      /* all is sent and said to be; what still comes is thrown away */
     gib_buffer in;       /* owns memory only while a part of a request, or a backlog, waits */
     gib_buffer out;      /* owns memory only while the client is slow */
-    int64_t
-        moved_ms; /* when the client has last taken some bytes of `out`, or since when it lingers */
+    bool cut;            /* it has cost too much, and is only to be dropped */
+    size_t counted;      /* its part of client_bytes */
+    size_t due;          /* bytes of `out` that the client has to take, or it stalls */
+    int64_t moved_ms;    /* when it last had taken them, or since when it lingers */
     struct gibs_connection *previous, *next; /* in the list of all */
     struct gibs_connection *next_backlog;
 } gibs_connection;
@@ -45,7 +47,7 @@ typedef enum gibs_outcome {
 
 /* Makes a connection for a descriptor, which it closes when it is freed; or returns NULL. */
 gibs_connection *gibs_connection_new(int fd);
-void gibs_connection_free(gibs_connection *connection);
+void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange);
 
 /* Reads what has come, once, answers it, and sends the replies. */
 gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *exchange,
@@ -61,6 +63,9 @@ gibs_outcome gibs_connection_go_on(gibs_connection *connection, gibs_exchange *e
 
 /* What to wait for. */
 unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_exchange *exchange);
+
+/* Gives back the memory of a connection that is to be dropped. */
+void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange);
 
 /* Tells whether replies wait for the client. */
 bool gibs_connection_has_output(const gibs_connection *connection);

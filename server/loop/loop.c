@@ -218,6 +218,7 @@ static void turn(gibs_loop *loop, int timeout_ms)
         }
     }
     gibs_loop_serve_backlog(loop);
+    gibs_loop_drop_cut_clients(loop);
     keep_house(loop);
 }
 
@@ -270,7 +271,7 @@ void gibs_loop_close(gibs_loop *loop)
     gibs_connection *next;
     for (gibs_connection *at = loop->connections; at; at = next) {
         next = at->next;
-        gibs_connection_free(at);
+        gibs_connection_free(at, &loop->exchange);
     }
     gibs_listener_close(&loop->listener);
     gibs_poller_free(loop->poller);

@@ -52,14 +52,56 @@ void gibs_loop_drop(gibs_loop *loop, gibs_connection *connection)
     }
     gibs_poller_forget(loop->poller, connection->fd);
     gibs_log_write(loop->log, GIBS_LOG_DEBUG, "client %d is gone", connection->fd);
-    gibs_connection_free(connection);
+    gibs_connection_free(connection, &loop->exchange);
     loop->exchange.service->counters.clients--;
+}
+
+static gibs_connection *worst_client(const gibs_loop *loop)
+{
+    gibs_connection *worst = loop->connections;
+    for (gibs_connection *at = loop->connections; at; at = at->next) {
+        worst = at->counted > worst->counted ? at : worst;
+    }
+    return worst;
+}
+
+/* Keeps what is held for clients below the limit, with room for the reply that comes next. The
+   clients are only marked: there may be events for them that have not been looked at. */
+static void limit_client_memory(gibs_loop *loop)
+{
+    gibs_service *service = loop->exchange.service;
+    const gibs_service_settings *settings = &service->settings;
+    size_t limit = settings->max_client_memory - settings->limits.max_reply_size;
+    while (service->counters.client_bytes > limit) {
+        gibs_connection *worst = worst_client(loop);
+        gibs_log_write(loop->log, GIBS_LOG_WARNING,
+                       "disconnected a client that holds %zu bytes: max_client_memory (%zu)",
+                       worst->counted, settings->max_client_memory);
+        gibs_connection_cut(worst, &loop->exchange);
+        loop->cut_clients = true;
+    }
+}
+
+void gibs_loop_drop_cut_clients(gibs_loop *loop)
+{
+    gibs_connection *next;
+    for (gibs_connection *at = loop->cut_clients ? loop->connections : NULL; at; at = next) {
+        next = at->next;
+        if (at->cut) {
+            gibs_loop_drop(loop, at);
+        }
+    }
+    loop->cut_clients = false;
 }
 
 void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_outcome outcome)
 {
     if (outcome == GIBS_OUTCOME_CLOSED || (loop->draining && gibs_connection_is_idle(connection))) {
         gibs_loop_drop(loop, connection);
+        return;
+    }
+    limit_client_memory(loop);
+    if (connection->cut) {
         return;
     }
     /* A backlog behind a full output goes on when that was sent, others when their turn comes. */
@@ -84,6 +126,9 @@ void gibs_loop_serve_backlog(gibs_loop *loop)
         gibs_connection *connection = loop->backlog;
         done = connection == last;
         delist_backlog(loop, connection);
+        if (connection->cut) {
+            continue;
+        }
         gibs_loop_after_serving(loop, connection,
                                 gibs_connection_go_on(connection, &loop->exchange, loop->now_ms));
     }
@@ -91,6 +136,9 @@ void gibs_loop_serve_backlog(gibs_loop *loop)
 
 void gibs_loop_serve_event(gibs_loop *loop, gibs_connection *connection, unsigned ready)
 {
+    if (connection->cut) {
+        return;
+    }
     ready &= connection->interest; /* hang-ups are reported unasked */
     gibs_outcome outcome = GIBS_OUTCOME_OPEN;
     if (ready & GIBS_WRITABLE) {
@@ -119,7 +167,7 @@ static void welcome(gibs_loop *loop, int fd)
     }
     connection->interest = GIBS_READABLE;
     if (!gibs_poller_watch(loop->poller, fd, GIBS_READABLE, connection)) {
-        gibs_connection_free(connection);
+        gibs_connection_free(connection, &loop->exchange);
         return;
     }
     connection->next = loop->connections;

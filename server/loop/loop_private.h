@@ -16,6 +16,9 @@ void gibs_loop_serve_backlog(gibs_loop *loop);
 /* Brings what is waited for up to date after a connection was served, or ends it. */
 void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_outcome outcome);
 
+/* Ends the connections that were cut. */
+void gibs_loop_drop_cut_clients(gibs_loop *loop);
+
 /* Ends a connection. */
 void gibs_loop_drop(gibs_loop *loop, gibs_connection *connection);
 

@@ -38,6 +38,7 @@ static void make_service(gibs_service *service, gibs_store *store,
         .max_value_size = GIBS_CONFIG_SIZE(config, max_value_size),
         .max_seconds = GIBS_CONFIG_NUMBER(config, max_item_ttl),
     };
+    service->settings.max_client_memory = (size_t)gibs_config_client_memory(config);
     service->settings.excess =
         GIBS_CONFIG_NUMBER(config, compat) ? GIB_EXCESS_CUT : GIB_EXCESS_REFUSED;
     service->settings.started_unix = store->settings.unix_time;

@@ -8,14 +8,16 @@
 
 /* What the STATS tell of the connections, kept by the event loop. */
 typedef struct gibs_counters {
-    uint64_t clients; /* connected now */
+    uint64_t clients;      /* connected now */
+    uint64_t client_bytes; /* held for them: parts of requests, and replies that wait */
     uint64_t connections;
     uint64_t requests;
     uint64_t crons;
 } gibs_counters;
 
 typedef struct gibs_service_settings {
-    gib_limits limits; /* max_reply_size is max_response_size: bytes of data */
+    size_t max_client_memory; /* told by the STATS, kept by the event loop */
+    gib_limits limits;        /* max_reply_size is max_response_size: bytes of data */
     gib_excess excess;
     int64_t started_unix; /* seconds since 1970 */
 } gibs_service_settings;

@@ -90,7 +90,10 @@ static int64_t compression_rate(const gibs_store *store)
       ratio((double)service->counters.requests, (double)service->counters.connections))
 
 /* Behind those of the reference server, which clients may take by their position. */
-#define OWN_STATS_LIST(X) X(max_item_ttl, number, service->settings.limits.max_seconds)
+#define OWN_STATS_LIST(X)                                                                          \
+    X(max_item_ttl, number, service->settings.limits.max_seconds)                                  \
+    X(client_memory_usable, number, (int64_t)service->settings.max_client_memory)                  \
+    X(client_memory_used, number, (int64_t)service->counters.client_bytes)
 
 static bool add_text(gib_items_encoder *encoder, const char *name, const char *text)
 {

@@ -501,6 +501,59 @@ static long resident_pages(pid_t process)
     return strtol(end, NULL, 10);
 }
 
+/* Many clients ask for large replies and read nothing. */
+START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
+{
+    enum { CLIENTS = 60, VALUES = 20, VALUE = 1 << 20, MEGABYTE_PAGES = 256 };
+    static char payload[VALUE + 8];
+    const char *arguments[] = {"--unix_socket",
+                               path_of("socket"),
+                               "--logfile",
+                               path_of("log"),
+                               "--max_memory",
+                               "64M",
+                               "--max_response_size",
+                               "24M",
+                               "--max_client_memory",
+                               "64M",
+                               "--compression",
+                               "4G",
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int first = connect_unix();
+    for (int i = 0; i < VALUES; i++) {
+        memset(payload, 'x', sizeof payload);
+        int header = snprintf(payload, 8, "0 k%02d ", i);
+        payload[header] = 'x';
+        ck_assert(raw_send_request(first, GIBSON_OP_SET, payload, (size_t)header + VALUE));
+        raw_reply reply = raw_read_reply(first);
+        ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+        raw_reply_free(&reply);
+    }
+    int fds[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = connect_unix();
+        ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
+        ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
+        ck_assert_int_le(raw_stat(first, "client_memory_used"), 64 << 20);
+        if (!FREED_MEMORY_IS_KEPT) {
+            ck_assert_int_le(resident_pages(child), (64 + 64) * MEGABYTE_PAGES * 11 / 10);
+        }
+    }
+    ck_assert_int_gt(raw_stat(first, "client_memory_used"), 0);
+    await_text(path_of("log"), "disconnected a client that holds");
+    ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    for (int i = 0; i < CLIENTS; i++) {
+        close(fds[i]);
+    }
+    ck_assert(raw_await_stat(first, "client_memory_used", 0));
+    close(first);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
 /* Fills the server and empties it, with clients that come, send half a request, and go. */
 static void use_and_abuse(int fd)
 {
@@ -566,6 +619,7 @@ int main(void)
     tcase_add_test(group, process_warns_of_a_quantity_that_it_had_to_lower);
     tcase_add_test(group, process_prints_help_and_version);
     tcase_add_test(group, process_whose_log_nobody_reads_goes_on);
+    tcase_add_test(group, process_memory_stays_within_its_limits_when_nobody_reads);
     tcase_add_test(group, process_whose_log_is_read_late_says_how_much_was_lost);
     tcase_add_test(group, process_does_not_let_clients_fill_its_log);
     tcase_add_test(group, process_without_descriptors_refuses_clients_and_serves_the_others);

@@ -150,6 +150,24 @@ START_TEST(config_contradictions_are_refused)
     ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_INVALID);
     ck_assert_str_eq(error.message, "max_value_size (2097152) is above max_response_size (1024): "
                                     "such values could be stored and not read");
+    gibson_server_config_set(config, "max_response_size", "4M", &error);
+    gibson_server_config_set(config, "max_client_memory", "15M", &error);
+    ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_INVALID);
+    ck_assert_str_eq(error.message,
+                     "max_client_memory (15728640) is below 16777216: max_request_size, "
+                     "max_output_size and twice max_response_size");
+    gibson_server_config_set(config, "max_client_memory", "16M", &error);
+    ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
+}
+END_TEST
+
+/* A configuration of the reference server has no such directive, and may have large requests. */
+START_TEST(config_client_memory_grows_with_what_a_client_needs)
+{
+    ck_assert_int_eq(gibs_config_client_memory(config), 256 << 20);
+    gibson_server_config_set(config, "max_response_size", "1G", &error);
+    ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
+    ck_assert_int_eq(gibs_config_client_memory(config), (INT64_C(2) << 30) + (8 << 20));
 }
 END_TEST
 
@@ -245,6 +263,7 @@ int main(void)
     tcase_add_test(group, config_file_with_an_endless_line_is_refused);
     tcase_add_test(group, config_file_that_cannot_be_read_is_a_system_error);
     tcase_add_test(group, config_contradictions_are_refused);
+    tcase_add_test(group, config_client_memory_grows_with_what_a_client_needs);
     tcase_add_test(group, options_come_in_both_spellings_and_flags_alone);
     tcase_add_test(group, options_win_over_the_file_wherever_they_stand);
     tcase_add_test(group, options_that_are_wrong_are_named);

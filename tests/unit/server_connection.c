@@ -37,7 +37,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    gibs_connection_free(connection);
+    gibs_connection_free(connection, &shared);
     gib_buffer_clear(&shared.in);
     gib_buffer_clear(&shared.out);
     gibs_store_free(service.store);
@@ -94,6 +94,48 @@ START_TEST(connection_holds_no_more_output_than_it_may_and_goes_on_later)
     ck_assert_uint_eq(total, (size_t)REQUESTS * REPLY_SIZE);
     ck_assert_int_gt(rounds, 10);
     ck_assert(!connection->backlog);
+}
+END_TEST
+
+/* Whoever takes a little now and then would hold a connection's memory for ever. */
+START_TEST(connection_has_moved_only_when_a_part_of_what_waits_was_taken)
+{
+    enum { REQUESTS = 1000 };
+    shared.max_output_size = (size_t)REQUESTS * REPLY_SIZE;
+    narrow_socket();
+    for (int i = 0; i < 2; i++) {
+        send_requests(REQUESTS / 2, GIBSON_OP_GET);
+        ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    }
+    size_t left = gib_buffer_size(&connection->out);
+    size_t taken = 0;
+    ck_assert_uint_gt(left, (size_t)(REQUESTS - 100) * REPLY_SIZE);
+    ck_assert_uint_eq(service.counters.client_bytes, connection->out.capacity);
+    for (int64_t now_ms = 1000; connection->moved_ms == 0; now_ms += 1000) {
+        take_all();
+        ck_assert_int_eq(gibs_connection_write(connection, &shared, now_ms), GIBS_OUTCOME_OPEN);
+        taken = left - gib_buffer_size(&connection->out);
+        ck_assert_uint_lt(taken, left / 4);
+    }
+    ck_assert_uint_gt(taken, 60000); /* an eighth of what waited when it began */
+}
+END_TEST
+
+START_TEST(connection_holds_a_large_request_in_no_more_than_its_size)
+{
+    enum { VALUE = 900000, SIZE = 6 + VALUE };
+    static uint8_t request[SIZE + 6];
+    static char payload[SIZE];
+    memset(payload, 'x', sizeof payload);
+    size_t size = raw_request(request, GIBSON_OP_SET, payload, sizeof payload);
+    for (size_t sent = 0; sent + 8192 < size; sent += 8192) {
+        ck_assert(raw_send(peer, request + sent, 8192));
+        ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+        size_t have = sent + 8192;
+        size_t most = have < 65536 ? 2 * 65536 : 2 * have + 8192;
+        ck_assert_uint_le(connection->in.capacity, most < size ? most : size);
+        ck_assert_uint_eq(service.counters.client_bytes, connection->in.capacity);
+    }
 }
 END_TEST
 
@@ -203,6 +245,8 @@ int main(void)
     TCase *group = add_group(suite, "connection");
     tcase_add_checked_fixture(group, set_up, tear_down);
     tcase_add_test(group, connection_holds_no_more_output_than_it_may_and_goes_on_later);
+    tcase_add_test(group, connection_has_moved_only_when_a_part_of_what_waits_was_taken);
+    tcase_add_test(group, connection_holds_a_large_request_in_no_more_than_its_size);
     tcase_add_test(group, connection_with_nothing_to_do_holds_no_memory);
     tcase_add_test(group, connection_ends_its_turn_after_a_long_command);
     tcase_add_test(group, ttl_begins_when_it_is_set_and_not_when_the_turn_began);
