@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "memory.h"
-#include "store.h"
+#include "store/memory.h"
+#include "store/store.h"
 
 enum { ITEMS = 1000000, SLICE = 512, VALUE_SIZE = 100 };
 
@@ -19,20 +19,20 @@ static double cpu_microseconds(void)
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-static void fill(gib_store *store, size_t value_size, int64_t ttl)
+static void fill(gibs_store *store, size_t value_size, int64_t ttl)
 {
     static char value[VALUE_SIZE];
     char key[64];
     for (int i = 0; i < ITEMS; i++) {
         int size = snprintf(key, sizeof key, "app:user:%d:field", i);
-        gib_store_set(store, (gibson_bytes){key, (size_t)size}, (gibson_bytes){value, value_size},
-                      ttl);
+        gibs_store_set(store, (gibson_bytes){key, (size_t)size}, (gibson_bytes){value, value_size},
+                       ttl);
     }
 }
 
 /* Repeats a kind of slice until nothing is left. */
-static void measure(gib_store *store, const char *name, size_t value_size,
-                    bool (*slice)(gib_store *, size_t))
+static void measure(gibs_store *store, const char *name, size_t value_size,
+                    bool (*slice)(gibs_store *, size_t))
 {
     double longest = 0;
     double total = 0;
@@ -53,25 +53,25 @@ static void measure(gib_store *store, const char *name, size_t value_size,
 int main(void)
 {
     static const size_t value_sizes[] = {1, VALUE_SIZE};
-    gib_memory_tune();
+    gibs_memory_tune();
     for (size_t i = 0; i < sizeof value_sizes / sizeof *value_sizes; i++) {
-        gib_store_settings settings = {.max_memory = SIZE_MAX, .compression = SIZE_MAX};
-        gib_store *store = gib_store_new(&settings);
+        gibs_store_settings settings = {.max_memory = SIZE_MAX, .compression = SIZE_MAX};
+        gibs_store *store = gibs_store_new(&settings);
         int64_t count;
         if (!store) {
             return EXIT_FAILURE;
         }
         fill(store, value_sizes[i], 1);
-        gib_store_set_time(store, 10000);
-        gib_store_sweep_begin(store, false);
-        measure(store, "sweep", value_sizes[i], gib_store_sweep);
+        gibs_store_set_time(store, 10000);
+        gibs_store_sweep_begin(store, false);
+        measure(store, "sweep", value_sizes[i], gibs_store_sweep);
         fill(store, value_sizes[i], 0);
         double start = cpu_microseconds();
-        gib_store_mdel(store, (gibson_bytes){"app", 3}, &count);
+        gibs_store_mdel(store, (gibson_bytes){"app", 3}, &count);
         printf("MDEL\tvalues of %zu\t%.1f ms\n", value_sizes[i],
                (cpu_microseconds() - start) / 1000);
-        measure(store, "reclaim", value_sizes[i], gib_store_reclaim);
-        gib_store_free(store);
+        measure(store, "reclaim", value_sizes[i], gibs_store_reclaim);
+        gibs_store_free(store);
     }
     return EXIT_SUCCESS;
 }

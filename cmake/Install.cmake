@@ -13,8 +13,7 @@ install(
     DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
     COMPONENT library
     FILES_MATCHING
-    PATTERN "*.h"
-    PATTERN "server.h" EXCLUDE)
+    PATTERN "*.h")
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/gibson")
 configure_package_config_file(
@@ -50,5 +49,5 @@ if(GIBSON_BUILD_SERVER)
     configure_file("${PROJECT_SOURCE_DIR}/cmake/templates/gibson-server.pc.in"
                    "${PROJECT_BINARY_DIR}/gibson-server.pc" @ONLY)
     install(FILES "${PROJECT_BINARY_DIR}/gibson-server.pc"
-            DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT server)
+            DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT server_library)
 endif()

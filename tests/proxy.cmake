@@ -45,3 +45,17 @@ foreach(direction IN ITEMS replies requests)
     set_tests_properties(every_byte_${direction} PROPERTIES LABELS fault ENVIRONMENT
                                                             CK_RUN_CASE=${direction})
 endforeach()
+
+# All three in one program.
+gibson_server_test(integration/server_together.c gibson_proxy gibson_static)
+if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
+    add_test(
+        NAME package_names
+        COMMAND
+            "${CMAKE_CURRENT_SOURCE_DIR}/package/names_test.sh" "${PROJECT_SOURCE_DIR}"
+            "$<TARGET_FILE:gibson_static>" "$<TARGET_FILE:gibson_server>"
+            "$<TARGET_FILE:gibson_proxy>" "$<TARGET_OBJECTS:gibson-server>"
+            "$<TARGET_OBJECTS:gibson-proxy>"
+        COMMAND_EXPAND_LISTS)
+    set_tests_properties(package_names PROPERTIES LABELS package)
+endif()

@@ -1,12 +1,12 @@
 /* The short way of a single request, while the session is settled: its frame and its reply are at
    the beginning of the buffers, and it never becomes a pending request. The steps, in order:
 
-       write or push         the frame; where it is refused, nothing has happened
-       frame                 the bytes to send
-       input                 where to read to
-       take or take_common   ends it, if what was read is its reply; or else
-       hand_over             makes it a pending request in the state it has reached, and what is
-                             uncommon goes on by the functions of session.h
+       gib_single_write, or _push          the frame; where it is refused, nothing has happened
+       gib_single_frame                    the bytes to send
+       gib_single_input                    where to read to
+       gib_single_take, or _take_common    ends it, if what was read is its reply; or else
+       gib_single_hand_over                makes it a pending request in the state it has reached,
+                                           and what is uncommon goes on by session.h
 
    Between the first step and the last no other function of the session may be called. */
 #ifndef GIB_SESSION_SINGLE_H

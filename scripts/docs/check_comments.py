@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-FOLDERS = ("include", "lib", "tools", "tests", "examples", "bench", "python")
+FOLDERS = ("include", "lib", "server", "tools", "tests", "examples", "bench", "python")
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 NAME = re.compile(r"\b(?:GIB[A-Z]*_\w+|[a-z][a-z0-9]*_[a-z0-9_]+)\b")
 FILE = re.compile(r"\b[\w/-]+\.(?:c|h|md|sh|py)\b")

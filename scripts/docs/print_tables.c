@@ -6,7 +6,7 @@
 
 #include <gibson/gibson.h>
 
-#include "directives.h"
+#include "config/directives.h"
 
 static const char *const arguments[] = {
     [GIBSON_ARGUMENTS_NONE] = "",
@@ -67,7 +67,7 @@ static void print_directives(void)
     printf("| directive | value | default | what it is |\n|---|---|---|---|\n");
 #define ROW(name, kind, fallback, smallest, largest, summary)                                      \
     printf("| `%s` | %s | %s | %s |\n", #name, #kind, fallback, summary);
-    GIB_DIRECTIVES(ROW)
+    GIBS_DIRECTIVES(ROW)
 #undef ROW
 }
 

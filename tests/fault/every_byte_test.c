@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "exchange.h"
-#include "proxy.h"
+#include "proxy/proxy.h"
 #include "run_suite.h"
 #include "support/suite.h"
 #include "test_server.h"
@@ -27,11 +27,11 @@ typedef enum temperature { COLD, WARM } temperature;
 
 static struct {
     test_server server;
-    gib_proxy *proxy;
+    gibp_proxy *proxy;
     gibson_client *direct; /* to the server */
     gibson_client *client; /* through the proxy */
     exchange exchange;
-    gib_fault fault;
+    gibp_fault fault;
     temperature temperature;
     unsigned cases;
 } test;
@@ -51,14 +51,14 @@ static gibson_client *make_client(const char *unix_socket)
 
 static void set_up(void)
 {
-    char listen[GIB_PROXY_ADDRESS_SIZE];
-    char connect[GIB_PROXY_ADDRESS_SIZE];
-    char error[GIB_PROXY_ERROR_SIZE];
+    char listen[GIBP_PROXY_ADDRESS_SIZE];
+    char connect[GIBP_PROXY_ADDRESS_SIZE];
+    char error[GIBP_PROXY_ERROR_SIZE];
     test_server_start(&test.server, TEST_UNIX, NULL);
     snprintf(connect, sizeof connect, "unix:%s", test.server.unix_socket);
     snprintf(listen, sizeof listen, "unix:%s/proxy", test.server.directory);
-    const gib_proxy_options options = {.listen = listen, .connect = connect};
-    ck_assert_msg(gib_proxy_start(&test.proxy, &options, error), "%s", error);
+    const gibp_proxy_options options = {.listen = listen, .connect = connect};
+    ck_assert_msg(gibp_proxy_start(&test.proxy, &options, error), "%s", error);
     test.direct = make_client(test.server.unix_socket);
     ck_assert_int_eq(gibson_client_connect(test.direct), GIBSON_OK);
     ck_assert_int_eq(gibson_client_set(test.direct, "probe", 5, "the probe", 9, 0), GIBSON_OK);
@@ -69,7 +69,7 @@ static void tear_down(void)
 {
     gibson_client_free(test.client);
     gibson_client_free(test.direct);
-    gib_proxy_stop(test.proxy);
+    gibp_proxy_stop(test.proxy);
     test_server_stop(&test.server);
 }
 
@@ -78,7 +78,7 @@ static const char *this_case(gibson_status status)
 {
     static char text[300];
     char fault[80];
-    gib_fault_format(&test.fault, fault, sizeof fault);
+    gibp_fault_format(&test.fault, fault, sizeof fault);
     snprintf(text, sizeof text, "%s, %s, %s: %s (%s)",
              gibson_command_by_opcode((uint32_t)test.exchange.request.opcode)->name,
              test.temperature == WARM ? "warm" : "cold", fault, gibson_status_name(status),
@@ -111,13 +111,13 @@ static gibson_status call(gibson_reply *reply)
 /* Runs the exchange with the fault. The bytes of the fault count from the exchange on. */
 static gibson_status run(gibson_reply *reply, int64_t timeout_ms)
 {
-    char error[GIB_PROXY_ERROR_SIZE];
-    gib_fault fault = test.fault;
+    char error[GIBP_PROXY_ERROR_SIZE];
+    gibp_fault fault = test.fault;
     if (test.temperature == WARM) {
-        fault.at += fault.direction == GIB_REQUESTS ? PING_REQUEST : PING_REPLY;
+        fault.at += fault.direction == GIBP_REQUESTS ? PING_REQUEST : PING_REPLY;
     }
     exchange_prepare(test.direct);
-    ck_assert(gib_proxy_add(test.proxy, &fault, error));
+    ck_assert(gibp_proxy_add(test.proxy, &fault, error));
     ck_assert_int_eq(gibson_client_set_timeout(test.client, PATIENT_MS), GIBSON_OK);
     ck_assert_int_eq(gibson_client_connect(test.client), GIBSON_OK);
     if (test.temperature == WARM) {
@@ -141,7 +141,7 @@ static void check_connection(gibson_status status)
     if (!works) {
         assert_case(gibson_client_ping(test.client) == GIBSON_CLOSED, status);
     }
-    gib_proxy_heal(test.proxy);
+    gibp_proxy_heal(test.proxy);
     ck_assert_int_eq(gibson_client_connect(test.client), GIBSON_OK);
     expect_probe(status);
 }
@@ -151,7 +151,7 @@ static void check_state(const char *expected, gibson_status status)
 {
     char state[EXCHANGE_STATE_SIZE];
     gibson_client_close(test.client);
-    assert_case(gib_proxy_drop(test.proxy, PATIENT_MS), status);
+    assert_case(gibp_proxy_drop(test.proxy, PATIENT_MS), status);
     exchange_state(test.direct, state);
     ck_assert_msg(strcmp(state, expected) == 0, "%s\n%s instead of\n%s", this_case(status), state,
                   expected);
@@ -179,14 +179,14 @@ static size_t steady_size(void)
 static void check_cut_reply(size_t at)
 {
     gibson_reply reply;
-    test.fault = (gib_fault){.direction = GIB_REPLIES, .kind = GIB_FAULT_CUT, .at = at};
+    test.fault = (gibp_fault){.direction = GIBP_REPLIES, .kind = GIBP_FAULT_CUT, .at = at};
     gibson_status status = run(&reply, PATIENT_MS);
     assert_case(status == (at < test.exchange.reply_size ? GIBSON_CLOSED : GIBSON_OK), status);
     assert_case(reply.value.kind == GIBSON_KIND_NONE || status == GIBSON_OK, status);
     if (status != GIBSON_OK) {
         check_connection(status);
     }
-    gib_proxy_heal(test.proxy);
+    gibp_proxy_heal(test.proxy);
     /* A cut at 0 strikes before there is a request. */
     check_state(at ? test.exchange.after : test.exchange.before, status);
 }
@@ -194,7 +194,7 @@ static void check_cut_reply(size_t at)
 static void check_cut_request(size_t at)
 {
     gibson_reply reply;
-    test.fault = (gib_fault){.direction = GIB_REQUESTS, .kind = GIB_FAULT_CUT, .at = at};
+    test.fault = (gibp_fault){.direction = GIBP_REQUESTS, .kind = GIBP_FAULT_CUT, .at = at};
     gibson_status status = run(&reply, PATIENT_MS);
     assert_case(status == GIBSON_CLOSED, status);
     check_connection(status);
@@ -280,7 +280,7 @@ static void check_corrupt_reply(size_t at, uint8_t mask)
 {
     gibson_reply reply;
     test.fault =
-        (gib_fault){.direction = GIB_REPLIES, .kind = GIB_FAULT_CORRUPT, .at = at, .mask = mask};
+        (gibp_fault){.direction = GIBP_REPLIES, .kind = GIBP_FAULT_CORRUPT, .at = at, .mask = mask};
     const exchange_field field = (exchange_field)test.exchange.fields[at];
     gibson_status status = run(&reply, field == EXCHANGE_SIZE ? SHORT_MS : PATIENT_MS);
     if (!is_stats() || at < GIB_REPLY_HEADER + 4) {
@@ -299,8 +299,8 @@ static void check_corrupt_reply(size_t at, uint8_t mask)
 static void check_corrupt_request(size_t at, uint8_t mask)
 {
     gibson_reply reply;
-    test.fault =
-        (gib_fault){.direction = GIB_REQUESTS, .kind = GIB_FAULT_CORRUPT, .at = at, .mask = mask};
+    test.fault = (gibp_fault){
+        .direction = GIBP_REQUESTS, .kind = GIBP_FAULT_CORRUPT, .at = at, .mask = mask};
     /* The command may have become another, whose reply does not fit; or the frame be larger, and
        be waited for. */
     gibson_status status = run(&reply, at < 4 ? SHORT_MS : PATIENT_MS);
@@ -326,8 +326,8 @@ static void check_corrupt_request(size_t at, uint8_t mask)
     if (gibson_client_connected(test.client)) {
         gibson_client_close(test.client);
     }
-    gib_proxy_heal(test.proxy);
-    gib_proxy_drop(test.proxy, PATIENT_MS);
+    gibp_proxy_heal(test.proxy);
+    gibp_proxy_drop(test.proxy, PATIENT_MS);
     ck_assert_int_eq(gibson_client_connect(test.client), GIBSON_OK);
     expect_probe(status);
 }

@@ -1,5 +1,5 @@
 /* The proxy between two sockets that the test holds in its hands. */
-#include "proxy.h"
+#include "proxy/proxy.h"
 #include "run_suite.h"
 #include "support/suite.h"
 
@@ -18,13 +18,13 @@ enum { PATIENCE_S = 20, PATIENCE_MS = PATIENCE_S * 1000, LARGE = 3 << 20 };
 typedef struct fixture {
     char directory[80];
     int listener; /* of the server that the test plays */
-    gib_proxy *proxy;
+    gibp_proxy *proxy;
     int client;
     int server;
 } fixture;
 
 static fixture test;
-static char problem[GIB_PROXY_ERROR_SIZE];
+static char problem[GIBP_PROXY_ERROR_SIZE];
 
 /* Makes a socket wait, but not for ever. */
 static int patient(int descriptor)
@@ -37,11 +37,11 @@ static int patient(int descriptor)
 
 static int connect_client(void)
 {
-    gib_proxy_address address;
-    ck_assert(gib_proxy_address_parse(&address, gib_proxy_listens_on(test.proxy), problem));
+    gibp_proxy_address address;
+    ck_assert(gibp_proxy_address_parse(&address, gibp_proxy_listens_on(test.proxy), problem));
     int client = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(connect(client, (const struct sockaddr *)&address.storage, address.size), 0);
-    gib_proxy_no_delay(client);
+    gibp_proxy_no_delay(client);
     return patient(client);
 }
 
@@ -53,22 +53,22 @@ static void connect_both(void)
 
 static void start(const char *listen, const char *connect)
 {
-    gib_proxy_address address;
-    char there[GIB_PROXY_ADDRESS_SIZE];
-    ck_assert(gib_proxy_address_parse(&address, connect, problem));
-    test.listener = gib_proxy_address_listen(&address);
+    gibp_proxy_address address;
+    char there[GIBP_PROXY_ADDRESS_SIZE];
+    ck_assert(gibp_proxy_address_parse(&address, connect, problem));
+    test.listener = gibp_proxy_address_listen(&address);
     ck_assert_int_ge(test.listener, 0);
     ck_assert_int_eq(fcntl(patient(test.listener), F_SETFL, 0), 0); /* accept waits */
-    gib_proxy_address_format(&address, there);
-    const gib_proxy_options options = {.listen = listen, .connect = there};
-    ck_assert_msg(gib_proxy_start(&test.proxy, &options, problem), "%s", problem);
+    gibp_proxy_address_format(&address, there);
+    const gibp_proxy_options options = {.listen = listen, .connect = there};
+    ck_assert_msg(gibp_proxy_start(&test.proxy, &options, problem), "%s", problem);
 }
 
 static void add(const char *text)
 {
-    gib_fault fault;
-    ck_assert_msg(gib_fault_parse(&fault, text, problem), "%s", problem);
-    ck_assert_msg(gib_proxy_add(test.proxy, &fault, problem), "%s", problem);
+    gibp_fault fault;
+    ck_assert_msg(gibp_fault_parse(&fault, text, problem), "%s", problem);
+    ck_assert_msg(gibp_proxy_add(test.proxy, &fault, problem), "%s", problem);
 }
 
 static void set_up(void)
@@ -103,7 +103,7 @@ static void tear_down(void)
     close_if_open(test.client);
     close_if_open(test.server);
     close_if_open(test.listener);
-    gib_proxy_stop(test.proxy);
+    gibp_proxy_stop(test.proxy);
     if (test.directory[0]) {
         ck_assert_int_eq(rmdir(test.directory), 0); /* the proxy has removed its socket */
     }
@@ -134,27 +134,27 @@ static void expect_nothing_yet(int descriptor)
     ck_assert_int_eq(errno, EAGAIN);
 }
 
-static bool keeps_back(const gib_proxy_counters *counters, void *context)
+static bool keeps_back(const gibp_proxy_counters *counters, void *context)
 {
     return counters->kept_back >= *(const uint64_t *)context;
 }
 
 static void await_kept_back(uint64_t bytes)
 {
-    ck_assert(gib_proxy_await(test.proxy, keeps_back, &bytes, PATIENCE_MS));
+    ck_assert(gibp_proxy_await(test.proxy, keeps_back, &bytes, PATIENCE_MS));
 }
 
-static bool has_struck(const gib_proxy_counters *counters, void *context)
+static bool has_struck(const gibp_proxy_counters *counters, void *context)
 {
     return counters->struck >= *(const uint64_t *)context;
 }
 
 static void await_struck(uint64_t faults)
 {
-    ck_assert(gib_proxy_await(test.proxy, has_struck, &faults, PATIENCE_MS));
+    ck_assert(gibp_proxy_await(test.proxy, has_struck, &faults, PATIENCE_MS));
 }
 
-static bool has_none_open(const gib_proxy_counters *counters, void *context)
+static bool has_none_open(const gibp_proxy_counters *counters, void *context)
 {
     (void)context;
     return !counters->open;
@@ -176,8 +176,8 @@ START_TEST(proxy_passes_bytes_and_ends_both_ways)
     expect_end(test.client);
     close(test.client);
     test.client = -1;
-    ck_assert(gib_proxy_await(test.proxy, has_none_open, NULL, PATIENCE_MS));
-    gib_proxy_counters counters = gib_proxy_count(test.proxy);
+    ck_assert(gibp_proxy_await(test.proxy, has_none_open, NULL, PATIENCE_MS));
+    gibp_proxy_counters counters = gibp_proxy_count(test.proxy);
     ck_assert_uint_eq(counters.accepted, 1);
     ck_assert_uint_eq(counters.request_bytes, 7);
     ck_assert_uint_eq(counters.reply_bytes, 9);
@@ -258,7 +258,7 @@ START_TEST(proxy_holds_a_reply_until_released)
     await_kept_back(3);
     expect(test.client, "re");
     expect_nothing_yet(test.client);
-    gib_proxy_release(test.proxy);
+    gibp_proxy_release(test.proxy);
     expect(test.client, "ply");
 }
 END_TEST
@@ -284,8 +284,8 @@ START_TEST(proxy_survives_a_client_that_has_gone_before_its_reply)
     test.client = -1;
     expect_end(test.server);
     close(test.server);
-    gib_proxy_release(test.proxy);
-    ck_assert(gib_proxy_await(test.proxy, has_none_open, NULL, PATIENCE_MS));
+    gibp_proxy_release(test.proxy);
+    ck_assert(gibp_proxy_await(test.proxy, has_none_open, NULL, PATIENCE_MS));
     connect_both();
     give(test.client, "request");
     expect(test.server, "request");
@@ -371,7 +371,7 @@ START_TEST(proxy_heal_lets_all_through)
     await_struck(2);
     give(test.server, "reply");
     await_kept_back(5);
-    gib_proxy_heal(test.proxy);
+    gibp_proxy_heal(test.proxy);
     expect(test.client, "reply");
     give(test.client, "request");
     expect(test.server, "request");
@@ -382,17 +382,17 @@ START_TEST(proxy_drop_waits_for_the_server)
 {
     connect_both();
     give(test.client, "request");
-    ck_assert(!gib_proxy_drop(test.proxy, 20));
+    ck_assert(!gibp_proxy_drop(test.proxy, 20));
     expect_end(test.client);
     close(test.server);
     test.server = -1;
-    ck_assert(gib_proxy_drop(test.proxy, PATIENCE_MS));
+    ck_assert(gibp_proxy_drop(test.proxy, PATIENCE_MS));
 }
 END_TEST
 
 static void *drop_all(void *context)
 {
-    *(bool *)context = gib_proxy_drop(test.proxy, 3000);
+    *(bool *)context = gibp_proxy_drop(test.proxy, 3000);
     return NULL;
 }
 
@@ -424,9 +424,10 @@ START_TEST(proxy_drop_takes_in_connections_that_wait_to_be_accepted)
     }
     int tries = 0;
     do {
-        (void)gib_proxy_drop(test.proxy, 200); /* the server accepts nothing, so it takes so long */
-    } while (++tries < 100 && gib_proxy_count(test.proxy).accepted < 8);
-    ck_assert_uint_eq(gib_proxy_count(test.proxy).accepted, 8);
+        (void)gibp_proxy_drop(test.proxy,
+                              200); /* the server accepts nothing, so it takes so long */
+    } while (++tries < 100 && gibp_proxy_count(test.proxy).accepted < 8);
+    ck_assert_uint_eq(gibp_proxy_count(test.proxy).accepted, 8);
     for (size_t i = 0; i < 8; i++) {
         expect_end(clients[i]);
         close(clients[i]);
@@ -493,7 +494,7 @@ static int64_t cpu_ms(void)
     return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
 }
 
-static bool never(const gib_proxy_counters *counters, void *context)
+static bool never(const gibp_proxy_counters *counters, void *context)
 {
     (void)counters;
     (void)context;
@@ -513,32 +514,32 @@ START_TEST(proxy_that_waits_uses_no_processor_time)
     close(test.server);
     test.server = -1;
     int64_t before_ms = cpu_ms();
-    ck_assert(!gib_proxy_await(test.proxy, never, NULL, 300));
+    ck_assert(!gibp_proxy_await(test.proxy, never, NULL, 300));
     ck_assert_int_lt(cpu_ms() - before_ms, 100);
 }
 END_TEST
 
-static size_t plan(void *context, uint64_t connection, gib_fault *faults, size_t capacity)
+static size_t plan(void *context, uint64_t connection, gibp_fault *faults, size_t capacity)
 {
     (void)context;
     ck_assert_uint_ge(capacity, 1);
-    faults[0] = (gib_fault){.direction = GIB_REPLIES, .kind = GIB_FAULT_CUT, .at = connection};
+    faults[0] = (gibp_fault){.direction = GIBP_REPLIES, .kind = GIBP_FAULT_CUT, .at = connection};
     return 1;
 }
 
 START_TEST(proxy_asks_the_plan_for_each_connection)
 {
-    char there[GIB_PROXY_ADDRESS_SIZE];
-    gib_proxy_address address = {.size = sizeof address.storage};
+    char there[GIBP_PROXY_ADDRESS_SIZE];
+    gibp_proxy_address address = {.size = sizeof address.storage};
     getsockname(test.listener, (struct sockaddr *)&address.storage, &address.size);
-    gib_proxy_address_format(&address, there);
-    gib_proxy_stop(test.proxy);
-    const gib_proxy_options options = {.listen = "[::1]:0", .connect = there, .plan = plan};
-    if (!gib_proxy_start(&test.proxy, &options, problem)) {
-        const gib_proxy_options four = {.listen = "127.0.0.1:0", .connect = there, .plan = plan};
-        ck_assert_msg(gib_proxy_start(&test.proxy, &four, problem), "%s", problem);
+    gibp_proxy_address_format(&address, there);
+    gibp_proxy_stop(test.proxy);
+    const gibp_proxy_options options = {.listen = "[::1]:0", .connect = there, .plan = plan};
+    if (!gibp_proxy_start(&test.proxy, &options, problem)) {
+        const gibp_proxy_options four = {.listen = "127.0.0.1:0", .connect = there, .plan = plan};
+        ck_assert_msg(gibp_proxy_start(&test.proxy, &four, problem), "%s", problem);
     }
-    ck_assert_uint_ne(gib_proxy_port(test.proxy), 0);
+    ck_assert_uint_ne(gibp_proxy_port(test.proxy), 0);
     for (int i = 1; i <= 3; i++) {
         connect_both();
         give(test.server, "reply");
@@ -557,9 +558,9 @@ START_TEST(proxy_start_that_fails_says_why)
                                         "127.0.0.1:70000", "unix:", "unix:/no/such/folder/here",
                                         "127.0.0.1:xy",    "[::1:5"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        gib_proxy *proxy;
-        const gib_proxy_options options = {.listen = wrong[i], .connect = "127.0.0.1:1"};
-        ck_assert_msg(!gib_proxy_start(&proxy, &options, problem), "%s", wrong[i]);
+        gibp_proxy *proxy;
+        const gibp_proxy_options options = {.listen = wrong[i], .connect = "127.0.0.1:1"};
+        ck_assert_msg(!gibp_proxy_start(&proxy, &options, problem), "%s", wrong[i]);
         ck_assert_ptr_null(proxy);
         ck_assert_ptr_nonnull(strstr(problem, wrong[i]));
     }

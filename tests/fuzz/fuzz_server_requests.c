@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "service.h"
+#include "service/service.h"
 #include "wire/command.h"
 #include "wire/reply_decode.h"
 
@@ -24,9 +24,9 @@ static void require(bool condition)
     }
 }
 
-static gib_service make_service(uint8_t flags, gib_store *store)
+static gibs_service make_service(uint8_t flags, gibs_store *store)
 {
-    gib_service service = {.store = store};
+    gibs_service service = {.store = store};
     service.settings.limits = (gib_limits){.max_reply_size = 20000,
                                            .max_request_size = 1 << 20,
                                            .max_key_size = 64,
@@ -36,22 +36,22 @@ static gib_service make_service(uint8_t flags, gib_store *store)
     return service;
 }
 
-static gib_store *make_store(uint8_t flags)
+static gibs_store *make_store(uint8_t flags)
 {
-    gib_store_settings settings = {.max_memory = flags & FLAG_LITTLE_MEMORY ? 2048 : 1 << 20,
-                                   .compression = flags & FLAG_NO_COMPRESSION ? 1 << 20 : 40,
-                                   .gc_ratio = 10};
-    return gib_store_new(&settings);
+    gibs_store_settings settings = {.max_memory = flags & FLAG_LITTLE_MEMORY ? 2048 : 1 << 20,
+                                    .compression = flags & FLAG_NO_COMPRESSION ? 1 << 20 : 40,
+                                    .gc_ratio = 10};
+    return gibs_store_new(&settings);
 }
 
-static void pass_time(gib_store *store, gibson_bytes payload, int64_t *now_ms)
+static void pass_time(gibs_store *store, gibson_bytes payload, int64_t *now_ms)
 {
     const uint8_t *bytes = payload.data;
     int64_t ticks = payload.size ? bytes[0] : 0;
     ticks += payload.size > 1 ? bytes[1] * 256 : 0;
-    *now_ms += ticks * GIB_TICK_MS;
-    gib_store_set_time(store, *now_ms);
-    gib_store_sweep_begin(store, payload.size > 2);
+    *now_ms += ticks * GIBS_TICK_MS;
+    gibs_store_set_time(store, *now_ms);
+    gibs_store_sweep_begin(store, payload.size > 2);
 }
 
 static void check_reply(uint16_t opcode, const gib_buffer *out, size_t before)
@@ -67,7 +67,7 @@ static void check_reply(uint16_t opcode, const gib_buffer *out, size_t before)
     require(frame_size == size);
 }
 
-static void feed(gib_service *service, const uint8_t *data, size_t size, gib_buffer *out)
+static void feed(gibs_service *service, const uint8_t *data, size_t size, gib_buffer *out)
 {
     gib_request_frame frame;
     int64_t now_ms = 0;
@@ -78,11 +78,11 @@ static void feed(gib_service *service, const uint8_t *data, size_t size, gib_buf
         size_t before = gib_buffer_size(out);
         if (frame.opcode == OPCODE_PASS_TIME) {
             pass_time(service->store, frame.payload, &now_ms);
-        } else if (gib_service_answer(service, &frame, out) != GIB_ANSWER_CLOSE) {
+        } else if (gibs_service_answer(service, &frame, out) != GIBS_ANSWER_CLOSE) {
             check_reply(frame.opcode, out, before);
         }
-        gib_store_sweep(service->store, 2);
-        gib_store_reclaim(service->store, 2);
+        gibs_store_sweep(service->store, 2);
+        gibs_store_reclaim(service->store, 2);
         if (gib_buffer_size(out) > 1 << 18) {
             gib_buffer_consume(out, gib_buffer_size(out));
         }
@@ -90,26 +90,26 @@ static void feed(gib_service *service, const uint8_t *data, size_t size, gib_buf
 }
 
 /* Deletes all that can be deleted, and checks that nothing is left of it. */
-static void check_accounts(gib_store *store)
+static void check_accounts(gibs_store *store)
 {
-    gib_walk walk;
+    gibs_walk walk;
     uint64_t items = 0;
     uint64_t compressed = 0;
-    gib_link *place;
-    gib_walk_begin(&walk, gib_tree_find_prefix(&store->tree, (gibson_bytes){"", 0}));
-    while ((place = gib_walk_next(&walk))) {
+    gibs_link *place;
+    gibs_walk_begin(&walk, gibs_tree_find_prefix(&store->tree, (gibson_bytes){"", 0}));
+    while ((place = gibs_walk_next(&walk))) {
         items++;
-        compressed += (*place & GIB_LINK_COMPRESSED) != 0;
-        require(*place == gib_link_to(gib_link_item(*place)));
+        compressed += (*place & GIBS_LINK_COMPRESSED) != 0;
+        require(*place == gibs_link_to(gibs_link_item(*place)));
     }
     require(items == store->items);
     require(compressed == store->compressed_items);
     int64_t count;
-    gib_store_munlock(store, (gibson_bytes){"", 0}, &count);
-    gib_store_mdel(store, (gibson_bytes){"", 0}, &count);
-    while (gib_store_reclaim(store, 1000)) {
+    gibs_store_munlock(store, (gibson_bytes){"", 0}, &count);
+    gibs_store_mdel(store, (gibson_bytes){"", 0}, &count);
+    while (gibs_store_reclaim(store, 1000)) {
     }
-    require(gib_store_used(store) == 0 && store->items == 0 && store->allocated_items == 0);
+    require(gibs_store_used(store) == 0 && store->items == 0 && store->allocated_items == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -117,16 +117,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!size) {
         return 0;
     }
-    gib_store *store = make_store(data[0]);
+    gibs_store *store = make_store(data[0]);
     if (!store) { /* fault_server_allocations lets memory run out */
         return 0;
     }
-    gib_service service = make_service(data[0], store);
+    gibs_service service = make_service(data[0], store);
     gib_buffer out;
     gib_buffer_init(&out, &gib_default_allocator);
     feed(&service, data + 1, size - 1, &out);
     check_accounts(store);
     gib_buffer_clear(&out);
-    gib_store_free(store);
+    gibs_store_free(store);
     return 0;
 }

@@ -246,6 +246,17 @@ START_TEST(stats_tell_the_truth)
 }
 END_TEST
 
+START_TEST(stats_say_which_times_are_kept)
+{
+    start(NULL);
+    ck_assert_int_eq(raw_stat(client, "max_item_ttl"), 2592000);
+    stop();
+    start((const char *[]){"max_item_ttl", "2d", NULL});
+    ck_assert_int_eq(raw_stat(client, "max_item_ttl"), 172800);
+    stop();
+}
+END_TEST
+
 START_TEST(unix_socket_has_the_permissions_asked_for)
 {
     struct stat info;
@@ -356,6 +367,7 @@ int main(void)
     tcase_add_test(group, full_memory_answers_mem_and_collects_after_gc_ratio);
     tcase_add_test(group, sweep_deletes_expired_items_that_nobody_asks_for);
     tcase_add_test(group, stats_tell_the_truth);
+    tcase_add_test(group, stats_say_which_times_are_kept);
     tcase_add_test(group, unix_socket_has_the_permissions_asked_for);
     tcase_add_test(group,
                    unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_replaced);

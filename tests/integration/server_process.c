@@ -329,6 +329,30 @@ START_TEST(process_tells_what_is_wrong_with_its_arguments)
 }
 END_TEST
 
+/* max_key_size 512K stands in the test configuration of the old package for Python. */
+START_TEST(process_warns_of_a_quantity_that_it_had_to_lower)
+{
+    char output[4096];
+    const char *said = "max_key_size: '512K' is more than this server can hold, taken as 65535";
+    ck_assert_int_eq(run((const char *[]){"--max_key_size", "512K", "--check-config", NULL}, output,
+                         sizeof output),
+                     0);
+    ck_assert_ptr_nonnull(strstr(output, said));
+    const char *arguments[] = {"--unix_socket",
+                               path_of("socket"),
+                               "--logfile",
+                               path_of("log"),
+                               "--max_key_size",
+                               "512K",
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    await_text(path_of("log"), said);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
 START_TEST(process_prints_help_and_version)
 {
     char output[16384];
@@ -372,6 +396,90 @@ START_TEST(process_without_descriptors_refuses_clients_and_serves_the_others)
 }
 END_TEST
 
+/* Whoever started it may have stopped reading its output. */
+START_TEST(process_whose_log_nobody_reads_goes_on)
+{
+    enum { CLIENTS = 2500 }; /* two lines each: more than a pipe and the ring of the log hold */
+    int output[2];
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--loglevel", "0", NULL};
+    ck_assert_int_eq(pipe2(output, O_CLOEXEC), 0);
+    pid_t child = spawn(arguments, output[1]);
+    expect_notification("READY=1");
+    for (int i = 0; i < CLIENTS; i++) {
+        int fd = connect_unix();
+        ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+        close(fd);
+    }
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+    close(output[0]);
+    close(output[1]);
+}
+END_TEST
+
+START_TEST(process_whose_log_is_read_late_says_how_much_was_lost)
+{
+    enum { CLIENTS = 4000 };
+    static char text[1 << 20];
+    int output[2];
+    size_t size = 0;
+    ssize_t got;
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--loglevel", "0", NULL};
+    ck_assert_int_eq(pipe2(output, O_CLOEXEC), 0);
+    pid_t child = spawn(arguments, output[1]);
+    close(output[1]);
+    expect_notification("READY=1");
+    for (int i = 0; i < CLIENTS; i++) {
+        close(connect_unix());
+    }
+    int fd = connect_unix();
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(fd);
+    kill(child, SIGTERM);
+    while ((got = read(output[0], text + size, sizeof text - 1 - size)) > 0) {
+        size += (size_t)got;
+    }
+    text[size] = '\0';
+    ck_assert_int_eq(exit_code(child), 0);
+    ck_assert_ptr_nonnull(strstr(text, " lines were lost: the log took them too slowly\n"));
+    close(output[0]);
+}
+END_TEST
+
+START_TEST(process_does_not_let_clients_fill_its_log)
+{
+    enum { CLIENTS = 2000 };
+    char text[65536];
+    const char *arguments[] = {"--unix_socket",
+                               path_of("socket"),
+                               "--logfile",
+                               path_of("log"),
+                               "--max_clients",
+                               "1",
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int first = connect_unix();
+    ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    for (int i = 0; i < CLIENTS; i++) {
+        int fd = connect_unix();
+        ck_assert(raw_read_reply(fd).closed);
+        close(fd);
+    }
+    await_text(path_of("log"),
+               " more lines like this were left out: refused a client: max_clients (1)");
+    close(first);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+    size_t lines = 0;
+    read_file(path_of("log"), text, sizeof text);
+    for (const char *at = text; (at = strchr(at, '\n')); at++) {
+        lines++;
+    }
+    ck_assert_uint_lt(lines, CLIENTS / 4);
+}
+END_TEST
+
 /* Sanitizers keep freed memory, so that the size of a process says nothing with them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FREED_MEMORY_IS_KEPT true
@@ -392,6 +500,59 @@ static long resident_pages(pid_t process)
     ck_assert_int_gt(strtol(text, &end, 10), 0);
     return strtol(end, NULL, 10);
 }
+
+/* Many clients ask for large replies and read nothing. */
+START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
+{
+    enum { CLIENTS = 60, VALUES = 20, VALUE = 1 << 20, MEGABYTE_PAGES = 256 };
+    static char payload[VALUE + 8];
+    const char *arguments[] = {"--unix_socket",
+                               path_of("socket"),
+                               "--logfile",
+                               path_of("log"),
+                               "--max_memory",
+                               "64M",
+                               "--max_response_size",
+                               "24M",
+                               "--max_client_memory",
+                               "64M",
+                               "--compression",
+                               "4G",
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int first = connect_unix();
+    for (int i = 0; i < VALUES; i++) {
+        memset(payload, 'x', sizeof payload);
+        int header = snprintf(payload, 8, "0 k%02d ", i);
+        payload[header] = 'x';
+        ck_assert(raw_send_request(first, GIBSON_OP_SET, payload, (size_t)header + VALUE));
+        raw_reply reply = raw_read_reply(first);
+        ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+        raw_reply_free(&reply);
+    }
+    int fds[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = connect_unix();
+        ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
+        ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
+        ck_assert_int_le(raw_stat(first, "client_memory_used"), 64 << 20);
+        if (!FREED_MEMORY_IS_KEPT) {
+            ck_assert_int_le(resident_pages(child), (64 + 64) * MEGABYTE_PAGES * 11 / 10);
+        }
+    }
+    ck_assert_int_gt(raw_stat(first, "client_memory_used"), 0);
+    await_text(path_of("log"), "disconnected a client that holds");
+    ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    for (int i = 0; i < CLIENTS; i++) {
+        close(fds[i]);
+    }
+    ck_assert(raw_await_stat(first, "client_memory_used", 0));
+    close(first);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
 
 /* Fills the server and empties it, with clients that come, send half a request, and go. */
 static void use_and_abuse(int fd)
@@ -455,7 +616,12 @@ int main(void)
     tcase_add_test(group, process_in_the_background_tells_when_it_cannot_start);
     tcase_add_test(group, process_with_the_pidfile_of_another_is_refused);
     tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
+    tcase_add_test(group, process_warns_of_a_quantity_that_it_had_to_lower);
     tcase_add_test(group, process_prints_help_and_version);
+    tcase_add_test(group, process_whose_log_nobody_reads_goes_on);
+    tcase_add_test(group, process_memory_stays_within_its_limits_when_nobody_reads);
+    tcase_add_test(group, process_whose_log_is_read_late_says_how_much_was_lost);
+    tcase_add_test(group, process_does_not_let_clients_fill_its_log);
     tcase_add_test(group, process_without_descriptors_refuses_clients_and_serves_the_others);
     tcase_add_test(group, process_does_not_grow_with_use);
     return run_suite(suite);

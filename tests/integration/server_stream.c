@@ -208,6 +208,68 @@ START_TEST(slow_reader_is_bounded_and_disconnected)
 }
 END_TEST
 
+/* What can end a connection behind requests that are answered, and how much of it is there. */
+static const struct {
+    const char *bytes;
+    size_t size;
+} ends[] = {
+    {"\x02\0\0\0\xff\0", 6},       /* END */
+    {"\x02\0\0\0\x99\0", 6},       /* no opcode */
+    {"\xff\xff\xff\xff\x03\0", 6}, /* a request of 4 GB */
+};
+
+/* Closing a TCP socket whose bytes were not all read would take back replies that are on their way.
+ */
+START_TEST(replies_before_the_end_reach_a_slow_reader)
+{
+    enum { VALUE = 50000, REQUESTS = 60, REPLY = 7 + VALUE };
+    static char junk[300000];
+    char payload[VALUE + 6];
+    memset(payload, 'x', sizeof payload);
+    memcpy(payload, "0 big ", 6);
+    size_t kind = (size_t)_i / 2;
+    start_with(_i % 2, TEST_TCP, NULL, NULL, NULL, NULL);
+    ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
+    raw_reply reply = raw_read_reply(client);
+    raw_reply_free(&reply);
+    int slow = test_server_connect(&server);
+    for (int i = 0; i < REQUESTS; i++) {
+        ck_assert(raw_send_request(slow, GIBSON_OP_GET, "big", 3));
+    }
+    ck_assert(raw_send(slow, ends[kind].bytes, ends[kind].size));
+    /* These may be more than the socket takes before the server has read some of them. */
+    send(slow, junk, sizeof junk, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ck_assert(raw_await_stat(client, "total_clients", 2));
+    size_t expected = (size_t)REQUESTS * REPLY + (kind == 0 ? 8 : 0);
+    size_t total = 0;
+    ssize_t got;
+    while ((got = recv(slow, payload, sizeof payload, 0)) > 0) {
+        total += (size_t)got;
+        ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    }
+    ck_assert_int_eq(got, 0);
+    ck_assert_uint_eq(total, expected);
+    close(slow);
+    ck_assert(raw_await_stat(client, "total_clients", 1));
+    stop();
+}
+END_TEST
+
+START_TEST(client_that_is_told_to_go_and_stays_is_disconnected)
+{
+    start_with(_i, TEST_TCP, "max_write_stall", "30", NULL, NULL);
+    int rude = test_server_connect(&server);
+    ck_assert_int_eq(raw_ask_code(rude, GIBSON_OP_END, ""), GIB_CODE_OK);
+    ck_assert(raw_read_reply(rude).closed);
+    ck_assert(raw_send(rude, "more", 4));
+    ck_assert_int_eq(raw_stat(client, "total_clients"), 2);
+    test_server_pass_time(&server, 31000);
+    ck_assert(raw_await_stat(client, "total_clients", 1));
+    close(rude);
+    stop();
+}
+END_TEST
+
 START_TEST(reader_that_is_only_late_gets_everything)
 {
     enum { VALUE = 50000, REQUESTS = 200 };
@@ -397,6 +459,8 @@ int main(void)
     tcase_add_loop_test(group, stream_requests_sent_before_the_client_shuts_its_side_are_answered,
                         0, 2);
     tcase_add_loop_test(group, slow_reader_is_bounded_and_disconnected, 0, 2);
+    tcase_add_loop_test(group, replies_before_the_end_reach_a_slow_reader, 0, 6);
+    tcase_add_loop_test(group, client_that_is_told_to_go_and_stays_is_disconnected, 0, 2);
     tcase_add_loop_test(group, reader_that_is_only_late_gets_everything, 0, 2);
     tcase_add_loop_test(group, client_with_long_commands_does_not_hold_up_others, 0, 2);
     tcase_add_loop_test(group, thousand_connections_opened_and_dropped, 0, 2);

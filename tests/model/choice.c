@@ -116,43 +116,43 @@ static uint64_t position(uint64_t *random)
 
 /* In the first frame of the connection: bits that turn the opcode or the code into none, and the
    size into one above the limit. */
-static void corrupt(uint64_t *random, gib_fault *fault)
+static void corrupt(uint64_t *random, gibp_fault *fault)
 {
-    static const gib_fault places[] = {
-        {.direction = GIB_REPLIES, .at = 1, .mask = 0x01},
-        {.direction = GIB_REPLIES, .at = 6, .mask = 0x80},
-        {.direction = GIB_REQUESTS, .at = 3, .mask = 0x40},
-        {.direction = GIB_REQUESTS, .at = 5, .mask = 0xff},
+    static const gibp_fault places[] = {
+        {.direction = GIBP_REPLIES, .at = 1, .mask = 0x01},
+        {.direction = GIBP_REPLIES, .at = 6, .mask = 0x80},
+        {.direction = GIBP_REQUESTS, .at = 3, .mask = 0x40},
+        {.direction = GIBP_REQUESTS, .at = 5, .mask = 0xff},
     };
     *fault = places[test_random_below(random, sizeof places / sizeof places[0])];
-    fault->kind = GIB_FAULT_CORRUPT;
+    fault->kind = GIBP_FAULT_CORRUPT;
 }
 
-size_t choice_faults(uint64_t *random, gib_fault *faults, size_t capacity)
+size_t choice_faults(uint64_t *random, gibp_fault *faults, size_t capacity)
 {
-    static const gib_fault_kind kinds[] = {
-        GIB_FAULT_DELAY, GIB_FAULT_DRIBBLE,    GIB_FAULT_HOLD,      GIB_FAULT_HOLD,
-        GIB_FAULT_HOLD,  GIB_FAULT_BLACK_HOLE, GIB_FAULT_CORRUPT,   GIB_FAULT_CUT,
-        GIB_FAULT_CUT,   GIB_FAULT_RESET,      GIB_FAULT_HALF_CLOSE};
+    static const gibp_fault_kind kinds[] = {
+        GIBP_FAULT_DELAY, GIBP_FAULT_DRIBBLE,    GIBP_FAULT_HOLD,      GIBP_FAULT_HOLD,
+        GIBP_FAULT_HOLD,  GIBP_FAULT_BLACK_HOLE, GIBP_FAULT_CORRUPT,   GIBP_FAULT_CUT,
+        GIBP_FAULT_CUT,   GIBP_FAULT_RESET,      GIBP_FAULT_HALF_CLOSE};
     size_t count = test_random_below(random, 4);
     for (size_t i = 0; i < count && i < capacity; i++) {
-        gib_fault *fault = &faults[i];
-        *fault = (gib_fault){
-            .direction = choice_percent(random, 60) ? GIB_REPLIES : GIB_REQUESTS,
+        gibp_fault *fault = &faults[i];
+        *fault = (gibp_fault){
+            .direction = choice_percent(random, 60) ? GIBP_REPLIES : GIBP_REQUESTS,
             .kind = kinds[test_random_below(random, sizeof kinds / sizeof kinds[0])],
             .at = position(random),
         };
         switch (fault->kind) {
-        case GIB_FAULT_DELAY:
+        case GIBP_FAULT_DELAY:
             fault->ms = 1 + (int64_t)test_random_below(random, 80);
             break;
-        case GIB_FAULT_DRIBBLE:
+        case GIBP_FAULT_DRIBBLE:
             fault->ms = test_random_below(random, 3);
             break;
-        case GIB_FAULT_HOLD: /* two thirds of them until they are released */
+        case GIBP_FAULT_HOLD: /* two thirds of them until they are released */
             fault->ms = choice_percent(random, 66) ? 0 : 1 + test_random_below(random, 150);
             break;
-        case GIB_FAULT_CORRUPT:
+        case GIBP_FAULT_CORRUPT:
             corrupt(random, fault);
             break;
         default:

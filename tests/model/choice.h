@@ -4,7 +4,7 @@
 
 #include <gibson/options.h>
 
-#include "proxy.h"
+#include "proxy/proxy.h"
 #include "space.h"
 
 /* A random request, for one of all commands but END. *writes counts the texts of a space. */
@@ -15,7 +15,7 @@ void choice_options(uint64_t *random, gibson_options *options);
 
 /* Random faults for a connection. Returns how many. Corrupt bytes are only those that must show:
    where a value can be hit, no client could tell. */
-size_t choice_faults(uint64_t *random, gib_fault *faults, size_t capacity);
+size_t choice_faults(uint64_t *random, gibp_fault *faults, size_t capacity);
 
 /* True in so many cases of a hundred. */
 bool choice_percent(uint64_t *random, unsigned percent);

@@ -156,6 +156,9 @@ static bool apply_to_one(space_item *item, const space_request *request)
     case GIBSON_OP_MUNLOCK:
         item->lock_s = 0;
         return true;
+    case GIBSON_OP_MTTL:
+        item->ttl_s = (int32_t)request->number;
+        return true;
     case GIBSON_OP_COUNT:
     case GIBSON_OP_MGET:
     case GIBSON_OP_KEYS:
@@ -169,9 +172,6 @@ static bool apply_to_one(space_item *item, const space_request *request)
     switch (request->opcode) {
     case GIBSON_OP_MSET:
         store(item, &request->value, 0);
-        return true;
-    case GIBSON_OP_MTTL:
-        item->ttl_s = (int32_t)request->number;
         return true;
     case GIBSON_OP_MDEL:
         *item = (space_item){0};

@@ -48,7 +48,7 @@ static void step(worker *self)
     } else if (dice < 88) {
         worker_run_pipeline(self, which);
     } else if (dice < 94) {
-        gib_proxy_release(self->proxy);
+        gibp_proxy_release(self->proxy);
     } else if (dice < 96) {
         worker_settle(self);
         return;
@@ -72,7 +72,7 @@ static int interrupt(void *context)
     return now;
 }
 
-static size_t plan(void *context, uint64_t connection, gib_fault *faults, size_t capacity)
+static size_t plan(void *context, uint64_t connection, gibp_fault *faults, size_t capacity)
 {
     worker *self = context;
     (void)connection;
@@ -99,13 +99,13 @@ static void make_client(worker *self, gibson_client **client, const gibson_optio
 
 static void start_proxy(worker *self)
 {
-    char error[GIB_PROXY_ERROR_SIZE];
+    char error[GIBP_PROXY_ERROR_SIZE];
     const bool is_unix = strncmp(self->server, "unix:", 5) == 0;
-    char listen[GIB_PROXY_ADDRESS_SIZE];
+    char listen[GIBP_PROXY_ADDRESS_SIZE];
     snprintf(listen, sizeof listen, is_unix ? "%s.%u" : "127.0.0.1:0", self->server, self->index);
-    const gib_proxy_options options = {
+    const gibp_proxy_options options = {
         .listen = listen, .connect = self->server, .plan = plan, .context = self};
-    if (!gib_proxy_start(&self->proxy, &options, error)) {
+    if (!gibp_proxy_start(&self->proxy, &options, error)) {
         worker_violate(self, "%s", error);
     }
 }
@@ -137,8 +137,8 @@ static void start(worker *self)
         }
         self->options[i].interrupt = interrupt;
         self->options[i].interrupt_context = self;
-        set_address(&self->options[i], gib_proxy_listens_on(self->proxy),
-                    gib_proxy_port(self->proxy));
+        set_address(&self->options[i], gibp_proxy_listens_on(self->proxy),
+                    gibp_proxy_port(self->proxy));
         make_client(self, &self->clients[i], &self->options[i]);
     }
 }
@@ -150,11 +150,11 @@ static void stop(worker *self)
     }
     gibson_client_free(self->direct);
     if (self->proxy) {
-        gib_proxy_counters counters = gib_proxy_count(self->proxy);
+        gibp_proxy_counters counters = gibp_proxy_count(self->proxy);
         self->counts.connections = counters.accepted;
         self->counts.faults = counters.struck;
     }
-    gib_proxy_stop(self->proxy);
+    gibp_proxy_stop(self->proxy);
     self->counts.most_worlds = self->worlds.most;
     worlds_clear(&self->worlds);
 }

@@ -5,7 +5,7 @@
 
 #include <gibson/client.h>
 
-#include "proxy.h"
+#include "proxy/proxy.h"
 #include "worlds.h"
 
 enum {
@@ -49,7 +49,7 @@ typedef struct worker {
     gibson_client *clients[WORKER_CLIENTS];
     gibson_options options[WORKER_CLIENTS];
     gibson_client *direct; /* to the server, without the proxy */
-    gib_proxy *proxy;
+    gibp_proxy *proxy;
     uint64_t random;
     uint64_t fault_random;     /* used by the thread of the proxy */
     uint64_t interrupt_random; /* used by the callback */

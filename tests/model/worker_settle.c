@@ -60,7 +60,7 @@ void worker_settle(worker *self)
     for (unsigned i = 0; i < self->client_count; i++) {
         self->ended[i] = true;
     }
-    if (!gib_proxy_drop(self->proxy, WORKER_PATIENT_MS)) {
+    if (!gibp_proxy_drop(self->proxy, WORKER_PATIENT_MS)) {
         worker_violate(self, "the server did not close the connections that the proxy has ended");
         return;
     }

@@ -12,7 +12,7 @@ grep '^gibson_' "$source/lib/exports.txt" | LC_ALL=C sort >"$work/listed"
 nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' |
     LC_ALL=C sort >"$work/exported"
 # A declaration may go over lines: the name is the last word before the first parenthesis.
-cat "$source"/include/gibson/*.h "$source"/include/gibson/*.in | grep -v 'server' |
+cat "$source"/include/gibson/*.h "$source"/include/gibson/*.in |
     tr '\n' ' ' | grep -o 'GIBSON_API [^(;]*(' | grep -o 'gibson_[a-z_]*($' | tr -d '(' |
     LC_ALL=C sort -u >"$work/declared"
 

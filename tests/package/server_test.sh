@@ -9,10 +9,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
 
-cmake --install "$build" --prefix "$prefix" --component server >"$work/log" || {
-    cat "$work/log"
-    exit 1
+install() {
+    cmake --install "$build" --prefix "$1" --component "$2" >"$work/log" || {
+        cat "$work/log"
+        exit 1
+    }
 }
+install "$prefix" server
 find_one() {
     find "$prefix" -name "$1" -print -quit
 }
@@ -27,7 +30,23 @@ test -n "$(find_one gibson-server.8)"
 grep -q "^Type=notify$" "$(find_one gibson-server.service)"
 grep -q "^ExecStart=/.*/gibson-server -c /.*/gibson.conf$" "$(find_one gibson-server.service)"
 
+echo "-- the program alone brings no headers and no library"
+test -z "$(find "$prefix" -name '*.h' -o -name '*.a' -o -name '*.pc')"
+
+echo "-- no two components install the same file"
+for component in library server server_library tools; do
+    install "$work/parts/$component" "$component"
+    test -d "$work/parts/$component"
+    (cd "$work/parts/$component" && find . -type f)
+done | sort | uniq -d >"$work/twice"
+test ! -s "$work/twice" || {
+    cat "$work/twice"
+    exit 1
+}
+
 echo "-- a program that embeds it"
+install "$prefix" server_library
+install "$prefix" library
 PKG_CONFIG_PATH=$(dirname "$(find_one gibson-server.pc)")
 export PKG_CONFIG_PATH
 test "$(pkg-config --modversion gibson-server)" = "$version"

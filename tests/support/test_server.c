@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "program/server.h"
 
 static void fail(const char *what, const char *why)
 {
@@ -86,7 +86,7 @@ int test_server_connect(const test_server *test)
 
 void test_server_pass_time(test_server *test, int64_t ms)
 {
-    gib_server_advance_clock(test->server, ms);
+    gibs_server_advance_clock(test->server, ms);
 }
 
 void test_server_stop(test_server *test)

@@ -3,7 +3,7 @@
 #ifndef TEST_SERVER_H
 #define TEST_SERVER_H
 
-#include <gibson/server.h>
+#include <gibson-server/server.h>
 
 typedef enum test_transport {
     TEST_UNIX, /* in a fresh directory below TMPDIR */

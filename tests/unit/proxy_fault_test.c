@@ -1,49 +1,49 @@
 /* Faults as text, and what they do to the bytes of one direction. */
-#include "fault.h"
-#include "flow.h"
+#include "proxy/fault.h"
+#include "proxy/flow.h"
 #include "run_suite.h"
 
 #include <string.h>
 
 #define MS INT64_C(1000000) /* in nanoseconds */
 
-static gib_flow flow;
+static gibp_flow flow;
 
 static void make_flow(void)
 {
-    ck_assert(gib_flow_init(&flow));
+    ck_assert(gibp_flow_init(&flow));
 }
 
 static void free_flow(void)
 {
-    gib_flow_clear(&flow);
+    gibp_flow_clear(&flow);
 }
 
 static void add(const char *text)
 {
-    gib_fault fault;
-    char error[GIB_FAULT_ERROR_SIZE];
-    ck_assert_msg(gib_fault_parse(&fault, text, error), "%s", error);
-    ck_assert(gib_flow_add(&flow, &fault));
+    gibp_fault fault;
+    char error[GIBP_FAULT_ERROR_SIZE];
+    ck_assert_msg(gibp_fault_parse(&fault, text, error), "%s", error);
+    ck_assert(gibp_flow_add(&flow, &fault));
 }
 
 static void receive(const char *bytes, int64_t now_ns)
 {
     size_t room;
-    uint8_t *to = gib_flow_room(&flow, &room);
+    uint8_t *to = gibp_flow_room(&flow, &room);
     ck_assert_uint_ge(room, strlen(bytes));
     memcpy(to, bytes, strlen(bytes));
-    gib_flow_received(&flow, strlen(bytes), now_ns);
+    gibp_flow_received(&flow, strlen(bytes), now_ns);
 }
 
 /* Asserts what may be passed on at that time, passes it on, and returns when to ask again. */
 static int64_t expect(const char *bytes, int64_t now_ns)
 {
     int64_t wake_ns;
-    size_t size = gib_flow_ready(&flow, now_ns, &wake_ns);
+    size_t size = gibp_flow_ready(&flow, now_ns, &wake_ns);
     ck_assert_uint_eq(size, strlen(bytes));
     ck_assert_mem_eq(flow.data + flow.begin, bytes, size);
-    gib_flow_passed(&flow, size, now_ns);
+    gibp_flow_passed(&flow, size, now_ns);
     return wake_ns;
 }
 
@@ -55,12 +55,12 @@ START_TEST(fault_text_comes_back_the_same)
         "reply:hold@0",         "request:dribble@1=0",
         "reply:blackhole@9",    "18446744073709551615/reply:reset@1",
         "request:half-close@6"};
-    gib_fault fault;
+    gibp_fault fault;
     char text[80];
-    char error[GIB_FAULT_ERROR_SIZE];
+    char error[GIBP_FAULT_ERROR_SIZE];
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        ck_assert_msg(gib_fault_parse(&fault, texts[i], error), "%s", error);
-        gib_fault_format(&fault, text, sizeof text);
+        ck_assert_msg(gibp_fault_parse(&fault, texts[i], error), "%s", error);
+        gibp_fault_format(&fault, text, sizeof text);
         ck_assert_str_eq(text, texts[i]);
     }
 }
@@ -68,13 +68,13 @@ END_TEST
 
 START_TEST(fault_text_has_defaults)
 {
-    gib_fault fault;
-    char error[GIB_FAULT_ERROR_SIZE];
-    ck_assert(gib_fault_parse(&fault, "reply:corrupt", error));
+    gibp_fault fault;
+    char error[GIBP_FAULT_ERROR_SIZE];
+    ck_assert(gibp_fault_parse(&fault, "reply:corrupt", error));
     ck_assert_uint_eq(fault.mask, 0xff);
     ck_assert_uint_eq(fault.at, 0);
     ck_assert_uint_eq(fault.connection, 0);
-    ck_assert(gib_fault_parse(&fault, "reply:hold", error));
+    ck_assert(gibp_fault_parse(&fault, "reply:hold", error));
     ck_assert_int_eq(fault.ms, 0);
 }
 END_TEST
@@ -104,10 +104,10 @@ START_TEST(fault_text_that_is_wrong_is_refused)
                                         "reply:cutter",
                                         "reply:cut ",
                                         " reply:cut"};
-    gib_fault fault;
+    gibp_fault fault;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        char error[GIB_FAULT_ERROR_SIZE] = "";
-        ck_assert_msg(!gib_fault_parse(&fault, texts[i], error), "\"%s\"", texts[i]);
+        char error[GIBP_FAULT_ERROR_SIZE] = "";
+        ck_assert_msg(!gibp_fault_parse(&fault, texts[i], error), "\"%s\"", texts[i]);
         ck_assert_msg(strlen(error) > 10, "\"%s\"", texts[i]);
     }
 }
@@ -117,8 +117,8 @@ START_TEST(flow_without_faults_passes_all_at_once)
 {
     receive("abc", 1);
     receive("de", 2);
-    ck_assert_int_eq(expect("abcde", 2), GIB_FLOW_NEVER);
-    ck_assert(gib_flow_empty(&flow));
+    ck_assert_int_eq(expect("abcde", 2), GIBP_FLOW_NEVER);
+    ck_assert(gibp_flow_empty(&flow));
 }
 END_TEST
 
@@ -127,9 +127,9 @@ START_TEST(flow_cut_strikes_after_its_byte)
     add("reply:cut@4");
     receive("abcdef", 0);
     expect("abcd", 0);
-    ck_assert_int_eq(flow.ending, GIB_ENDING_NONE);
+    ck_assert_int_eq(flow.ending, GIBP_ENDING_NONE);
     expect("", 0);
-    ck_assert_int_eq(flow.ending, GIB_ENDING_CUT);
+    ck_assert_int_eq(flow.ending, GIBP_ENDING_CUT);
 }
 END_TEST
 
@@ -137,7 +137,7 @@ START_TEST(flow_ending_at_zero_needs_no_byte)
 {
     add("reply:reset@0");
     expect("", 0);
-    ck_assert_int_eq(flow.ending, GIB_ENDING_RESET);
+    ck_assert_int_eq(flow.ending, GIBP_ENDING_RESET);
 }
 END_TEST
 
@@ -161,7 +161,7 @@ START_TEST(flow_delay_keeps_what_came_later_later)
     ck_assert_int_eq(expect("", 0), 10 * MS);
     receive("de", 4 * MS);
     ck_assert_int_eq(expect("bc", 10 * MS), 14 * MS);
-    ck_assert_int_eq(expect("de", 14 * MS), GIB_FLOW_NEVER);
+    ck_assert_int_eq(expect("de", 14 * MS), GIBP_FLOW_NEVER);
 }
 END_TEST
 
@@ -183,9 +183,9 @@ START_TEST(flow_hold_waits_for_release)
     add("reply:hold@2");
     receive("abcd", 0);
     expect("ab", 0);
-    ck_assert_int_eq(expect("", 0), GIB_FLOW_NEVER);
-    ck_assert_int_eq(expect("", 1000000 * MS), GIB_FLOW_NEVER);
-    gib_flow_release(&flow);
+    ck_assert_int_eq(expect("", 0), GIBP_FLOW_NEVER);
+    ck_assert_int_eq(expect("", 1000000 * MS), GIBP_FLOW_NEVER);
+    gibp_flow_release(&flow);
     expect("cd", 0);
 }
 END_TEST
@@ -207,8 +207,8 @@ START_TEST(flow_black_hole_swallows)
     add("reply:blackhole@1");
     receive("abc", 0);
     expect("a", 0);
-    ck_assert_int_eq(expect("", 0), GIB_FLOW_NEVER);
-    ck_assert(gib_flow_empty(&flow));
+    ck_assert_int_eq(expect("", 0), GIBP_FLOW_NEVER);
+    ck_assert(gibp_flow_empty(&flow));
     ck_assert_uint_eq(flow.passed, 1);
 }
 END_TEST
@@ -221,7 +221,7 @@ START_TEST(flow_fault_added_later_counts_from_then)
     receive("defg", 0);
     expect("de", 0);
     expect("", 0);
-    ck_assert_int_eq(flow.ending, GIB_ENDING_CUT);
+    ck_assert_int_eq(flow.ending, GIBP_ENDING_CUT);
 }
 END_TEST
 
@@ -233,21 +233,21 @@ START_TEST(flow_heal_forgets_all)
     receive("abcdef", 0);
     expect("a", 0);
     expect("", 0);
-    gib_flow_heal(&flow);
+    gibp_flow_heal(&flow);
     expect("bcdef", 0);
-    ck_assert_int_eq(flow.ending, GIB_ENDING_NONE);
+    ck_assert_int_eq(flow.ending, GIBP_ENDING_NONE);
 }
 END_TEST
 
 START_TEST(flow_with_too_many_faults_refuses_one)
 {
-    gib_fault fault = {.kind = GIB_FAULT_CORRUPT, .mask = 1};
-    for (unsigned i = 0; i < GIB_FLOW_FAULTS; i++) {
-        fault.at = GIB_FLOW_FAULTS - i;
-        ck_assert(gib_flow_add(&flow, &fault));
+    gibp_fault fault = {.kind = GIBP_FAULT_CORRUPT, .mask = 1};
+    for (unsigned i = 0; i < GIBP_FLOW_FAULTS; i++) {
+        fault.at = GIBP_FLOW_FAULTS - i;
+        ck_assert(gibp_flow_add(&flow, &fault));
     }
-    ck_assert(!gib_flow_add(&flow, &fault));
-    for (unsigned i = 0; i < GIB_FLOW_FAULTS; i++) {
+    ck_assert(!gibp_flow_add(&flow, &fault));
+    for (unsigned i = 0; i < GIBP_FLOW_FAULTS; i++) {
         ck_assert_uint_eq(flow.faults[i].at, i + 1);
     }
 }
@@ -257,14 +257,14 @@ START_TEST(flow_that_is_full_takes_more_after_passing_some_on)
 {
     size_t room;
     int64_t wake_ns;
-    memset(gib_flow_room(&flow, &room), 'x', GIB_FLOW_CAPACITY);
-    gib_flow_received(&flow, GIB_FLOW_CAPACITY, 0);
-    (void)gib_flow_room(&flow, &room);
+    memset(gibp_flow_room(&flow, &room), 'x', GIBP_FLOW_CAPACITY);
+    gibp_flow_received(&flow, GIBP_FLOW_CAPACITY, 0);
+    (void)gibp_flow_room(&flow, &room);
     ck_assert_uint_eq(room, 0);
-    ck_assert_uint_eq(gib_flow_ready(&flow, 0, &wake_ns), GIB_FLOW_CAPACITY);
-    gib_flow_passed(&flow, 5, 0);
+    ck_assert_uint_eq(gibp_flow_ready(&flow, 0, &wake_ns), GIBP_FLOW_CAPACITY);
+    gibp_flow_passed(&flow, 5, 0);
     receive("abcde", 0);
-    ck_assert_uint_eq(gib_flow_ready(&flow, 0, &wake_ns), GIB_FLOW_CAPACITY);
+    ck_assert_uint_eq(gibp_flow_ready(&flow, 0, &wake_ns), GIBP_FLOW_CAPACITY);
     ck_assert_mem_eq(flow.data + flow.end - 5, "abcde", 5);
 }
 END_TEST

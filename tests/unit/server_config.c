@@ -3,8 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "options.h"
+#include "config/config.h"
+#include "program/options.h"
 #include "run_suite.h"
 
 static gibson_server_config *config;
@@ -23,17 +23,17 @@ static void tear_down(void)
 static void expect_set(const char *name, const char *value, int64_t number)
 {
     ck_assert_int_eq(gibson_server_config_set(config, name, value, &error), GIBSON_OK);
-    const gib_directive_row *row = gib_directive_find(name, strlen(name));
-    ck_assert_int_eq(config->settings[row - gib_directives].number, number);
-    ck_assert_str_eq(config->settings[row - gib_directives].text, value);
+    const gibs_directive_row *row = gibs_directive_find(name, strlen(name));
+    ck_assert_int_eq(config->settings[row - gibs_directives].number, number);
+    ck_assert_str_eq(config->settings[row - gibs_directives].text, value);
 }
 
 static void expect_refused(const char *name, const char *value, const char *message)
 {
-    gibson_server_config *before = gib_config_copy(config);
+    gibson_server_config *before = gibs_config_copy(config);
     ck_assert_int_eq(gibson_server_config_set(config, name, value, &error), GIBSON_INVALID);
     ck_assert_str_eq(error.message, message);
-    for (size_t i = 0; i < GIB_DIRECTIVE_COUNT; i++) {
+    for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
         ck_assert_str_eq(config->settings[i].text, before->settings[i].text);
     }
     gibson_server_config_free(before);
@@ -71,17 +71,31 @@ START_TEST(config_bad_values_are_refused_and_change_nothing)
     expect_refused("unix_socket_mode", "0888", "unix_socket_mode: '0888' is not an octal number");
     expect_refused("unix_socket_mode", "1777", "unix_socket_mode: '1777' is not between 0 and 777");
     expect_refused("max_memory", "1T", "max_memory: '1T' is not a size such as 512, 64K, 4M or 2G");
-    expect_refused("max_memory", "9223372036854775807G",
-                   "max_memory: '9223372036854775807G' is not between 65536 and "
-                   "4611686018427387903");
+    expect_refused("max_memory", "1",
+                   "max_memory: '1' is not between 65536 and 4611686018427387903");
     expect_refused("gc_ratio", "1w",
                    "gc_ratio: '1w' is not a time such as 90, 90s, 15m, 2h or 30d");
 }
 END_TEST
 
+START_TEST(config_quantities_above_the_largest_become_the_largest)
+{
+    char text[GIBSON_ERROR_MESSAGE_SIZE];
+    expect_set("max_key_size", "512K", UINT16_MAX);
+    ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_max_key_size, text));
+    ck_assert_str_eq(text,
+                     "max_key_size: '512K' is more than this server can hold, taken as 65535");
+    expect_set("max_memory", "9223372036854775807G", INT64_MAX / 2);
+    expect_set("gc_ratio", "99999d", INT32_MAX);
+    expect_set("max_key_size", "1K", 1024);
+    ck_assert(!gibs_config_lowered(config, GIBS_DIRECTIVE_max_key_size, text));
+    ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_gc_ratio, text));
+}
+END_TEST
+
 static gibson_status parse(const char *text)
 {
-    return gib_config_parse(config, "test.conf", text, strlen(text), &error);
+    return gibs_config_parse(config, "test.conf", text, strlen(text), &error);
 }
 
 START_TEST(config_file_with_comments_and_blanks)
@@ -89,11 +103,11 @@ START_TEST(config_file_with_comments_and_blanks)
     ck_assert_int_eq(parse("# a comment\n\n  port\t7 # seven\r\n"
                            "logfile /tmp/a b#c\naddress ::1"),
                      GIBSON_OK);
-    ck_assert_int_eq(GIB_CONFIG_NUMBER(config, port), 7);
-    ck_assert_str_eq(GIB_CONFIG_TEXT(config, logfile), "/tmp/a b#c");
-    ck_assert_str_eq(GIB_CONFIG_TEXT(config, address), "::1");
-    ck_assert(GIB_CONFIG_GIVEN(config, port));
-    ck_assert(!GIB_CONFIG_GIVEN(config, pidfile));
+    ck_assert_int_eq(GIBS_CONFIG_NUMBER(config, port), 7);
+    ck_assert_str_eq(GIBS_CONFIG_TEXT(config, logfile), "/tmp/a b#c");
+    ck_assert_str_eq(GIBS_CONFIG_TEXT(config, address), "::1");
+    ck_assert(GIBS_CONFIG_GIVEN(config, port));
+    ck_assert(!GIBS_CONFIG_GIVEN(config, pidfile));
 }
 END_TEST
 
@@ -101,12 +115,13 @@ START_TEST(config_file_errors_name_file_and_line)
 {
     ck_assert_int_eq(parse("port 1\nprot 2\nport 3\n"), GIBSON_INVALID);
     ck_assert_str_eq(error.message, "test.conf:2: there is no directive 'prot'");
-    ck_assert_int_eq(GIB_CONFIG_NUMBER(config, port), 1);
+    ck_assert_int_eq(GIBS_CONFIG_NUMBER(config, port), 1);
     ck_assert_int_eq(parse("\n\nport # nothing\n"), GIBSON_INVALID);
     ck_assert_str_eq(error.message, "test.conf:3: the value is missing");
     ck_assert_int_eq(parse("port x\n"), GIBSON_INVALID);
     ck_assert_str_eq(error.message, "test.conf:1: port: 'x' is not a number");
-    ck_assert_int_eq(gib_config_parse(config, "f", "port 1\nport\0 2", 14, &error), GIBSON_INVALID);
+    ck_assert_int_eq(gibs_config_parse(config, "f", "port 1\nport\0 2", 14, &error),
+                     GIBSON_INVALID);
     ck_assert_str_eq(error.message, "f:2: there is a NUL byte");
 }
 END_TEST
@@ -115,7 +130,7 @@ START_TEST(config_file_with_an_endless_line_is_refused)
 {
     static char line[10000];
     memset(line, 'x', sizeof line);
-    ck_assert_int_eq(gib_config_parse(config, "f", line, sizeof line, &error), GIBSON_INVALID);
+    ck_assert_int_eq(gibs_config_parse(config, "f", line, sizeof line, &error), GIBSON_INVALID);
     ck_assert_str_eq(error.message, "f:1: the line is too long");
 }
 END_TEST
@@ -130,35 +145,53 @@ END_TEST
 
 START_TEST(config_contradictions_are_refused)
 {
-    ck_assert_int_eq(gib_config_check(config, &error), GIBSON_OK);
+    ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
     gibson_server_config_set(config, "max_response_size", "1K", &error);
-    ck_assert_int_eq(gib_config_check(config, &error), GIBSON_INVALID);
+    ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_INVALID);
     ck_assert_str_eq(error.message, "max_value_size (2097152) is above max_response_size (1024): "
                                     "such values could be stored and not read");
+    gibson_server_config_set(config, "max_response_size", "4M", &error);
+    gibson_server_config_set(config, "max_client_memory", "15M", &error);
+    ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_INVALID);
+    ck_assert_str_eq(error.message,
+                     "max_client_memory (15728640) is below 16777216: max_request_size, "
+                     "max_output_size and twice max_response_size");
+    gibson_server_config_set(config, "max_client_memory", "16M", &error);
+    ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
 }
 END_TEST
 
-static gibson_status parse_options(gib_action *action, const char *const *arguments)
+/* A configuration of the reference server has no such directive, and may have large requests. */
+START_TEST(config_client_memory_grows_with_what_a_client_needs)
+{
+    ck_assert_int_eq(gibs_config_client_memory(config), 256 << 20);
+    gibson_server_config_set(config, "max_response_size", "1G", &error);
+    ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
+    ck_assert_int_eq(gibs_config_client_memory(config), (INT64_C(2) << 30) + (8 << 20));
+}
+END_TEST
+
+static gibson_status parse_options(gibs_action *action, const char *const *arguments)
 {
     char *copies[16] = {"gibson-server"};
     int count = 1;
     for (; arguments[count - 1]; count++) {
         copies[count] = (char *)(uintptr_t)arguments[count - 1];
     }
-    return gib_options_parse(config, count, copies, action, &error);
+    return gibs_options_parse(config, count, copies, action, &error);
 }
 
 START_TEST(options_come_in_both_spellings_and_flags_alone)
 {
-    gib_action action;
+    gibs_action action;
     const char *arguments[] = {"--port", "5", "--loglevel=2", "--compat", "--daemonize", "0", NULL};
     ck_assert_int_eq(parse_options(&action, arguments), GIBSON_OK);
-    ck_assert_int_eq(action, GIB_ACTION_SERVE);
-    ck_assert_int_eq(GIB_CONFIG_NUMBER(config, port), 5);
-    ck_assert_int_eq(GIB_CONFIG_NUMBER(config, loglevel), 2);
-    ck_assert_int_eq(GIB_CONFIG_NUMBER(config, compat), 1);
-    ck_assert_int_eq(GIB_CONFIG_NUMBER(config, daemonize), 0);
-    ck_assert(GIB_CONFIG_GIVEN(config, daemonize));
+    ck_assert_int_eq(action, GIBS_ACTION_SERVE);
+    ck_assert_int_eq(GIBS_CONFIG_NUMBER(config, port), 5);
+    ck_assert_int_eq(GIBS_CONFIG_NUMBER(config, loglevel), 2);
+    ck_assert_int_eq(GIBS_CONFIG_NUMBER(config, compat), 1);
+    ck_assert_int_eq(GIBS_CONFIG_NUMBER(config, daemonize), 0);
+    ck_assert(GIBS_CONFIG_GIVEN(config, daemonize));
 }
 END_TEST
 
@@ -169,13 +202,13 @@ START_TEST(options_win_over_the_file_wherever_they_stand)
     ck_assert_int_ge(fd, 0);
     ck_assert_int_gt(dprintf(fd, "port 1\nloglevel 3\n"), 0);
     close(fd);
-    gib_action action;
+    gibs_action action;
     const char *arguments[] = {"--port", "2", "-c", path, NULL};
     gibson_status status = parse_options(&action, arguments);
     unlink(path);
     ck_assert_int_eq(status, GIBSON_OK);
-    ck_assert_int_eq(GIB_CONFIG_NUMBER(config, port), 2);
-    ck_assert_int_eq(GIB_CONFIG_NUMBER(config, loglevel), 3);
+    ck_assert_int_eq(GIBS_CONFIG_NUMBER(config, port), 2);
+    ck_assert_int_eq(GIBS_CONFIG_NUMBER(config, loglevel), 3);
 }
 END_TEST
 
@@ -192,7 +225,7 @@ START_TEST(options_that_are_wrong_are_named)
         {{"file"}, "unexpected argument 'file'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        gib_action action;
+        gibs_action action;
         ck_assert_int_eq(parse_options(&action, cases[i].arguments), GIBSON_INVALID);
         ck_assert_str_eq(error.message, cases[i].message);
     }
@@ -203,14 +236,14 @@ START_TEST(options_ask_for_help_and_version)
 {
     static const struct {
         const char *arguments[3];
-        gib_action action;
-    } cases[] = {{{"-h"}, GIB_ACTION_HELP},
-                 {{"--help"}, GIB_ACTION_HELP},
-                 {{"-v"}, GIB_ACTION_VERSION},
-                 {{"--version"}, GIB_ACTION_VERSION},
-                 {{"--check-config"}, GIB_ACTION_CHECK}};
+        gibs_action action;
+    } cases[] = {{{"-h"}, GIBS_ACTION_HELP},
+                 {{"--help"}, GIBS_ACTION_HELP},
+                 {{"-v"}, GIBS_ACTION_VERSION},
+                 {{"--version"}, GIBS_ACTION_VERSION},
+                 {{"--check-config"}, GIBS_ACTION_CHECK}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        gib_action action;
+        gibs_action action;
         ck_assert_int_eq(parse_options(&action, cases[i].arguments), GIBSON_OK);
         ck_assert_int_eq(action, cases[i].action);
     }
@@ -224,11 +257,13 @@ int main(void)
     tcase_add_checked_fixture(group, set_up, tear_down);
     tcase_add_test(group, config_values_have_units);
     tcase_add_test(group, config_bad_values_are_refused_and_change_nothing);
+    tcase_add_test(group, config_quantities_above_the_largest_become_the_largest);
     tcase_add_test(group, config_file_with_comments_and_blanks);
     tcase_add_test(group, config_file_errors_name_file_and_line);
     tcase_add_test(group, config_file_with_an_endless_line_is_refused);
     tcase_add_test(group, config_file_that_cannot_be_read_is_a_system_error);
     tcase_add_test(group, config_contradictions_are_refused);
+    tcase_add_test(group, config_client_memory_grows_with_what_a_client_needs);
     tcase_add_test(group, options_come_in_both_spellings_and_flags_alone);
     tcase_add_test(group, options_win_over_the_file_wherever_they_stand);
     tcase_add_test(group, options_that_are_wrong_are_named);

@@ -3,44 +3,44 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "connection.h"
+#include "loop/connection.h"
 #include "raw_client.h"
 #include "run_suite.h"
 
 enum { VALUE_SIZE = 1000, MOST_OUTPUT = 10000, REPLY_SIZE = 7 + VALUE_SIZE };
 
-static gib_exchange shared;
-static gib_service service;
-static gib_connection *connection;
+static gibs_exchange shared;
+static gibs_service service;
+static gibs_connection *connection;
 static int peer; /* the client's end */
 
 static void set_up(void)
 {
     static char value[VALUE_SIZE];
-    gib_store_settings settings = {.max_memory = 1 << 20, .compression = SIZE_MAX};
-    service = (gib_service){.store = gib_store_new(&settings)};
+    gibs_store_settings settings = {.max_memory = 1 << 20, .compression = SIZE_MAX};
+    service = (gibs_service){.store = gibs_store_new(&settings)};
     service.settings.limits = (gib_limits){.max_reply_size = 1 << 20,
                                            .max_request_size = 1 << 20,
                                            .max_key_size = 100,
                                            .max_value_size = 2000,
                                            .max_seconds = 100};
-    shared = (gib_exchange){.service = &service, .max_output_size = MOST_OUTPUT};
+    shared = (gibs_exchange){.service = &service, .max_output_size = MOST_OUTPUT};
     shared.slice_ns = INT64_C(1000000000000);
     gib_buffer_init(&shared.in, &gib_default_allocator);
     gib_buffer_init(&shared.out, &gib_default_allocator);
-    gib_store_set(service.store, (gibson_bytes){"k", 1}, (gibson_bytes){value, sizeof value}, 0);
+    gibs_store_set(service.store, (gibson_bytes){"k", 1}, (gibson_bytes){value, sizeof value}, 0);
     int ends[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     peer = ends[0];
-    connection = gib_connection_new(ends[1]);
+    connection = gibs_connection_new(ends[1]);
 }
 
 static void tear_down(void)
 {
-    gib_connection_free(connection);
+    gibs_connection_free(connection, &shared);
     gib_buffer_clear(&shared.in);
     gib_buffer_clear(&shared.out);
-    gib_store_free(service.store);
+    gibs_store_free(service.store);
     close(peer);
 }
 
@@ -79,16 +79,16 @@ START_TEST(connection_holds_no_more_output_than_it_may_and_goes_on_later)
     enum { REQUESTS = 500 };
     narrow_socket();
     send_requests(REQUESTS, GIBSON_OP_GET);
-    ck_assert_int_eq(gib_connection_read(connection, &shared, 0), GIB_OUTCOME_OPEN);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     size_t total = 0;
     int rounds = 0;
     while (total < (size_t)REQUESTS * REPLY_SIZE) {
         ck_assert_uint_lt(gib_buffer_size(&connection->out), MOST_OUTPUT + REPLY_SIZE);
         bool full = gib_buffer_size(&connection->out) >= MOST_OUTPUT;
-        unsigned interest = gib_connection_interest(connection, &shared);
-        ck_assert_int_eq((interest & GIB_READABLE) != 0, !full && !connection->backlog);
+        unsigned interest = gibs_connection_interest(connection, &shared);
+        ck_assert_int_eq((interest & GIBS_READABLE) != 0, !full && !connection->backlog);
         total += take_all();
-        ck_assert_int_eq(gib_connection_write(connection, &shared, 0), GIB_OUTCOME_OPEN);
+        ck_assert_int_eq(gibs_connection_write(connection, &shared, 0), GIBS_OUTCOME_OPEN);
         ck_assert_int_lt(++rounds, 10000);
     }
     ck_assert_uint_eq(total, (size_t)REQUESTS * REPLY_SIZE);
@@ -97,18 +97,60 @@ START_TEST(connection_holds_no_more_output_than_it_may_and_goes_on_later)
 }
 END_TEST
 
+/* Whoever takes a little now and then would hold a connection's memory for ever. */
+START_TEST(connection_has_moved_only_when_a_part_of_what_waits_was_taken)
+{
+    enum { REQUESTS = 1000 };
+    shared.max_output_size = (size_t)REQUESTS * REPLY_SIZE;
+    narrow_socket();
+    for (int i = 0; i < 2; i++) {
+        send_requests(REQUESTS / 2, GIBSON_OP_GET);
+        ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    }
+    size_t left = gib_buffer_size(&connection->out);
+    size_t taken = 0;
+    ck_assert_uint_gt(left, (size_t)(REQUESTS - 100) * REPLY_SIZE);
+    ck_assert_uint_eq(service.counters.client_bytes, connection->out.capacity);
+    for (int64_t now_ms = 1000; connection->moved_ms == 0; now_ms += 1000) {
+        take_all();
+        ck_assert_int_eq(gibs_connection_write(connection, &shared, now_ms), GIBS_OUTCOME_OPEN);
+        taken = left - gib_buffer_size(&connection->out);
+        ck_assert_uint_lt(taken, left / 4);
+    }
+    ck_assert_uint_gt(taken, 60000); /* an eighth of what waited when it began */
+}
+END_TEST
+
+START_TEST(connection_holds_a_large_request_in_no_more_than_its_size)
+{
+    enum { VALUE = 900000, SIZE = 6 + VALUE };
+    static uint8_t request[SIZE + 6];
+    static char payload[SIZE];
+    memset(payload, 'x', sizeof payload);
+    size_t size = raw_request(request, GIBSON_OP_SET, payload, sizeof payload);
+    for (size_t sent = 0; sent + 8192 < size; sent += 8192) {
+        ck_assert(raw_send(peer, request + sent, 8192));
+        ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+        size_t have = sent + 8192;
+        size_t most = have < 65536 ? 2 * 65536 : 2 * have + 8192;
+        ck_assert_uint_le(connection->in.capacity, most < size ? most : size);
+        ck_assert_uint_eq(service.counters.client_bytes, connection->in.capacity);
+    }
+}
+END_TEST
+
 START_TEST(connection_with_nothing_to_do_holds_no_memory)
 {
     ck_assert(raw_send(peer, "\x03", 1)); /* a part of a size field */
-    ck_assert_int_eq(gib_connection_read(connection, &shared, 0), GIB_OUTCOME_OPEN);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     ck_assert_uint_gt(connection->in.capacity, 0);
     ck_assert_uint_lt(connection->in.capacity, 64);
     ck_assert(raw_send(peer, "\0\0\0\x03\0k", 6));
-    ck_assert_int_eq(gib_connection_read(connection, &shared, 0), GIB_OUTCOME_OPEN);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     ck_assert_uint_eq(take_all(), REPLY_SIZE);
     ck_assert_uint_eq(connection->in.capacity, 0);
     ck_assert_uint_eq(connection->out.capacity, 0);
-    ck_assert(gib_connection_is_idle(connection));
+    ck_assert(gibs_connection_is_idle(connection));
 }
 END_TEST
 
@@ -116,14 +158,50 @@ START_TEST(connection_ends_its_turn_after_a_long_command)
 {
     shared.slice_ns = 0;
     send_requests(3, GIBSON_OP_COUNT);
-    ck_assert_int_eq(gib_connection_read(connection, &shared, 0), GIB_OUTCOME_OPEN);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     ck_assert(connection->backlog);
-    ck_assert(!gib_connection_is_idle(connection));
+    ck_assert(!gibs_connection_is_idle(connection));
     ck_assert_uint_eq(take_all(), 15);
-    ck_assert_int_eq(gib_connection_go_on(connection, &shared, 0), GIB_OUTCOME_OPEN);
-    ck_assert_int_eq(gib_connection_go_on(connection, &shared, 0), GIB_OUTCOME_OPEN);
+    ck_assert_int_eq(gibs_connection_go_on(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    ck_assert_int_eq(gibs_connection_go_on(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     ck_assert(!connection->backlog);
     ck_assert_uint_eq(take_all(), 30);
+}
+END_TEST
+
+static int64_t clock_ms;
+static int64_t work_ms; /* how long the work after the next look at the clock takes */
+
+static int64_t read_clock(void *context)
+{
+    (void)context;
+    int64_t now_ms = clock_ms;
+    clock_ms += work_ms;
+    work_ms = 0;
+    return now_ms;
+}
+
+static void ask(uint16_t opcode, const char *payload)
+{
+    uint8_t request[64];
+    ck_assert(raw_send(peer, request, raw_request(request, opcode, payload, strlen(payload))));
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+}
+
+START_TEST(ttl_begins_when_it_is_set_and_not_when_the_turn_began)
+{
+    service.time.elapsed_ms = read_clock;
+    clock_ms = 0;
+    work_ms = 5000;
+    ask(GIBSON_OP_SET, "1 t value");
+    take_all();
+    clock_ms = 5000 + 1000;
+    ask(GIBSON_OP_GET, "t");
+    ck_assert_uint_eq(take_all(), 7 + strlen("value"));
+    clock_ms += 2 * GIBS_TICK_MS;
+    ask(GIBSON_OP_GET, "t");
+    ck_assert_uint_eq(take_all(), 7 + 1); /* NOT_FOUND */
+    ck_assert_uint_eq(service.store->items, 1);
 }
 END_TEST
 
@@ -131,7 +209,7 @@ START_TEST(connection_ends_when_the_client_is_gone)
 {
     close(peer);
     peer = -1;
-    ck_assert_int_eq(gib_connection_read(connection, &shared, 0), GIB_OUTCOME_CLOSED);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_CLOSED);
 }
 END_TEST
 
@@ -140,17 +218,24 @@ START_TEST(connection_sends_what_waits_before_it_ends)
     narrow_socket();
     send_requests(8, GIBSON_OP_GET);
     send_requests(1, GIBSON_OP_END);
-    ck_assert_int_eq(gib_connection_read(connection, &shared, 0), GIB_OUTCOME_OPEN);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     ck_assert(connection->closing);
     size_t total = 0;
-    gib_outcome outcome = GIB_OUTCOME_OPEN;
-    while (outcome == GIB_OUTCOME_OPEN) {
-        ck_assert_uint_eq(gib_connection_interest(connection, &shared), GIB_WRITABLE);
+    while (!connection->lingering) {
+        ck_assert_uint_eq(gibs_connection_interest(connection, &shared), GIBS_WRITABLE);
         total += take_all();
-        outcome = gib_connection_write(connection, &shared, 0);
+        ck_assert_int_eq(gibs_connection_write(connection, &shared, 0), GIBS_OUTCOME_OPEN);
     }
     total += take_all();
     ck_assert_uint_eq(total, 8 * REPLY_SIZE + 8);
+    ck_assert_int_eq(recv(peer, &total, sizeof total, 0), 0); /* and no more */
+    ck_assert_uint_eq(gibs_connection_interest(connection, &shared), GIBS_READABLE);
+    send_requests(1, GIBSON_OP_GET);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    ck_assert_int_lt(recv(peer, &total, sizeof total, 0), 1);
+    close(peer);
+    peer = -1;
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_CLOSED);
 }
 END_TEST
 
@@ -160,8 +245,11 @@ int main(void)
     TCase *group = add_group(suite, "connection");
     tcase_add_checked_fixture(group, set_up, tear_down);
     tcase_add_test(group, connection_holds_no_more_output_than_it_may_and_goes_on_later);
+    tcase_add_test(group, connection_has_moved_only_when_a_part_of_what_waits_was_taken);
+    tcase_add_test(group, connection_holds_a_large_request_in_no_more_than_its_size);
     tcase_add_test(group, connection_with_nothing_to_do_holds_no_memory);
     tcase_add_test(group, connection_ends_its_turn_after_a_long_command);
+    tcase_add_test(group, ttl_begins_when_it_is_set_and_not_when_the_turn_began);
     tcase_add_test(group, connection_ends_when_the_client_is_gone);
     tcase_add_test(group, connection_sends_what_waits_before_it_ends);
     return run_suite(suite);

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "config.h"
+#include "config/config.h"
 #include "run_suite.h"
-#include "service.h"
+#include "service/service.h"
 #include "wire/command.h"
 #include "wire/reply_decode.h"
 
@@ -35,8 +35,8 @@ START_TEST(sample_configuration_has_each_directive_with_its_default)
 {
     const char *page = read_page("server/gibson.conf");
     size_t found = 0;
-    for (size_t i = 0; i < GIB_DIRECTIVE_COUNT; i++) {
-        const gib_directive_row *row = &gib_directives[i];
+    for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
+        const gibs_directive_row *row = &gibs_directives[i];
         char text[512];
         snprintf(text, sizeof text, "\n# %s\n#%s%s%s\n", row->summary, row->name,
                  row->fallback[0] ? " " : "", row->fallback);
@@ -45,7 +45,7 @@ START_TEST(sample_configuration_has_each_directive_with_its_default)
     for (const char *at = page; (at = strstr(at, "\n#")); at++) {
         found += at[2] != ' ';
     }
-    ck_assert_uint_eq(found, GIB_DIRECTIVE_COUNT); /* and no other */
+    ck_assert_uint_eq(found, GIBS_DIRECTIVE_COUNT); /* and no other */
 }
 END_TEST
 
@@ -65,8 +65,8 @@ START_TEST(manual_page_has_each_directive)
 {
     const char *page = read_page("server/gibson-server.8");
     size_t found = 0;
-    for (size_t i = 0; i < GIB_DIRECTIVE_COUNT; i++) {
-        const gib_directive_row *row = &gib_directives[i];
+    for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
+        const gibs_directive_row *row = &gibs_directives[i];
         char text[512];
         char escaped[512];
         snprintf(text, sizeof text, ".BI %s \"", row->name);
@@ -82,24 +82,24 @@ START_TEST(manual_page_has_each_directive)
     for (const char *at = page; (at = strstr(at, "\n.BI ")); at++) {
         found += at[5] != '\\';
     }
-    ck_assert_uint_eq(found, GIB_DIRECTIVE_COUNT);
+    ck_assert_uint_eq(found, GIBS_DIRECTIVE_COUNT);
 }
 END_TEST
 
-START_TEST(each_of_the_27_stats_is_explained)
+START_TEST(each_of_the_stats_is_explained)
 {
     const char *page = read_page("docs/server.md");
-    gib_store_settings settings = {.max_memory = 1 << 20};
-    gib_service service = {.store = gib_store_new(&settings)};
+    gibs_store_settings settings = {.max_memory = 1 << 20};
+    gibs_service service = {.store = gibs_store_new(&settings)};
     gib_buffer out;
     gibson_reply reply;
     size_t frame_size;
     gib_buffer_init(&out, &gib_default_allocator);
-    ck_assert_int_eq(gib_service_stats(&service, &out), GIB_CODE_KVAL);
+    ck_assert_int_eq(gibs_service_stats(&service, &out), GIB_CODE_KVAL);
     ck_assert_int_eq(gib_reply_decode(out.data, out.end, gib_command(GIBSON_OP_STATS), 1 << 20,
                                       &reply, &frame_size, NULL),
                      GIBSON_OK);
-    ck_assert_uint_eq(gibson_items_count(&reply.items), 27);
+    ck_assert_uint_gt(gibson_items_count(&reply.items), 27); /* those of the reference, and ours */
     gibson_bytes key;
     while (gibson_items_next(&reply.items, &key, NULL)) {
         char text[64];
@@ -107,7 +107,7 @@ START_TEST(each_of_the_27_stats_is_explained)
         expect(page, text);
     }
     gib_buffer_clear(&out);
-    gib_store_free(service.store);
+    gibs_store_free(service.store);
 }
 END_TEST
 
@@ -117,6 +117,6 @@ int main(void)
     TCase *group = add_group(suite, "docs");
     tcase_add_test(group, sample_configuration_has_each_directive_with_its_default);
     tcase_add_test(group, manual_page_has_each_directive);
-    tcase_add_test(group, each_of_the_27_stats_is_explained);
+    tcase_add_test(group, each_of_the_stats_is_explained);
     return run_suite(suite);
 }

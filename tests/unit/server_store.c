@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "run_suite.h"
-#include "store.h"
+#include "store/store.h"
 
-static gib_store *store;
+static gibs_store *store;
 static int64_t now_ms;
 
 static gibson_bytes text(const char *bytes)
@@ -16,10 +16,10 @@ static gibson_bytes text(const char *bytes)
 
 static void open_store(size_t max_memory)
 {
-    gib_store_settings settings = {
+    gibs_store_settings settings = {
         .max_memory = max_memory, .compression = 1000, .gc_ratio = 60, .unix_time = 1000000};
     now_ms = 0;
-    store = gib_store_new(&settings);
+    store = gibs_store_new(&settings);
     ck_assert_ptr_nonnull(store);
 }
 
@@ -30,39 +30,39 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    gib_store_free(store);
+    gibs_store_free(store);
 }
 
 static void pass(int64_t ms)
 {
     now_ms += ms;
-    gib_store_set_time(store, now_ms);
+    gibs_store_set_time(store, now_ms);
 }
 
 static gib_code set(const char *key, const char *value, int64_t ttl)
 {
-    return gib_store_set(store, text(key), text(value), ttl);
+    return gibs_store_set(store, text(key), text(value), ttl);
 }
 
 /* Whether the item is there with that value. */
 static bool has(const char *key, const char *value)
 {
-    gib_item *item = gib_store_get(store, text(key));
+    gibs_item *item = gibs_store_get(store, text(key));
     return item && item->value_size == strlen(value) &&
-           !memcmp(gib_item_value(item), value, item->value_size);
+           !memcmp(gibs_item_value(item), value, item->value_size);
 }
 
 static int64_t meta(const char *key, gibson_meta_field field)
 {
     int64_t number = 0;
-    ck_assert_int_eq(gib_store_meta(store, text(key), field, &number), GIB_CODE_VAL);
+    ck_assert_int_eq(gibs_store_meta(store, text(key), field, &number), GIB_CODE_VAL);
     return number;
 }
 
 static void sweep_all(bool collecting)
 {
-    gib_store_sweep_begin(store, collecting);
-    while (gib_store_sweep(store, 3)) {
+    gibs_store_sweep_begin(store, collecting);
+    while (gibs_store_sweep(store, 3)) {
     }
 }
 
@@ -71,10 +71,10 @@ START_TEST(store_ttl_lives_for_its_whole_time_and_no_tick_longer)
     ck_assert_int_eq(set("k", "v", 10), GIB_CODE_VAL);
     pass(10000);
     ck_assert(has("k", "v"));
-    pass(GIB_TICK_MS);
+    pass(GIBS_TICK_MS);
     ck_assert(!has("k", "v"));
     ck_assert_uint_eq(store->items, 0);
-    ck_assert_uint_eq(gib_store_used(store), 0);
+    ck_assert_uint_eq(gibs_store_used(store), 0);
 }
 END_TEST
 
@@ -94,15 +94,18 @@ START_TEST(store_lock_and_ttl_share_one_clock)
     int64_t count;
     set("k", "v", 10);
     pass(8000);
-    ck_assert_int_eq(gib_store_lock(store, text("k"), 5), GIB_CODE_OK);
+    ck_assert_int_eq(gibs_store_lock(store, text("k"), 5), GIB_CODE_OK);
     pass(4900);
     ck_assert_int_eq(set("k", "w", 0), GIB_CODE_LOCKED);
     ck_assert(has("k", "v")); /* 12.9 s old, and its age began anew after 8 s */
-    ck_assert_int_eq(gib_store_ttl(store, text("k"), 10), GIB_CODE_OK);
+    ck_assert_int_eq(gibs_store_ttl(store, text("k"), 10), GIB_CODE_OK);
     pass(4900);
-    ck_assert_int_eq(gib_store_del(store, text("k")), GIB_CODE_LOCKED); /* and so did the lock */
-    ck_assert_int_eq(gib_store_mttl(store, text("k"), 3, &count), GIB_CODE_NOT_FOUND);
-    pass(5300);
+    ck_assert_int_eq(gibs_store_del(store, text("k")), GIB_CODE_LOCKED); /* and so did the lock */
+    ck_assert_int_eq(gibs_store_mttl(store, text("k"), 3, &count), GIB_CODE_VAL);
+    ck_assert_int_eq(count, 1);
+    pass(2900);
+    ck_assert_int_eq(gibs_store_del(store, text("k")), GIB_CODE_LOCKED); /* MTTL did the same */
+    pass(300);
     ck_assert(!has("k", "v"));
 }
 END_TEST
@@ -110,33 +113,33 @@ END_TEST
 START_TEST(store_lock_runs_out)
 {
     set("k", "v", 0);
-    gib_store_lock(store, text("k"), 5);
+    gibs_store_lock(store, text("k"), 5);
     ck_assert_int_eq(meta("k", GIBSON_META_LOCK), 5);
     pass(5100);
     ck_assert_int_eq(meta("k", GIBSON_META_LOCK), 0);
-    ck_assert_int_eq(gib_store_lock(store, text("k"), GIB_LOCK_FOR_EVER), GIB_CODE_OK);
+    ck_assert_int_eq(gibs_store_lock(store, text("k"), GIBS_LOCK_FOR_EVER), GIB_CODE_OK);
     pass((int64_t)1000 * 86400 * 365);
-    ck_assert_int_eq(gib_store_del(store, text("k")), GIB_CODE_LOCKED);
-    ck_assert_int_eq(gib_store_unlock(store, text("k")), GIB_CODE_OK);
-    ck_assert_int_eq(gib_store_del(store, text("k")), GIB_CODE_OK);
+    ck_assert_int_eq(gibs_store_del(store, text("k")), GIB_CODE_LOCKED);
+    ck_assert_int_eq(gibs_store_unlock(store, text("k")), GIB_CODE_OK);
+    ck_assert_int_eq(gibs_store_del(store, text("k")), GIB_CODE_OK);
 }
 END_TEST
 
 START_TEST(store_ttl_does_not_bring_a_lock_back_that_has_run_out)
 {
     set("k", "v", 0);
-    gib_store_lock(store, text("k"), 5);
+    gibs_store_lock(store, text("k"), 5);
     pass(5200);
-    ck_assert_int_eq(gib_store_ttl(store, text("k"), 100), GIB_CODE_OK);
+    ck_assert_int_eq(gibs_store_ttl(store, text("k"), 100), GIB_CODE_OK);
     ck_assert_int_eq(meta("k", GIBSON_META_LOCK), 0);
-    ck_assert_int_eq(gib_store_del(store, text("k")), GIB_CODE_OK);
+    ck_assert_int_eq(gibs_store_del(store, text("k")), GIB_CODE_OK);
 }
 END_TEST
 
 START_TEST(store_set_takes_ttl_and_lock_away)
 {
     set("k", "v", 10);
-    gib_store_lock(store, text("k"), 1);
+    gibs_store_lock(store, text("k"), 1);
     pass(1200);
     ck_assert_int_eq(set("k", "w", 0), GIB_CODE_VAL);
     ck_assert_int_eq(meta("k", GIBSON_META_TTL), -1);
@@ -150,15 +153,15 @@ START_TEST(store_inc_keeps_the_ttl)
 {
     int64_t number;
     set("n", "41", 10);
-    ck_assert_int_eq(gib_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
+    ck_assert_int_eq(gibs_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
     ck_assert_int_eq(number, 42);
     ck_assert_int_eq(meta("n", GIBSON_META_TTL), 10);
     pass(10200);
-    ck_assert_int_eq(gib_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
+    ck_assert_int_eq(gibs_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
     ck_assert_int_eq(number, 1);
     /* Also where the item moves, because the number takes less room than its text. */
     set("n", "0 and a text that is so long that the item will not have the same size", 10);
-    ck_assert_int_eq(gib_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
+    ck_assert_int_eq(gibs_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
     ck_assert_int_eq(number, 1);
     ck_assert_int_eq(meta("n", GIBSON_META_TTL), 10);
     pass(9000);
@@ -170,9 +173,9 @@ START_TEST(store_inc_wraps)
 {
     int64_t number;
     set("n", "9223372036854775807", 0);
-    ck_assert_int_eq(gib_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
+    ck_assert_int_eq(gibs_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
     ck_assert_int_eq(number, INT64_MIN);
-    ck_assert_int_eq(gib_store_add(store, text("n"), -1, &number), GIB_CODE_VAL);
+    ck_assert_int_eq(gibs_store_add(store, text("n"), -1, &number), GIB_CODE_VAL);
     ck_assert_int_eq(number, INT64_MAX);
 }
 END_TEST
@@ -195,7 +198,7 @@ START_TEST(store_numbers_are_read_as_the_reference_does)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t number = 0;
         set("n", cases[i].value, 0);
-        ck_assert_int_eq(gib_store_add(store, text("n"), 1, &number), cases[i].code);
+        ck_assert_int_eq(gibs_store_add(store, text("n"), 1, &number), cases[i].code);
         ck_assert_int_eq(number, cases[i].after_inc);
     }
 }
@@ -204,12 +207,12 @@ END_TEST
 START_TEST(store_keys_with_nul_are_whole_keys)
 {
     int64_t count;
-    gib_store_set(store, (gibson_bytes){"a\0b", 3}, text("1"), 0);
-    gib_store_set(store, (gibson_bytes){"a\0c", 3}, text("2"), 0);
-    gib_store_set(store, (gibson_bytes){"a", 1}, text("3"), 0);
-    ck_assert_int_eq(gib_store_count(store, (gibson_bytes){"a\0", 2}), 2);
-    ck_assert_int_eq(gib_store_count(store, text("a")), 3);
-    ck_assert_int_eq(gib_store_mdel(store, (gibson_bytes){"a\0b", 3}, &count), GIB_CODE_VAL);
+    gibs_store_set(store, (gibson_bytes){"a\0b", 3}, text("1"), 0);
+    gibs_store_set(store, (gibson_bytes){"a\0c", 3}, text("2"), 0);
+    gibs_store_set(store, (gibson_bytes){"a", 1}, text("3"), 0);
+    ck_assert_int_eq(gibs_store_count(store, (gibson_bytes){"a\0", 2}), 2);
+    ck_assert_int_eq(gibs_store_count(store, text("a")), 3);
+    ck_assert_int_eq(gibs_store_mdel(store, (gibson_bytes){"a\0b", 3}, &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 1);
     ck_assert(has("a", "3"));
 }
@@ -223,18 +226,18 @@ START_TEST(store_mdel_leaves_locked_items_and_counts_no_expired_ones)
         snprintf(key, sizeof key, "p:%d", i);
         set(key, "v", i % 10 == 3 ? 1 : 0);
         if (i % 10 == 7) {
-            gib_store_lock(store, text(key), GIB_LOCK_FOR_EVER);
+            gibs_store_lock(store, text(key), GIBS_LOCK_FOR_EVER);
         }
     }
     set("q", "other", 0);
     pass(1200);
-    ck_assert_int_eq(gib_store_mdel(store, text("p:"), &count), GIB_CODE_VAL);
+    ck_assert_int_eq(gibs_store_mdel(store, text("p:"), &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 80);
-    ck_assert_int_eq(gib_store_count(store, text("p:")), 10);
-    ck_assert_int_eq(gib_store_mdel(store, text("p:"), &count), GIB_CODE_NOT_FOUND);
-    gib_store_munlock(store, text("p:"), &count);
+    ck_assert_int_eq(gibs_store_count(store, text("p:")), 10);
+    ck_assert_int_eq(gibs_store_mdel(store, text("p:"), &count), GIB_CODE_NOT_FOUND);
+    gibs_store_munlock(store, text("p:"), &count);
     ck_assert_int_eq(count, 10);
-    ck_assert_int_eq(gib_store_mdel(store, text("p:"), &count), GIB_CODE_VAL);
+    ck_assert_int_eq(gibs_store_mdel(store, text("p:"), &count), GIB_CODE_VAL);
     ck_assert(has("q", "other"));
 }
 END_TEST
@@ -247,15 +250,15 @@ START_TEST(store_mdel_frees_bit_by_bit)
         snprintf(key, sizeof key, "p:%d", i);
         set(key, "v", 0);
     }
-    gib_store_mdel(store, text("p"), &count);
+    gibs_store_mdel(store, text("p"), &count);
     ck_assert_int_eq(count, 1000);
     ck_assert_uint_eq(store->items, 0);
     ck_assert_uint_eq(store->allocated_items, 1000);
-    ck_assert(gib_store_reclaim(store, 10));
+    ck_assert(gibs_store_reclaim(store, 10));
     ck_assert_uint_eq(store->allocated_items, 990);
-    while (gib_store_reclaim(store, 10)) {
+    while (gibs_store_reclaim(store, 10)) {
     }
-    ck_assert_uint_eq(gib_store_used(store), 0);
+    ck_assert_uint_eq(gibs_store_used(store), 0);
 }
 END_TEST
 
@@ -265,13 +268,14 @@ START_TEST(store_mset_minc_and_mttl_change_what_is_there)
     set("p:1", "1", 50);
     set("p:2", "x", 0);
     set("p:3", "3", 0);
-    gib_store_lock(store, text("p:3"), 100);
-    ck_assert_int_eq(gib_store_madd(store, text("p:"), -1, &count), GIB_CODE_VAL);
+    gibs_store_lock(store, text("p:3"), 100);
+    ck_assert_int_eq(gibs_store_madd(store, text("p:"), -1, &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 1);
-    ck_assert_int_eq(gib_store_mttl(store, text("p:"), 70000, &count), GIB_CODE_VAL);
-    ck_assert_int_eq(count, 2);
+    ck_assert_int_eq(gibs_store_mttl(store, text("p:"), 70000, &count), GIB_CODE_VAL);
+    ck_assert_int_eq(count, 3);
     ck_assert_int_eq(meta("p:2", GIBSON_META_TTL), 70000);
-    ck_assert_int_eq(gib_store_mset(store, text("p:"), text("a longer value than before"), &count),
+    ck_assert_int_eq(meta("p:3", GIBSON_META_TTL), 70000);
+    ck_assert_int_eq(gibs_store_mset(store, text("p:"), text("a longer value than before"), &count),
                      GIB_CODE_VAL);
     ck_assert_int_eq(count, 2);
     ck_assert(has("p:1", "a longer value than before"));
@@ -287,13 +291,13 @@ START_TEST(store_large_values_are_compressed_and_expanded)
     for (size_t i = 0; i < sizeof value; i++) {
         value[i] = (char)('a' + i / 100 % 26);
     }
-    gib_store_set(store, text("k"), (gibson_bytes){value, sizeof value}, 0);
+    gibs_store_set(store, text("k"), (gibson_bytes){value, sizeof value}, 0);
     ck_assert_uint_eq(store->compressed_items, 1);
-    gib_item *item = gib_store_get(store, text("k"));
+    gibs_item *item = gibs_store_get(store, text("k"));
     ck_assert_uint_eq(item->encoding, GIB_ENCODING_LZF);
     ck_assert_uint_lt(item->value_size, sizeof value / 5);
-    ck_assert_uint_eq(gib_item_plain_size(item), sizeof value);
-    gib_item_expand(item, expanded);
+    ck_assert_uint_eq(gibs_item_plain_size(item), sizeof value);
+    gibs_item_expand(item, expanded);
     ck_assert_mem_eq(expanded, value, sizeof value);
     set("k", "small", 0);
     ck_assert_uint_eq(store->compressed_items, 0);
@@ -308,10 +312,10 @@ START_TEST(store_values_that_do_not_shrink_stay_plain)
         state = state * 1664525 + 1013904223;
         value[i] = (uint8_t)(state >> 24);
     }
-    gib_store_set(store, text("k"), (gibson_bytes){value, sizeof value}, 0);
-    gib_item *item = gib_store_get(store, text("k"));
+    gibs_store_set(store, text("k"), (gibson_bytes){value, sizeof value}, 0);
+    gibs_item *item = gibs_store_get(store, text("k"));
     ck_assert_uint_eq(item->encoding, GIB_ENCODING_PLAIN);
-    ck_assert_mem_eq(gib_item_value(item), value, sizeof value);
+    ck_assert_mem_eq(gibs_item_value(item), value, sizeof value);
 }
 END_TEST
 
@@ -323,9 +327,9 @@ START_TEST(store_meta_tells_times_by_the_calendar)
     ck_assert_int_eq(meta("k", GIBSON_META_CREATED), 1000005);
     ck_assert_int_eq(meta("k", GIBSON_META_ACCESS), 1000005);
     ck_assert_int_eq(meta("k", GIBSON_META_LEFT), 93);
-    gib_store_get(store, text("k"));
+    gibs_store_get(store, text("k"));
     ck_assert_int_eq(meta("k", GIBSON_META_ACCESS), 1000012);
-    gib_store_set_unix_time(store, 2000000);
+    gibs_store_set_unix_time(store, 2000000);
     ck_assert_int_eq(meta("k", GIBSON_META_ACCESS), 2000000);
 }
 END_TEST
@@ -341,7 +345,7 @@ START_TEST(store_sweep_deletes_what_has_expired)
     pass(6000);
     sweep_all(false);
     ck_assert_uint_eq(store->items, 100);
-    ck_assert_int_eq(gib_store_count(store, text("k")), 100);
+    ck_assert_int_eq(gibs_store_count(store, text("k")), 100);
     ck_assert(!store->mortal_items); /* so the next sweep need not be */
 }
 END_TEST
@@ -354,18 +358,18 @@ START_TEST(store_sweep_goes_on_where_it_was_while_items_come_and_go)
         set(key, "v", i % 3 ? 5 : 0);
     }
     pass(6000);
-    gib_store_sweep_begin(store, false);
-    for (int i = 0; gib_store_sweep(store, 7); i++) {
+    gibs_store_sweep_begin(store, false);
+    for (int i = 0; gibs_store_sweep(store, 7); i++) {
         snprintf(key, sizeof key, "k%03d", i * 5 % 300);
-        gib_store_del(store, text(key));
+        gibs_store_del(store, text(key));
         snprintf(key, sizeof key, "new%03d", i);
         set(key, "v", 0);
     }
-    gib_walk walk;
-    gib_link *place;
-    gib_walk_begin(&walk, gib_tree_find_prefix(&store->tree, text("k")));
-    while ((place = gib_walk_next(&walk))) {
-        ck_assert_uint_eq(gib_link_item(*place)->ttl, 0);
+    gibs_walk walk;
+    gibs_link *place;
+    gibs_walk_begin(&walk, gibs_tree_find_prefix(&store->tree, text("k")));
+    while ((place = gibs_walk_next(&walk))) {
+        ck_assert_uint_eq(gibs_link_item(*place)->ttl, 0);
     }
 }
 END_TEST
@@ -380,10 +384,10 @@ START_TEST(store_full_memory_answers_mem_and_collects_what_was_not_accessed)
         snprintf(key, sizeof key, "k%u", count++);
     } while (set(key, "0123456789", 0) == GIB_CODE_VAL);
     ck_assert_uint_gt(count, 500);
-    ck_assert_uint_le(gib_store_used(store), 65536 + 512);
+    ck_assert_uint_le(gibs_store_used(store), 65536 + 512);
     ck_assert(store->short_of_memory);
     ck_assert_int_eq(set("k0", "9876543210", 0), GIB_CODE_VAL); /* needs no more than it has */
-    gib_store_lock(store, text("k1"), GIB_LOCK_FOR_EVER);
+    gibs_store_lock(store, text("k1"), GIBS_LOCK_FOR_EVER);
     pass(61000);
     ck_assert(has("k2", "0123456789"));
     sweep_all(true);
@@ -403,7 +407,7 @@ START_TEST(store_deleted_items_are_no_reason_for_mem)
     do {
         snprintf(key, sizeof key, "k%u", items++);
     } while (set(key, "0123456789", 0) == GIB_CODE_VAL);
-    gib_store_mdel(store, text("k"), &count);
+    gibs_store_mdel(store, text("k"), &count);
     ck_assert_int_eq(set("new", "0123456789", 0), GIB_CODE_VAL);
 }
 END_TEST
@@ -421,10 +425,10 @@ START_TEST(store_mset_out_of_memory_says_so)
         snprintf(key, sizeof key, "k%d", i);
         set(key, "v", 0);
     }
-    ck_assert_int_eq(gib_store_mset(store, text("k"), (gibson_bytes){large, sizeof large}, &count),
+    ck_assert_int_eq(gibs_store_mset(store, text("k"), (gibson_bytes){large, sizeof large}, &count),
                      GIB_CODE_MEM);
-    ck_assert_uint_le(gib_store_used(store), 100000);
-    ck_assert_int_eq(gib_store_count(store, text("k")), 5);
+    ck_assert_uint_le(gibs_store_used(store), 100000);
+    ck_assert_int_eq(gibs_store_count(store, text("k")), 5);
 }
 END_TEST
 

@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "node.h"
 #include "random.h"
 #include "run_suite.h"
-#include "tree.h"
+#include "store/node.h"
+#include "store/tree.h"
 
 /* What holds in the many steps of a random run. Check writes a message for each of its own
    assertions, which takes longer than the step. */
@@ -20,20 +20,20 @@ enum { MOST_KEYS = 2000, LONGEST = 12 };
 
 /* The list that is right by being simple. */
 typedef struct model {
-    gib_item *items[MOST_KEYS]; /* in order of the keys */
+    gibs_item *items[MOST_KEYS]; /* in order of the keys */
     size_t count;
 } model;
 
-static gib_item *make_item(gibson_bytes key)
+static gibs_item *make_item(gibson_bytes key)
 {
-    gib_item *item = calloc(1, gib_item_size(key.size, 0));
+    gibs_item *item = calloc(1, gibs_item_size(key.size, 0));
     EXPECT(item);
     item->key_size = (uint16_t)key.size;
     memcpy(item->bytes, key.data, key.size);
     return item;
 }
 
-static gibson_bytes key_of(const gib_item *item)
+static gibson_bytes key_of(const gibs_item *item)
 {
     return (gibson_bytes){item->bytes, item->key_size};
 }
@@ -71,44 +71,44 @@ static void model_shift(model *list, size_t from, size_t to)
     list->count = list->count - from + to;
 }
 
-static void check_walk(gib_walk *walk, const model *list, size_t first, size_t end)
+static void check_walk(gibs_walk *walk, const model *list, size_t first, size_t end)
 {
-    gib_link *place;
+    gibs_link *place;
     size_t at = first;
-    while ((place = gib_walk_next(walk))) {
+    while ((place = gibs_walk_next(walk))) {
         EXPECT(at < end);
-        EXPECT(gib_link_item(*place) == list->items[at]);
+        EXPECT(gibs_link_item(*place) == list->items[at]);
         at++;
     }
     EXPECT(at == end);
-    EXPECT(!gib_walk_next(walk));
+    EXPECT(!gibs_walk_next(walk));
 }
 
 /* Where the items with a prefix end in the list. */
 static size_t prefix_end(const model *list, size_t first, gibson_bytes prefix)
 {
-    while (first < list->count && gib_item_has_prefix(list->items[first], prefix)) {
+    while (first < list->count && gibs_item_has_prefix(list->items[first], prefix)) {
         first++;
     }
     return first;
 }
 
-static void do_insert(gib_tree *tree, model *list, gibson_bytes key)
+static void do_insert(gibs_tree *tree, model *list, gibson_bytes key)
 {
     size_t at = lower_bound(list, key);
     if (is_at(list, at, key) || list->count == MOST_KEYS) {
         return;
     }
-    gib_item *item = make_item(key);
-    EXPECT(gib_tree_insert(tree, item));
+    gibs_item *item = make_item(key);
+    EXPECT(gibs_tree_insert(tree, item));
     model_shift(list, at, at + 1);
     list->items[at] = item;
 }
 
-static void do_remove(gib_tree *tree, model *list, gibson_bytes key)
+static void do_remove(gibs_tree *tree, model *list, gibson_bytes key)
 {
     size_t at = lower_bound(list, key);
-    gib_item *removed = gib_tree_remove(tree, key);
+    gibs_item *removed = gibs_tree_remove(tree, key);
     if (!is_at(list, at, key)) {
         EXPECT(!removed);
         return;
@@ -118,46 +118,46 @@ static void do_remove(gib_tree *tree, model *list, gibson_bytes key)
     free(removed);
 }
 
-static void do_find(gib_tree *tree, model *list, gibson_bytes key)
+static void do_find(gibs_tree *tree, model *list, gibson_bytes key)
 {
     size_t at = lower_bound(list, key);
-    gib_link *place = gib_tree_find(tree, key);
+    gibs_link *place = gibs_tree_find(tree, key);
     if (is_at(list, at, key)) {
         EXPECT(place);
-        EXPECT(gib_link_item(*place) == list->items[at]);
+        EXPECT(gibs_link_item(*place) == list->items[at]);
     } else {
         EXPECT(!place);
     }
 }
 
-static void do_walk_prefix(gib_tree *tree, model *list, gibson_bytes prefix)
+static void do_walk_prefix(gibs_tree *tree, model *list, gibson_bytes prefix)
 {
-    gib_walk walk;
+    gibs_walk walk;
     size_t first = lower_bound(list, prefix);
-    gib_walk_begin(&walk, gib_tree_find_prefix(tree, prefix));
+    gibs_walk_begin(&walk, gibs_tree_find_prefix(tree, prefix));
     check_walk(&walk, list, first, prefix_end(list, first, prefix));
 }
 
-static void do_walk_after(gib_tree *tree, model *list, gibson_bytes key)
+static void do_walk_after(gibs_tree *tree, model *list, gibson_bytes key)
 {
-    gib_walk walk;
+    gibs_walk walk;
     size_t first = lower_bound(list, key);
-    gib_walk_begin_after(&walk, tree, key);
+    gibs_walk_begin_after(&walk, tree, key);
     check_walk(&walk, list, first + is_at(list, first, key), list->count);
 }
 
-static void dismantle(gib_tree *tree, gib_link detached, const model *list, size_t first,
+static void dismantle(gibs_tree *tree, gibs_link detached, const model *list, size_t first,
                       size_t end)
 {
     size_t freed = 0;
-    if (detached && gib_link_is_item(detached)) {
-        free(gib_link_item(detached));
+    if (detached && gibs_link_is_item(detached)) {
+        free(gibs_link_item(detached));
         freed = 1;
     } else if (detached) {
-        gib_dismantling work = {0};
-        gib_dismantle_push(&work, detached);
-        gib_item *item;
-        while ((item = gib_dismantle_next(&work, tree))) {
+        gibs_dismantling work = {0};
+        gibs_dismantle_push(&work, detached);
+        gibs_item *item;
+        while ((item = gibs_dismantle_next(&work, tree))) {
             size_t at = first;
             while (at < end && list->items[at] != item) {
                 at++;
@@ -170,11 +170,11 @@ static void dismantle(gib_tree *tree, gib_link detached, const model *list, size
     EXPECT(freed == end - first);
 }
 
-static void do_detach(gib_tree *tree, model *list, gibson_bytes prefix)
+static void do_detach(gibs_tree *tree, model *list, gibson_bytes prefix)
 {
     size_t first = lower_bound(list, prefix);
     size_t end = prefix_end(list, first, prefix);
-    dismantle(tree, gib_tree_detach(tree, prefix), list, first, end);
+    dismantle(tree, gibs_tree_detach(tree, prefix), list, first, end);
     model_shift(list, end, first);
 }
 
@@ -187,7 +187,7 @@ static gibson_bytes random_key(uint64_t *random, uint8_t *key, unsigned letters,
     return (gibson_bytes){key, size};
 }
 
-static void do_random(gib_tree *tree, model *list, uint64_t *random, unsigned letters,
+static void do_random(gibs_tree *tree, model *list, uint64_t *random, unsigned letters,
                       unsigned longest)
 {
     uint8_t bytes[LONGEST];
@@ -210,7 +210,7 @@ static void do_random(gib_tree *tree, model *list, uint64_t *random, unsigned le
 
 static void run_random(uint64_t seed, unsigned letters, unsigned longest, unsigned steps)
 {
-    gib_tree tree = {0};
+    gibs_tree tree = {0};
     static model list;
     list.count = 0;
     for (unsigned i = 0; i < steps; i++) {
@@ -236,21 +236,21 @@ END_TEST
 
 START_TEST(tree_empty_finds_nothing)
 {
-    gib_tree tree = {0};
-    gib_walk walk;
-    ck_assert_ptr_null(gib_tree_find(&tree, text("a")));
-    ck_assert_ptr_null(gib_tree_find_prefix(&tree, text("")));
-    ck_assert_ptr_null(gib_tree_remove(&tree, text("a")));
-    ck_assert_uint_eq(gib_tree_detach(&tree, text("")), 0);
-    gib_walk_begin_after(&walk, &tree, text(""));
-    ck_assert_ptr_null(gib_walk_next(&walk));
+    gibs_tree tree = {0};
+    gibs_walk walk;
+    ck_assert_ptr_null(gibs_tree_find(&tree, text("a")));
+    ck_assert_ptr_null(gibs_tree_find_prefix(&tree, text("")));
+    ck_assert_ptr_null(gibs_tree_remove(&tree, text("a")));
+    ck_assert_uint_eq(gibs_tree_detach(&tree, text("")), 0);
+    gibs_walk_begin_after(&walk, &tree, text(""));
+    ck_assert_ptr_null(gibs_walk_next(&walk));
 }
 END_TEST
 
 /* A prefix that ends inside a compressed path, and one that parts from it there. */
 START_TEST(tree_prefix_inside_a_compressed_path)
 {
-    gib_tree tree = {0};
+    gibs_tree tree = {0};
     static model list;
     list.count = 0;
     do_insert(&tree, &list, text("app:user:1"));
@@ -268,7 +268,7 @@ END_TEST
 START_TEST(tree_chain_of_prefixes_is_walked_and_freed)
 {
     enum { DEPTH = 1024 };
-    gib_tree tree = {0};
+    gibs_tree tree = {0};
     static model list;
     char key[DEPTH];
     list.count = 0;
@@ -286,7 +286,7 @@ END_TEST
 /* One node with every number of children from 0 to 256 and back, in two orders. */
 START_TEST(tree_node_grows_and_shrinks_through_all_sizes)
 {
-    gib_tree tree = {0};
+    gibs_tree tree = {0};
     static model list;
     list.count = 0;
     for (unsigned round = 0; round < 2; round++) {
@@ -307,23 +307,23 @@ END_TEST
 
 START_TEST(tree_several_detached_parts_are_dismantled_together)
 {
-    gib_tree tree = {0};
-    gib_dismantling work = {0};
+    gibs_tree tree = {0};
+    gibs_dismantling work = {0};
     char key[16];
     for (int i = 0; i < 400; i++) {
         snprintf(key, sizeof key, "%c:%d", 'a' + i % 4, i);
-        ck_assert(gib_tree_insert(&tree, make_item(text(key))));
+        ck_assert(gibs_tree_insert(&tree, make_item(text(key))));
     }
     size_t freed = 0;
     for (const char *prefix = "abcd"; *prefix; prefix++) {
-        gib_dismantle_push(&work, gib_tree_detach(&tree, (gibson_bytes){prefix, 1}));
+        gibs_dismantle_push(&work, gibs_tree_detach(&tree, (gibson_bytes){prefix, 1}));
         for (int i = 0; i < 30; i++) {
-            free(gib_dismantle_next(&work, &tree));
+            free(gibs_dismantle_next(&work, &tree));
             freed++;
         }
     }
-    gib_item *item;
-    while ((item = gib_dismantle_next(&work, &tree))) {
+    gibs_item *item;
+    while ((item = gibs_dismantle_next(&work, &tree))) {
         free(item);
         freed++;
     }
@@ -334,15 +334,15 @@ END_TEST
 
 START_TEST(link_tells_what_the_item_has)
 {
-    gib_item *item = make_item(text("k"));
-    ck_assert_uint_eq(gib_link_to(item) & GIB_LINK_BITS, GIB_LINK_ITEM);
+    gibs_item *item = make_item(text("k"));
+    ck_assert_uint_eq(gibs_link_to(item) & GIBS_LINK_BITS, GIBS_LINK_ITEM);
     item->ttl = 5;
-    ck_assert_uint_eq(gib_link_to(item) & GIB_LINK_BITS, GIB_LINK_ITEM | GIB_LINK_TIMED);
+    ck_assert_uint_eq(gibs_link_to(item) & GIBS_LINK_BITS, GIBS_LINK_ITEM | GIBS_LINK_TIMED);
     item->ttl = 0;
-    item->lock = GIB_LOCK_FOR_EVER;
+    item->lock = GIBS_LOCK_FOR_EVER;
     item->encoding = GIB_ENCODING_LZF;
-    ck_assert_uint_eq(gib_link_to(item) & GIB_LINK_BITS, GIB_LINK_BITS);
-    ck_assert_ptr_eq(gib_link_item(gib_link_to(item)), item);
+    ck_assert_uint_eq(gibs_link_to(item) & GIBS_LINK_BITS, GIBS_LINK_BITS);
+    ck_assert_ptr_eq(gibs_link_item(gibs_link_to(item)), item);
     free(item);
 }
 END_TEST

@@ -1,4 +1,4 @@
-#include "address.h"
+#include "proxy/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,14 +15,14 @@ enum { BACKLOG = 128 };
 
 static const char unix_prefix[] = "unix:";
 
-static bool refuse(char error[GIB_PROXY_ERROR_SIZE], const char *text, const char *why)
+static bool refuse(char error[GIBP_PROXY_ERROR_SIZE], const char *text, const char *why)
 {
-    snprintf(error, GIB_PROXY_ERROR_SIZE, "address \"%.80s\": %.90s", text, why);
+    snprintf(error, GIBP_PROXY_ERROR_SIZE, "address \"%.80s\": %.90s", text, why);
     return false;
 }
 
-static bool parse_unix(gib_proxy_address *address, const char *text,
-                       char error[GIB_PROXY_ERROR_SIZE])
+static bool parse_unix(gibp_proxy_address *address, const char *text,
+                       char error[GIBP_PROXY_ERROR_SIZE])
 {
     struct sockaddr_un *to = (struct sockaddr_un *)&address->storage;
     const char *path = text + sizeof unix_prefix - 1;
@@ -47,8 +47,8 @@ static bool is_port(const char *text)
     return digits && digits <= 5 && !text[digits] && strtol(text, NULL, 10) <= UINT16_MAX;
 }
 
-static bool look_up(gib_proxy_address *address, const char *text, const char *host,
-                    const char *port, char error[GIB_PROXY_ERROR_SIZE])
+static bool look_up(gibp_proxy_address *address, const char *text, const char *host,
+                    const char *port, char error[GIBP_PROXY_ERROR_SIZE])
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found;
@@ -62,8 +62,8 @@ static bool look_up(gib_proxy_address *address, const char *text, const char *ho
     return true;
 }
 
-bool gib_proxy_address_parse(gib_proxy_address *address, const char *text,
-                             char error[GIB_PROXY_ERROR_SIZE])
+bool gibp_proxy_address_parse(gibp_proxy_address *address, const char *text,
+                              char error[GIBP_PROXY_ERROR_SIZE])
 {
     memset(address, 0, sizeof *address);
     if (strncmp(text, unix_prefix, sizeof unix_prefix - 1) == 0) {
@@ -96,12 +96,12 @@ static int give_up(int descriptor)
     return -1;
 }
 
-static int open_socket(const gib_proxy_address *address)
+static int open_socket(const gibp_proxy_address *address)
 {
     return socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-int gib_proxy_address_listen(gib_proxy_address *address)
+int gibp_proxy_address_listen(gibp_proxy_address *address)
 {
     int descriptor = open_socket(address);
     if (descriptor < 0) {
@@ -121,13 +121,13 @@ int gib_proxy_address_listen(gib_proxy_address *address)
     return descriptor;
 }
 
-int gib_proxy_address_connect(const gib_proxy_address *address)
+int gibp_proxy_address_connect(const gibp_proxy_address *address)
 {
     int descriptor = open_socket(address);
     if (descriptor < 0) {
         return -1;
     }
-    gib_proxy_no_delay(descriptor);
+    gibp_proxy_no_delay(descriptor);
     if (connect(descriptor, (const struct sockaddr *)&address->storage, address->size) &&
         errno != EINPROGRESS) {
         return give_up(descriptor);
@@ -135,7 +135,7 @@ int gib_proxy_address_connect(const gib_proxy_address *address)
     return descriptor;
 }
 
-void gib_proxy_address_remove(const gib_proxy_address *address)
+void gibp_proxy_address_remove(const gibp_proxy_address *address)
 {
     const struct sockaddr_un *from = (const struct sockaddr_un *)&address->storage;
     if (from->sun_family == AF_UNIX && from->sun_path[0]) {
@@ -143,27 +143,27 @@ void gib_proxy_address_remove(const gib_proxy_address *address)
     }
 }
 
-void gib_proxy_address_format(const gib_proxy_address *address, char to[GIB_PROXY_ADDRESS_SIZE])
+void gibp_proxy_address_format(const gibp_proxy_address *address, char to[GIBP_PROXY_ADDRESS_SIZE])
 {
     char host[INET6_ADDRSTRLEN] = "";
     if (address->storage.ss_family == AF_UNIX) {
         const struct sockaddr_un *from = (const struct sockaddr_un *)&address->storage;
         const bool is_abstract = !from->sun_path[0];
         const int size = (int)(address->size - offsetof(struct sockaddr_un, sun_path)) - 1;
-        snprintf(to, GIB_PROXY_ADDRESS_SIZE, is_abstract ? "unix:@%.*s" : "unix:%.*s", size,
+        snprintf(to, GIBP_PROXY_ADDRESS_SIZE, is_abstract ? "unix:@%.*s" : "unix:%.*s", size,
                  from->sun_path + is_abstract);
     } else if (address->storage.ss_family == AF_INET6) {
         const struct sockaddr_in6 *from = (const struct sockaddr_in6 *)&address->storage;
         inet_ntop(AF_INET6, &from->sin6_addr, host, sizeof host);
-        snprintf(to, GIB_PROXY_ADDRESS_SIZE, "[%s]:%u", host, ntohs(from->sin6_port));
+        snprintf(to, GIBP_PROXY_ADDRESS_SIZE, "[%s]:%u", host, ntohs(from->sin6_port));
     } else {
         const struct sockaddr_in *from = (const struct sockaddr_in *)&address->storage;
         inet_ntop(AF_INET, &from->sin_addr, host, sizeof host);
-        snprintf(to, GIB_PROXY_ADDRESS_SIZE, "%s:%u", host, ntohs(from->sin_port));
+        snprintf(to, GIBP_PROXY_ADDRESS_SIZE, "%s:%u", host, ntohs(from->sin_port));
     }
 }
 
-void gib_proxy_no_delay(int descriptor)
+void gibp_proxy_no_delay(int descriptor)
 {
     const int on = 1;
     (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on,

@@ -1,4 +1,4 @@
-#include "fault.h"
+#include "proxy/fault.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +14,7 @@ static const struct kind {
     const char *meaning;
 } kinds[] = {
 #define FAULT_ROW(NAME, name, argument, meaning) {name, ARGUMENT_##argument, meaning},
-    GIB_FAULT_LIST(FAULT_ROW)
+    GIBP_FAULT_LIST(FAULT_ROW)
 #undef FAULT_ROW
 };
 
@@ -22,9 +22,9 @@ enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
 static const char *const directions[] = {"request", "reply"};
 
-static bool refuse(char error[GIB_FAULT_ERROR_SIZE], const char *text, const char *why)
+static bool refuse(char error[GIBP_FAULT_ERROR_SIZE], const char *text, const char *why)
 {
-    snprintf(error, GIB_FAULT_ERROR_SIZE, "fault \"%.60s\": %s", text, why);
+    snprintf(error, GIBP_FAULT_ERROR_SIZE, "fault \"%.60s\": %s", text, why);
     return false;
 }
 
@@ -58,11 +58,11 @@ static bool read_word(const char **text, const char *word, const char *ends)
     return true;
 }
 
-static bool read_direction(const char **text, gib_direction *direction)
+static bool read_direction(const char **text, gibp_direction *direction)
 {
-    for (int i = GIB_REQUESTS; i <= GIB_REPLIES; i++) {
+    for (int i = GIBP_REQUESTS; i <= GIBP_REPLIES; i++) {
         if (read_word(text, directions[i], ":") && **text == ':') {
-            *direction = (gib_direction)i;
+            *direction = (gibp_direction)i;
             ++*text;
             return true;
         }
@@ -70,11 +70,11 @@ static bool read_direction(const char **text, gib_direction *direction)
     return false;
 }
 
-static bool read_kind(const char **text, gib_fault_kind *kind)
+static bool read_kind(const char **text, gibp_fault_kind *kind)
 {
     for (size_t i = 0; i < KIND_COUNT; i++) {
         if (read_word(text, kinds[i].name, "@=")) {
-            *kind = (gib_fault_kind)i;
+            *kind = (gibp_fault_kind)i;
             return true;
         }
     }
@@ -82,7 +82,7 @@ static bool read_kind(const char **text, gib_fault_kind *kind)
 }
 
 /* Reads what follows the kind, from `=` on. Returns NULL or what is wrong. */
-static const char *read_argument(const char *text, gib_fault *fault)
+static const char *read_argument(const char *text, gibp_fault *fault)
 {
     const argument wanted = kinds[fault->kind].argument;
     if (*text == '\0') {
@@ -101,16 +101,16 @@ static const char *read_argument(const char *text, gib_fault *fault)
         fault->mask = (uint8_t)number;
         return NULL;
     }
-    if (!read_number(&text, "", (uint64_t)GIB_FAULT_MAX_MS, &number)) {
+    if (!read_number(&text, "", (uint64_t)GIBP_FAULT_MAX_MS, &number)) {
         return "the time is a number of milliseconds, up to a day";
     }
     fault->ms = (int64_t)number;
     return NULL;
 }
 
-bool gib_fault_parse(gib_fault *fault, const char *text, char error[GIB_FAULT_ERROR_SIZE])
+bool gibp_fault_parse(gibp_fault *fault, const char *text, char error[GIBP_FAULT_ERROR_SIZE])
 {
-    *fault = (gib_fault){0};
+    *fault = (gibp_fault){0};
     const char *at = text;
     if (*at >= '0' && *at <= '9') {
         if (!read_number(&at, "/", UINT64_MAX, &fault->connection) || *at != '/' ||
@@ -135,14 +135,14 @@ bool gib_fault_parse(gib_fault *fault, const char *text, char error[GIB_FAULT_ER
     return wrong ? refuse(error, text, wrong) : true;
 }
 
-int gib_fault_format(const gib_fault *fault, char *to, size_t size)
+int gibp_fault_format(const gibp_fault *fault, char *to, size_t size)
 {
     char connection[24] = "";
     char value[24] = "";
     if (fault->connection) {
         snprintf(connection, sizeof connection, "%" PRIu64 "/", fault->connection);
     }
-    if (fault->kind == GIB_FAULT_CORRUPT) {
+    if (fault->kind == GIBP_FAULT_CORRUPT) {
         snprintf(value, sizeof value, "=0x%02x", fault->mask);
     } else if (kinds[fault->kind].argument == ARGUMENT_MS || fault->ms) {
         snprintf(value, sizeof value, "=%" PRId64, fault->ms);
@@ -151,7 +151,7 @@ int gib_fault_format(const gib_fault *fault, char *to, size_t size)
                     kinds[fault->kind].name, fault->at, value);
 }
 
-bool gib_fault_describe(size_t index, const char **name, const char **meaning)
+bool gibp_fault_describe(size_t index, const char **name, const char **meaning)
 {
     if (index >= KIND_COUNT) {
         return false;

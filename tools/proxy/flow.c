@@ -1,31 +1,31 @@
-#include "flow.h"
+#include "proxy/flow.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { NS_PER_MS = 1000000 };
 
-bool gib_flow_init(gib_flow *flow)
+bool gibp_flow_init(gibp_flow *flow)
 {
     memset(flow, 0, sizeof *flow);
     flow->dribble_ns = -1;
-    flow->held_ns = GIB_FLOW_NEVER;
-    flow->data = malloc(GIB_FLOW_CAPACITY);
+    flow->held_ns = GIBP_FLOW_NEVER;
+    flow->data = malloc(GIBP_FLOW_CAPACITY);
     return flow->data != NULL;
 }
 
-void gib_flow_clear(gib_flow *flow)
+void gibp_flow_clear(gibp_flow *flow)
 {
     free(flow->data);
     flow->data = NULL;
 }
 
-bool gib_flow_add(gib_flow *flow, const gib_fault *fault)
+bool gibp_flow_add(gibp_flow *flow, const gibp_fault *fault)
 {
-    if (flow->fault_count == GIB_FLOW_FAULTS) {
+    if (flow->fault_count == GIBP_FLOW_FAULTS) {
         return false;
     }
-    gib_fault added = *fault;
+    gibp_fault added = *fault;
     added.at = fault->at > UINT64_MAX - flow->passed ? UINT64_MAX : flow->passed + fault->at;
     size_t place = flow->fault_count;
     while (place && flow->faults[place - 1].at > added.at) {
@@ -38,24 +38,24 @@ bool gib_flow_add(gib_flow *flow, const gib_fault *fault)
     return true;
 }
 
-void gib_flow_heal(gib_flow *flow)
+void gibp_flow_heal(gibp_flow *flow)
 {
     flow->fault_count = 0;
     flow->delay_ns = 0;
     flow->dribble_ns = -1;
     flow->black_hole = false;
-    gib_flow_release(flow);
+    gibp_flow_release(flow);
 }
 
-void gib_flow_release(gib_flow *flow)
+void gibp_flow_release(gibp_flow *flow)
 {
     flow->holding = false;
-    flow->held_ns = GIB_FLOW_NEVER;
+    flow->held_ns = GIBP_FLOW_NEVER;
 }
 
-uint8_t *gib_flow_room(gib_flow *flow, size_t *size)
+uint8_t *gibp_flow_room(gibp_flow *flow, size_t *size)
 {
-    if (flow->begin && flow->end == GIB_FLOW_CAPACITY) {
+    if (flow->begin && flow->end == GIBP_FLOW_CAPACITY) {
         memmove(flow->data, flow->data + flow->begin, flow->end - flow->begin);
         for (size_t i = 0; i < flow->arrival_count; i++) {
             flow->arrivals[i].end -= flow->begin;
@@ -63,20 +63,20 @@ uint8_t *gib_flow_room(gib_flow *flow, size_t *size)
         flow->end -= flow->begin;
         flow->begin = 0;
     }
-    *size = flow->arrival_count < GIB_FLOW_ARRIVALS ? GIB_FLOW_CAPACITY - flow->end : 0;
+    *size = flow->arrival_count < GIBP_FLOW_ARRIVALS ? GIBP_FLOW_CAPACITY - flow->end : 0;
     return flow->data + flow->end;
 }
 
-void gib_flow_received(gib_flow *flow, size_t size, int64_t now_ns)
+void gibp_flow_received(gibp_flow *flow, size_t size, int64_t now_ns)
 {
     flow->end += size;
     flow->arrivals[flow->arrival_count++] = (struct arrival){now_ns, flow->end};
 }
 
 /* Changes the first byte that waits. False if there is none yet. */
-static bool corrupt(gib_flow *flow, uint8_t mask)
+static bool corrupt(gibp_flow *flow, uint8_t mask)
 {
-    if (gib_flow_empty(flow)) {
+    if (gibp_flow_empty(flow)) {
         return false;
     }
     flow->data[flow->begin] ^= mask;
@@ -84,38 +84,38 @@ static bool corrupt(gib_flow *flow, uint8_t mask)
 }
 
 /* Does what a fault asks for. False if that has to wait for a byte. */
-static bool strike(gib_flow *flow, const gib_fault *fault)
+static bool strike(gibp_flow *flow, const gibp_fault *fault)
 {
     switch (fault->kind) {
-    case GIB_FAULT_DELAY:
+    case GIBP_FAULT_DELAY:
         flow->delay_ns = fault->ms * NS_PER_MS;
         break;
-    case GIB_FAULT_DRIBBLE:
+    case GIBP_FAULT_DRIBBLE:
         flow->dribble_ns = fault->ms * NS_PER_MS;
         break;
-    case GIB_FAULT_HOLD:
+    case GIBP_FAULT_HOLD:
         flow->holding = true;
         flow->hold_ns = fault->ms * NS_PER_MS;
         break;
-    case GIB_FAULT_BLACK_HOLE:
+    case GIBP_FAULT_BLACK_HOLE:
         flow->black_hole = true;
         break;
-    case GIB_FAULT_CORRUPT:
+    case GIBP_FAULT_CORRUPT:
         return corrupt(flow, fault->mask);
-    case GIB_FAULT_CUT:
-        flow->ending = GIB_ENDING_CUT;
+    case GIBP_FAULT_CUT:
+        flow->ending = GIBP_ENDING_CUT;
         break;
-    case GIB_FAULT_RESET:
-        flow->ending = GIB_ENDING_RESET;
+    case GIBP_FAULT_RESET:
+        flow->ending = GIBP_ENDING_RESET;
         break;
-    case GIB_FAULT_HALF_CLOSE:
-        flow->ending = GIB_ENDING_HALF_CLOSE;
+    case GIBP_FAULT_HALF_CLOSE:
+        flow->ending = GIBP_ENDING_HALF_CLOSE;
         break;
     }
     return true;
 }
 
-static void strike_due(gib_flow *flow)
+static void strike_due(gibp_flow *flow)
 {
     while (flow->fault_count && flow->faults[0].at <= flow->passed && !flow->ending &&
            strike(flow, &flow->faults[0])) {
@@ -125,7 +125,7 @@ static void strike_due(gib_flow *flow)
     }
 }
 
-static void drop_arrivals(gib_flow *flow)
+static void drop_arrivals(gibp_flow *flow)
 {
     size_t gone = 0;
     while (gone < flow->arrival_count && flow->arrivals[gone].end <= flow->begin) {
@@ -133,36 +133,36 @@ static void drop_arrivals(gib_flow *flow)
     }
     flow->arrival_count -= gone;
     memmove(flow->arrivals, flow->arrivals + gone, flow->arrival_count * sizeof *flow->arrivals);
-    if (gib_flow_empty(flow)) {
+    if (gibp_flow_empty(flow)) {
         flow->begin = flow->end = 0;
     }
 }
 
-static void swallow(gib_flow *flow)
+static void swallow(gibp_flow *flow)
 {
     flow->begin = flow->end;
     drop_arrivals(flow);
 }
 
 /* Tells whether bytes are kept back, and when that ends. */
-static bool held_back(gib_flow *flow, int64_t now_ns, int64_t *wake_ns)
+static bool held_back(gibp_flow *flow, int64_t now_ns, int64_t *wake_ns)
 {
     if (!flow->holding) {
         return false;
     }
-    if (flow->held_ns == GIB_FLOW_NEVER) {
+    if (flow->held_ns == GIBP_FLOW_NEVER) {
         flow->held_ns = now_ns;
     }
     if (flow->hold_ns && now_ns >= flow->held_ns + flow->hold_ns) {
-        gib_flow_release(flow);
+        gibp_flow_release(flow);
         return false;
     }
-    *wake_ns = flow->hold_ns ? flow->held_ns + flow->hold_ns : GIB_FLOW_NEVER;
+    *wake_ns = flow->hold_ns ? flow->held_ns + flow->hold_ns : GIBP_FLOW_NEVER;
     return true;
 }
 
 /* How many of the bytes that wait have waited long enough. */
-static size_t arrived(const gib_flow *flow, int64_t now_ns, int64_t *wake_ns)
+static size_t arrived(const gibp_flow *flow, int64_t now_ns, int64_t *wake_ns)
 {
     size_t end = flow->begin;
     for (size_t i = 0; i < flow->arrival_count; i++) {
@@ -176,14 +176,14 @@ static size_t arrived(const gib_flow *flow, int64_t now_ns, int64_t *wake_ns)
     return end - flow->begin;
 }
 
-size_t gib_flow_ready(gib_flow *flow, int64_t now_ns, int64_t *wake_ns)
+size_t gibp_flow_ready(gibp_flow *flow, int64_t now_ns, int64_t *wake_ns)
 {
-    *wake_ns = GIB_FLOW_NEVER;
+    *wake_ns = GIBP_FLOW_NEVER;
     strike_due(flow);
     if (flow->black_hole) {
         swallow(flow);
     }
-    if (flow->ending || gib_flow_empty(flow) || held_back(flow, now_ns, wake_ns)) {
+    if (flow->ending || gibp_flow_empty(flow) || held_back(flow, now_ns, wake_ns)) {
         return 0;
     }
     size_t size = arrived(flow, now_ns, wake_ns);
@@ -200,7 +200,7 @@ size_t gib_flow_ready(gib_flow *flow, int64_t now_ns, int64_t *wake_ns)
     return size;
 }
 
-void gib_flow_passed(gib_flow *flow, size_t size, int64_t now_ns)
+void gibp_flow_passed(gibp_flow *flow, size_t size, int64_t now_ns)
 {
     flow->begin += size;
     flow->passed += size;

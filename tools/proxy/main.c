@@ -9,8 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "commands.h"
-#include "options.h"
+#include "proxy/commands.h"
+#include "proxy/options.h"
 
 enum { EXIT_USAGE = 2, LONGEST_COMMAND = 512 };
 
@@ -21,17 +21,17 @@ typedef struct reader {
     size_t size;
 } reader;
 
-static bool run_command(gib_proxy *proxy, const char *line)
+static bool run_command(gibp_proxy *proxy, const char *line)
 {
-    char answer[GIB_PROXY_ANSWER_SIZE];
-    bool goes_on = gib_proxy_command(proxy, line, answer);
+    char answer[GIBP_PROXY_ANSWER_SIZE];
+    bool goes_on = gibp_proxy_command(proxy, line, answer);
     puts(answer);
     fflush(stdout);
     return goes_on;
 }
 
 /* Carries out the commands that have come. False when there are to be no more. */
-static bool read_commands(gib_proxy *proxy, reader *from)
+static bool read_commands(gibp_proxy *proxy, reader *from)
 {
     if (from->size == LONGEST_COMMAND - 1) {
         fputs("gibson-proxy: a command is too long\n", stderr);
@@ -56,7 +56,7 @@ static bool read_commands(gib_proxy *proxy, reader *from)
 }
 
 /* Waits for a signal to end, carrying out commands meanwhile. */
-static void serve(gib_proxy *proxy, int signals, bool commands)
+static void serve(gibp_proxy *proxy, int signals, bool commands)
 {
     reader from = {.size = 0};
     struct pollfd wanted[2] = {{.fd = signals, .events = POLLIN},
@@ -83,11 +83,11 @@ static int catch_signals(void)
     return signalfd(-1, &ending, SFD_CLOEXEC);
 }
 
-static bool add_faults(gib_proxy *proxy, const gib_proxy_arguments *arguments)
+static bool add_faults(gibp_proxy *proxy, const gibp_proxy_arguments *arguments)
 {
-    char error[GIB_PROXY_ERROR_SIZE];
+    char error[GIBP_PROXY_ERROR_SIZE];
     for (size_t i = 0; i < arguments->fault_count; i++) {
-        if (!gib_proxy_add(proxy, &arguments->faults[i], error)) {
+        if (!gibp_proxy_add(proxy, &arguments->faults[i], error)) {
             fprintf(stderr, "gibson-proxy: %s\n", error);
             return false;
         }
@@ -97,28 +97,28 @@ static bool add_faults(gib_proxy *proxy, const gib_proxy_arguments *arguments)
 
 int main(int argc, char **argv)
 {
-    gib_proxy_arguments arguments;
-    if (!gib_proxy_arguments_read(&arguments, argc, argv)) {
+    gibp_proxy_arguments arguments;
+    if (!gibp_proxy_arguments_read(&arguments, argc, argv)) {
         return EXIT_USAGE;
     }
     if (arguments.leave) {
         return EXIT_SUCCESS;
     }
     int signals = catch_signals();
-    const gib_proxy_options options = {.listen = arguments.listen, .connect = arguments.connect};
-    gib_proxy *proxy;
-    char error[GIB_PROXY_ERROR_SIZE];
-    if (signals < 0 || !gib_proxy_start(&proxy, &options, error)) {
+    const gibp_proxy_options options = {.listen = arguments.listen, .connect = arguments.connect};
+    gibp_proxy *proxy;
+    char error[GIBP_PROXY_ERROR_SIZE];
+    if (signals < 0 || !gibp_proxy_start(&proxy, &options, error)) {
         fprintf(stderr, "gibson-proxy: %s\n", signals < 0 ? strerror(errno) : error);
         return EXIT_FAILURE;
     }
     bool fine = add_faults(proxy, &arguments);
     if (fine) {
-        printf("listening on %s\n", gib_proxy_listens_on(proxy));
+        printf("listening on %s\n", gibp_proxy_listens_on(proxy));
         fflush(stdout);
         serve(proxy, signals, arguments.commands);
     }
-    gib_proxy_stop(proxy);
+    gibp_proxy_stop(proxy);
     close(signals);
     return fine ? EXIT_SUCCESS : EXIT_FAILURE;
 }

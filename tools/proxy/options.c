@@ -1,4 +1,4 @@
-#include "options.h"
+#include "proxy/options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -34,17 +34,17 @@ static void print_help(void)
     const char *name;
     const char *meaning;
     fputs(usage, stdout);
-    for (size_t i = 0; gib_fault_describe(i, &name, &meaning); i++) {
+    for (size_t i = 0; gibp_fault_describe(i, &name, &meaning); i++) {
         printf("  %-12s %s\n", name, meaning);
     }
     puts("\nFor example: gibson-proxy -c 127.0.0.1:10128 -l 127.0.0.1:10129 -f 2/reply:cut@7");
 }
 
-static bool add_fault(gib_proxy_arguments *arguments, const char *text, const char *where)
+static bool add_fault(gibp_proxy_arguments *arguments, const char *text, const char *where)
 {
-    char error[GIB_FAULT_ERROR_SIZE] = "too many faults";
-    if (arguments->fault_count == GIB_PROXY_MAX_FAULTS ||
-        !gib_fault_parse(&arguments->faults[arguments->fault_count], text, error)) {
+    char error[GIBP_FAULT_ERROR_SIZE] = "too many faults";
+    if (arguments->fault_count == GIBP_PROXY_MAX_FAULTS ||
+        !gibp_fault_parse(&arguments->faults[arguments->fault_count], text, error)) {
         fprintf(stderr, "gibson-proxy: %s%s\n", where, error);
         return false;
     }
@@ -64,7 +64,7 @@ static char *strip(char *line)
     return begin;
 }
 
-static bool read_script(gib_proxy_arguments *arguments, const char *path)
+static bool read_script(gibp_proxy_arguments *arguments, const char *path)
 {
     FILE *file = fopen(path, "re");
     if (!file) {
@@ -85,7 +85,7 @@ static bool read_script(gib_proxy_arguments *arguments, const char *path)
     return fine;
 }
 
-static bool read_option(gib_proxy_arguments *arguments, int option)
+static bool read_option(gibp_proxy_arguments *arguments, int option)
 {
     switch (option) {
     case 'c':
@@ -107,14 +107,14 @@ static bool read_option(gib_proxy_arguments *arguments, int option)
         return true;
     case 'V':
         arguments->leave = true;
-        puts("gibson-proxy " GIB_PROXY_VERSION);
+        puts("gibson-proxy " GIBP_PROXY_VERSION);
         return true;
     default: /* getopt_long has said what is wrong */
         return false;
     }
 }
 
-bool gib_proxy_arguments_read(gib_proxy_arguments *arguments, int argc, char **argv)
+bool gibp_proxy_arguments_read(gibp_proxy_arguments *arguments, int argc, char **argv)
 {
     static const struct option options[] = {
         {"connect", required_argument, NULL, 'c'}, {"listen", required_argument, NULL, 'l'},
@@ -122,7 +122,7 @@ bool gib_proxy_arguments_read(gib_proxy_arguments *arguments, int argc, char **a
         {"commands", no_argument, NULL, 'i'},      {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
     };
-    *arguments = (gib_proxy_arguments){.listen = "127.0.0.1:0"};
+    *arguments = (gibp_proxy_arguments){.listen = "127.0.0.1:0"};
     int option;
     while (!arguments->leave &&
            (option = getopt_long(argc, argv, "c:l:f:s:ihV", options, NULL)) != -1) {

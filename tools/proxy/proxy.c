@@ -1,4 +1,4 @@
-#include "proxy.h"
+#include "proxy/proxy.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "link.h"
+#include "proxy/link.h"
 
 enum {
     NS_PER_S = 1000000000,
@@ -24,11 +24,11 @@ enum {
     ACCEPT_PAUSE_MS = 100,
 };
 
-struct gib_proxy {
-    gib_proxy_address listen;
-    gib_proxy_address connect;
-    char listens_on[GIB_PROXY_ADDRESS_SIZE];
-    size_t (*plan)(void *context, uint64_t connection, gib_fault *faults, size_t capacity);
+struct gibp_proxy {
+    gibp_proxy_address listen;
+    gibp_proxy_address connect;
+    char listens_on[GIBP_PROXY_ADDRESS_SIZE];
+    size_t (*plan)(void *context, uint64_t connection, gibp_fault *faults, size_t capacity);
     void *context;
     int listener;
     int wake; /* an eventfd that tells the thread to look again */
@@ -38,15 +38,15 @@ struct gib_proxy {
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* some counter has */
     bool stop;
-    uint64_t drops_wanted; /* calls of gib_proxy_drop */
+    uint64_t drops_wanted; /* calls of gibp_proxy_drop */
     uint64_t drops_done;   /* of these, how many have cut what they have to */
     uint64_t dropped;      /* number of the last connection that the latest has cut */
-    gib_fault faults[GIB_PROXY_MAX_FAULTS];
+    gibp_fault faults[GIBP_PROXY_MAX_FAULTS];
     size_t fault_count;
-    gib_link **links;
+    gibp_link **links;
     size_t link_count;
     size_t link_room;
-    gib_proxy_counters past; /* accepted, and what connections that are over have counted */
+    gibp_proxy_counters past; /* accepted, and what connections that are over have counted */
     struct pollfd *polled;
     int64_t accept_after_ns; /* not before: descriptors or memory have run out */
 };
@@ -63,43 +63,43 @@ static struct timespec to_timespec(int64_t ns)
     return (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
 }
 
-static void wake(gib_proxy *proxy)
+static void wake(gibp_proxy *proxy)
 {
     const uint64_t one = 1;
     (void)!write(proxy->wake, &one, sizeof one);
 }
 
-static bool is_meant_for(const gib_fault *fault, const gib_link *link)
+static bool is_meant_for(const gibp_fault *fault, const gibp_link *link)
 {
     return !fault->connection || fault->connection == link->number;
 }
 
-static void plan_faults(gib_proxy *proxy, gib_link *link)
+static void plan_faults(gibp_proxy *proxy, gibp_link *link)
 {
-    gib_fault planned[GIB_FLOW_FAULTS];
+    gibp_fault planned[GIBP_FLOW_FAULTS];
     size_t count = 0;
     if (proxy->plan) {
-        count = proxy->plan(proxy->context, link->number, planned, GIB_FLOW_FAULTS);
+        count = proxy->plan(proxy->context, link->number, planned, GIBP_FLOW_FAULTS);
     }
     for (size_t i = 0; i < count; i++) {
-        (void)gib_flow_add(&link->ends[planned[i].direction].flow, &planned[i]);
+        (void)gibp_flow_add(&link->ends[planned[i].direction].flow, &planned[i]);
     }
     for (size_t i = 0; i < proxy->fault_count; i++) {
-        const gib_fault *fault = &proxy->faults[i];
+        const gibp_fault *fault = &proxy->faults[i];
         if (is_meant_for(fault, link)) {
-            (void)gib_flow_add(&link->ends[fault->direction].flow, fault);
+            (void)gibp_flow_add(&link->ends[fault->direction].flow, fault);
         }
     }
 }
 
 /* Makes room for one more link. */
-static bool reserve_link(gib_proxy *proxy)
+static bool reserve_link(gibp_proxy *proxy)
 {
     if (proxy->link_count < proxy->link_room) {
         return true;
     }
     size_t room = proxy->link_room ? proxy->link_room * 2 : FIRST_LINKS;
-    gib_link **links = realloc(proxy->links, room * sizeof(gib_link *));
+    gibp_link **links = realloc(proxy->links, room * sizeof(gibp_link *));
     if (!links) {
         return false;
     }
@@ -113,14 +113,14 @@ static bool reserve_link(gib_proxy *proxy)
     return true;
 }
 
-static void add_link(gib_proxy *proxy, int client)
+static void add_link(gibp_proxy *proxy, int client)
 {
-    gib_proxy_no_delay(client);
+    gibp_proxy_no_delay(client);
     proxy->past.accepted++;
-    int server = gib_proxy_address_connect(&proxy->connect);
-    gib_link *link = NULL;
+    int server = gibp_proxy_address_connect(&proxy->connect);
+    gibp_link *link = NULL;
     if (server >= 0 && reserve_link(proxy)) {
-        link = gib_link_new(proxy->past.accepted, client, server);
+        link = gibp_link_new(proxy->past.accepted, client, server);
     }
     if (!link) {
         close(client); /* as a server would that is not there */
@@ -133,7 +133,7 @@ static void add_link(gib_proxy *proxy, int client)
     proxy->links[proxy->link_count++] = link;
 }
 
-static void accept_clients(gib_proxy *proxy)
+static void accept_clients(gibp_proxy *proxy)
 {
     int client;
     while ((client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
@@ -146,45 +146,46 @@ static void accept_clients(gib_proxy *proxy)
 
 /* Connections that wait to be accepted are part of what is dropped: their requests have been sent.
  */
-static void drop_links(gib_proxy *proxy)
+static void drop_links(gibp_proxy *proxy)
 {
     accept_clients(proxy);
     for (size_t i = 0; i < proxy->link_count; i++) {
-        gib_link_cut(proxy->links[i]);
+        gibp_link_cut(proxy->links[i]);
     }
     proxy->drops_done = proxy->drops_wanted;
     proxy->dropped = proxy->past.accepted;
 }
 
-static void add_flows(const gib_link *link, gib_proxy_counters *counters)
+static void add_flows(const gibp_link *link, gibp_proxy_counters *counters)
 {
-    counters->request_bytes += link->ends[GIB_REQUESTS].flow.passed;
-    counters->reply_bytes += link->ends[GIB_REPLIES].flow.passed;
-    counters->struck += link->ends[GIB_REQUESTS].flow.struck + link->ends[GIB_REPLIES].flow.struck;
+    counters->request_bytes += link->ends[GIBP_REQUESTS].flow.passed;
+    counters->reply_bytes += link->ends[GIBP_REPLIES].flow.passed;
+    counters->struck +=
+        link->ends[GIBP_REQUESTS].flow.struck + link->ends[GIBP_REPLIES].flow.struck;
 }
 
-static gib_proxy_counters count(const gib_proxy *proxy)
+static gibp_proxy_counters count(const gibp_proxy *proxy)
 {
-    gib_proxy_counters counters = proxy->past;
+    gibp_proxy_counters counters = proxy->past;
     counters.open = proxy->link_count;
     for (size_t i = 0; i < proxy->link_count; i++) {
-        const gib_link_end *ends = proxy->links[i]->ends;
+        const gibp_link_end *ends = proxy->links[i]->ends;
         add_flows(proxy->links[i], &counters);
-        counters.server_open += !ends[GIB_REPLIES].source_ended;
-        counters.kept_back += ends[GIB_REQUESTS].flow.end - ends[GIB_REQUESTS].flow.begin;
-        counters.kept_back += ends[GIB_REPLIES].flow.end - ends[GIB_REPLIES].flow.begin;
+        counters.server_open += !ends[GIBP_REPLIES].source_ended;
+        counters.kept_back += ends[GIBP_REQUESTS].flow.end - ends[GIBP_REQUESTS].flow.begin;
+        counters.kept_back += ends[GIBP_REPLIES].flow.end - ends[GIBP_REPLIES].flow.begin;
     }
     return counters;
 }
 
-static void remove_finished(gib_proxy *proxy)
+static void remove_finished(gibp_proxy *proxy)
 {
     size_t kept = 0;
     for (size_t i = 0; i < proxy->link_count; i++) {
-        gib_link *link = proxy->links[i];
-        if (gib_link_finished(link)) {
+        gibp_link *link = proxy->links[i];
+        if (gibp_link_finished(link)) {
             add_flows(link, &proxy->past);
-            gib_link_free(link);
+            gibp_link_free(link);
         } else {
             proxy->links[kept++] = link;
         }
@@ -194,21 +195,21 @@ static void remove_finished(gib_proxy *proxy)
 
 /* Runs all links. Returns when to do so again if nothing else happens. `seen` is how many of them
    were there when poll looked. */
-static int64_t run_links(gib_proxy *proxy, size_t seen)
+static int64_t run_links(gibp_proxy *proxy, size_t seen)
 {
     static const struct pollfd nothing[2] = {{.fd = -1}, {.fd = -1}};
-    int64_t wake_ns = GIB_FLOW_NEVER;
+    int64_t wake_ns = GIBP_FLOW_NEVER;
     const int64_t now = now_ns();
     for (size_t i = 0; i < proxy->link_count; i++) {
         const struct pollfd *events = i < seen ? proxy->polled + POLL_LINKS + 2 * i : nothing;
-        int64_t again_ns = gib_link_run(proxy->links[i], events, now);
+        int64_t again_ns = gibp_link_run(proxy->links[i], events, now);
         wake_ns = again_ns < wake_ns ? again_ns : wake_ns;
     }
     return wake_ns;
 }
 
 /* Waits, without the mutex, until there is something to do. */
-static void wait_for_events(gib_proxy *proxy, int64_t wake_ns)
+static void wait_for_events(gibp_proxy *proxy, int64_t wake_ns)
 {
     struct pollfd *polled = proxy->polled;
     const size_t count = proxy->link_count;
@@ -220,13 +221,13 @@ static void wait_for_events(gib_proxy *proxy, int64_t wake_ns)
     }
     polled[POLL_LISTENER] = (struct pollfd){.fd = pauses ? -1 : proxy->listener, .events = POLLIN};
     for (size_t i = 0; i < count; i++) {
-        gib_link_poll(proxy->links[i], polled + POLL_LINKS + 2 * i);
+        gibp_link_poll(proxy->links[i], polled + POLL_LINKS + 2 * i);
     }
     const int64_t left_ns = wake_ns - now;
     const struct timespec timeout = to_timespec(left_ns > 0 ? left_ns : 0);
     pthread_mutex_unlock(&proxy->mutex);
     int ready =
-        ppoll(polled, POLL_LINKS + 2 * count, wake_ns == GIB_FLOW_NEVER ? NULL : &timeout, NULL);
+        ppoll(polled, POLL_LINKS + 2 * count, wake_ns == GIBP_FLOW_NEVER ? NULL : &timeout, NULL);
     pthread_mutex_lock(&proxy->mutex);
     if (ready < 0) { /* interrupted: the events are not set */
         for (size_t i = 0; i < POLL_LINKS + 2 * count; i++) {
@@ -237,8 +238,8 @@ static void wait_for_events(gib_proxy *proxy, int64_t wake_ns)
 
 static void *run(void *context)
 {
-    gib_proxy *proxy = context;
-    int64_t wake_ns = GIB_FLOW_NEVER;
+    gibp_proxy *proxy = context;
+    int64_t wake_ns = GIBP_FLOW_NEVER;
     uint64_t ignored;
     pthread_mutex_lock(&proxy->mutex);
     while (!proxy->stop) {
@@ -259,7 +260,7 @@ static void *run(void *context)
     return NULL;
 }
 
-static void init_locks(gib_proxy *proxy)
+static void init_locks(gibp_proxy *proxy)
 {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -269,14 +270,14 @@ static void init_locks(gib_proxy *proxy)
     pthread_mutex_init(&proxy->mutex, NULL);
 }
 
-static void release_all(gib_proxy *proxy)
+static void release_all(gibp_proxy *proxy)
 {
     for (size_t i = 0; i < proxy->link_count; i++) {
-        gib_link_free(proxy->links[i]);
+        gibp_link_free(proxy->links[i]);
     }
     if (proxy->listener >= 0) {
         close(proxy->listener);
-        gib_proxy_address_remove(&proxy->listen);
+        gibp_proxy_address_remove(&proxy->listen);
     }
     if (proxy->wake >= 0) {
         close(proxy->wake);
@@ -288,16 +289,16 @@ static void release_all(gib_proxy *proxy)
     free(proxy);
 }
 
-static bool fail(gib_proxy *proxy, const char *what, const char *which, int failure,
-                 char error[GIB_PROXY_ERROR_SIZE])
+static bool fail(gibp_proxy *proxy, const char *what, const char *which, int failure,
+                 char error[GIBP_PROXY_ERROR_SIZE])
 {
-    snprintf(error, GIB_PROXY_ERROR_SIZE, "%s %.80s: %.90s", what, which, strerror(failure));
+    snprintf(error, GIBP_PROXY_ERROR_SIZE, "%s %.80s: %.90s", what, which, strerror(failure));
     release_all(proxy);
     return false;
 }
 
 /* The thread starts with all signals blocked: they are for the program. */
-static int start_thread(gib_proxy *proxy)
+static int start_thread(gibp_proxy *proxy)
 {
     sigset_t all;
     sigset_t before;
@@ -308,19 +309,19 @@ static int start_thread(gib_proxy *proxy)
     return failure;
 }
 
-bool gib_proxy_start(gib_proxy **proxy, const gib_proxy_options *options,
-                     char error[GIB_PROXY_ERROR_SIZE])
+bool gibp_proxy_start(gibp_proxy **proxy, const gibp_proxy_options *options,
+                      char error[GIBP_PROXY_ERROR_SIZE])
 {
     *proxy = NULL;
-    gib_proxy_address listen;
-    gib_proxy_address connect;
-    if (!gib_proxy_address_parse(&listen, options->listen, error) ||
-        !gib_proxy_address_parse(&connect, options->connect, error)) {
+    gibp_proxy_address listen;
+    gibp_proxy_address connect;
+    if (!gibp_proxy_address_parse(&listen, options->listen, error) ||
+        !gibp_proxy_address_parse(&connect, options->connect, error)) {
         return false;
     }
-    gib_proxy *made = calloc(1, sizeof *made);
+    gibp_proxy *made = calloc(1, sizeof *made);
     if (!made) {
-        snprintf(error, GIB_PROXY_ERROR_SIZE, "no memory");
+        snprintf(error, GIBP_PROXY_ERROR_SIZE, "no memory");
         return false;
     }
     made->listen = listen;
@@ -333,11 +334,11 @@ bool gib_proxy_start(gib_proxy **proxy, const gib_proxy_options *options,
     if (made->wake < 0 || !reserve_link(made)) {
         return fail(made, "cannot", "start", errno, error);
     }
-    made->listener = gib_proxy_address_listen(&made->listen);
+    made->listener = gibp_proxy_address_listen(&made->listen);
     if (made->listener < 0) {
         return fail(made, "cannot listen on", options->listen, errno, error);
     }
-    gib_proxy_address_format(&made->listen, made->listens_on);
+    gibp_proxy_address_format(&made->listen, made->listens_on);
     int failure = start_thread(made);
     if (failure) {
         return fail(made, "cannot", "start a thread", failure, error);
@@ -346,7 +347,7 @@ bool gib_proxy_start(gib_proxy **proxy, const gib_proxy_options *options,
     return true;
 }
 
-void gib_proxy_stop(gib_proxy *proxy)
+void gibp_proxy_stop(gibp_proxy *proxy)
 {
     if (!proxy) {
         return;
@@ -359,12 +360,12 @@ void gib_proxy_stop(gib_proxy *proxy)
     release_all(proxy);
 }
 
-const char *gib_proxy_listens_on(const gib_proxy *proxy)
+const char *gibp_proxy_listens_on(const gibp_proxy *proxy)
 {
     return proxy->listens_on;
 }
 
-uint16_t gib_proxy_port(const gib_proxy *proxy)
+uint16_t gibp_proxy_port(const gibp_proxy *proxy)
 {
     const struct sockaddr_storage *storage = &proxy->listen.storage;
     switch (storage->ss_family) {
@@ -377,32 +378,32 @@ uint16_t gib_proxy_port(const gib_proxy *proxy)
     }
 }
 
-bool gib_proxy_add(gib_proxy *proxy, const gib_fault *fault, char error[GIB_PROXY_ERROR_SIZE])
+bool gibp_proxy_add(gibp_proxy *proxy, const gibp_fault *fault, char error[GIBP_PROXY_ERROR_SIZE])
 {
     pthread_mutex_lock(&proxy->mutex);
-    bool added = proxy->fault_count < GIB_PROXY_MAX_FAULTS;
+    bool added = proxy->fault_count < GIBP_PROXY_MAX_FAULTS;
     if (added) {
         proxy->faults[proxy->fault_count++] = *fault;
     }
     for (size_t i = 0; added && i < proxy->link_count; i++) {
         if (is_meant_for(fault, proxy->links[i])) {
-            added = gib_flow_add(&proxy->links[i]->ends[fault->direction].flow, fault);
+            added = gibp_flow_add(&proxy->links[i]->ends[fault->direction].flow, fault);
         }
     }
     pthread_mutex_unlock(&proxy->mutex);
     wake(proxy);
     if (!added) {
-        snprintf(error, GIB_PROXY_ERROR_SIZE, "too many faults");
+        snprintf(error, GIBP_PROXY_ERROR_SIZE, "too many faults");
     }
     return added;
 }
 
 /* Does something to both directions of all links. */
-static void for_all_flows(gib_proxy *proxy, void (*change)(gib_flow *flow))
+static void for_all_flows(gibp_proxy *proxy, void (*change)(gibp_flow *flow))
 {
     for (size_t i = 0; i < proxy->link_count; i++) {
-        for (int direction = GIB_REQUESTS; direction <= GIB_REPLIES; direction++) {
-            gib_link_end *end = &proxy->links[i]->ends[direction];
+        for (int direction = GIBP_REQUESTS; direction <= GIBP_REPLIES; direction++) {
+            gibp_link_end *end = &proxy->links[i]->ends[direction];
             if (!end->ended) {
                 change(&end->flow);
             }
@@ -410,30 +411,30 @@ static void for_all_flows(gib_proxy *proxy, void (*change)(gib_flow *flow))
     }
 }
 
-void gib_proxy_heal(gib_proxy *proxy)
+void gibp_proxy_heal(gibp_proxy *proxy)
 {
     pthread_mutex_lock(&proxy->mutex);
     proxy->fault_count = 0;
-    for_all_flows(proxy, gib_flow_heal);
+    for_all_flows(proxy, gibp_flow_heal);
     pthread_mutex_unlock(&proxy->mutex);
     wake(proxy);
 }
 
-void gib_proxy_release(gib_proxy *proxy)
+void gibp_proxy_release(gibp_proxy *proxy)
 {
     pthread_mutex_lock(&proxy->mutex);
-    for_all_flows(proxy, gib_flow_release);
+    for_all_flows(proxy, gibp_flow_release);
     pthread_mutex_unlock(&proxy->mutex);
     wake(proxy);
 }
 
-bool gib_proxy_await(gib_proxy *proxy, bool (*is_met)(const gib_proxy_counters *, void *context),
-                     void *context, int64_t timeout_ms)
+bool gibp_proxy_await(gibp_proxy *proxy, bool (*is_met)(const gibp_proxy_counters *, void *context),
+                      void *context, int64_t timeout_ms)
 {
     const struct timespec deadline = to_timespec(now_ns() + timeout_ms * NS_PER_MS);
     int failure = 0;
     pthread_mutex_lock(&proxy->mutex);
-    gib_proxy_counters counters = count(proxy);
+    gibp_proxy_counters counters = count(proxy);
     while (!is_met(&counters, context) && !failure) {
         failure = pthread_cond_timedwait(&proxy->changed, &proxy->mutex, &deadline);
         counters = count(proxy);
@@ -445,21 +446,21 @@ bool gib_proxy_await(gib_proxy *proxy, bool (*is_met)(const gib_proxy_counters *
 
 /* Tells whether a drop is done, and the server has closed all connections that it has cut. Those
    that came later do not count: half of one may have ended, and its client not have noticed. */
-static bool is_dropped(const gib_proxy *proxy, uint64_t drop)
+static bool is_dropped(const gibp_proxy *proxy, uint64_t drop)
 {
     if (proxy->drops_done < drop) {
         return false;
     }
     for (size_t i = 0; i < proxy->link_count; i++) {
-        const gib_link *link = proxy->links[i];
-        if (link->number <= proxy->dropped && !link->ends[GIB_REPLIES].source_ended) {
+        const gibp_link *link = proxy->links[i];
+        if (link->number <= proxy->dropped && !link->ends[GIBP_REPLIES].source_ended) {
             return false;
         }
     }
     return true;
 }
 
-bool gib_proxy_drop(gib_proxy *proxy, int64_t timeout_ms)
+bool gibp_proxy_drop(gibp_proxy *proxy, int64_t timeout_ms)
 {
     const struct timespec deadline = to_timespec(now_ns() + timeout_ms * NS_PER_MS);
     int failure = 0;
@@ -474,10 +475,10 @@ bool gib_proxy_drop(gib_proxy *proxy, int64_t timeout_ms)
     return dropped;
 }
 
-gib_proxy_counters gib_proxy_count(gib_proxy *proxy)
+gibp_proxy_counters gibp_proxy_count(gibp_proxy *proxy)
 {
     pthread_mutex_lock(&proxy->mutex);
-    gib_proxy_counters counters = count(proxy);
+    gibp_proxy_counters counters = count(proxy);
     pthread_mutex_unlock(&proxy->mutex);
     return counters;
 }

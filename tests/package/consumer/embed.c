@@ -1,7 +1,7 @@
 /* A program that brings its own server. */
 #include <stdio.h>
 
-#include <gibson/server.h>
+#include <gibson-server/server.h>
 
 int main(void)
 {

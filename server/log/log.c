@@ -1,0 +1,338 @@
+/* Lines go into a ring, and a thread of the log writes from there to the file: it is the only one
+   that waits for it. What finds no room in the ring is counted and lost. */
+#include "log/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "log/repeats.h"
+
+enum {
+    RING_SIZE = 256 * 1024,
+    LONGEST_LINE = 1024,
+    PATIENCE_S = 2, /* for the file to take what is left in the end */
+};
+
+struct gibs_log {
+    char *path;
+    gibs_log_level level;
+    unsigned lines_unflushed; /* allowed */
+    pthread_t thread;
+
+    pthread_mutex_t mutex; /* for what follows */
+    pthread_cond_t work;   /* there is something to do for the thread */
+    pthread_cond_t done;   /* the thread has ended */
+    char *ring;
+    uint64_t appended, written; /* bytes since the start: those between are in the ring */
+    int fd;
+    int next_fd;        /* takes the place of fd, or -1 */
+    uint64_t next_from; /* when that much was written */
+    unsigned lines;     /* not flushed */
+    uint64_t lost;      /* lines, for lack of room */
+    gibs_repeats repeats;
+    bool flush; /* write all there is */
+    bool stop;
+    bool ended;
+};
+
+/* A stream may be a socket or a closed terminal, which the path in /dev cannot open. */
+static int open_path(const char *path)
+{
+    if (!strcmp(path, "/dev/stdout")) {
+        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    }
+    if (!strcmp(path, "/dev/stderr")) {
+        return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    }
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+}
+
+/* Writes some bytes, however long that takes. Returns how many; those of a file that takes none (a
+   full disk, a pipe without a reader) count as well. */
+static size_t write_some(int fd, const char *bytes, size_t size)
+{
+    for (;;) {
+        ssize_t done = write(fd, bytes, size);
+        if (done >= 0) {
+            return (size_t)done;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            struct pollfd room = {.fd = fd, .events = POLLOUT};
+            poll(&room, 1, -1);
+        } else if (errno != EINTR) {
+            return size;
+        }
+    }
+}
+
+/* The bytes that can be written next, up to the end of the ring or to where the file changes. */
+static size_t next_piece(const gibs_log *log, const char **bytes)
+{
+    size_t at = (size_t)(log->written % RING_SIZE);
+    uint64_t end = log->next_fd >= 0 ? log->next_from : log->appended;
+    uint64_t size = end - log->written;
+    *bytes = log->ring + at;
+    return size < RING_SIZE - at ? (size_t)size : RING_SIZE - at;
+}
+
+static void change_file(gibs_log *log)
+{
+    if (log->next_fd >= 0 && log->written == log->next_from) {
+        close(log->fd);
+        log->fd = log->next_fd;
+        log->next_fd = -1;
+    }
+}
+
+/* Puts bytes into the ring; false where it is full. */
+static bool append(gibs_log *log, const char *bytes, size_t size)
+{
+    if (size > RING_SIZE - (log->appended - log->written)) {
+        return false;
+    }
+    size_t at = (size_t)(log->appended % RING_SIZE);
+    size_t first = size < RING_SIZE - at ? size : RING_SIZE - at;
+    memcpy(log->ring + at, bytes, first);
+    memcpy(log->ring, bytes + first, size - first);
+    log->appended += size;
+    return true;
+}
+
+/* Appends a line. False where there is no room for it. */
+static bool append_line(gibs_log *log, gibs_log_level level, const char *text)
+{
+    static const char *const level_names[] = {"debug", "info", "warning", "error"};
+    struct timespec now;
+    struct tm calendar;
+    char stamp[32];
+    char line[LONGEST_LINE + 64];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &calendar);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &calendar);
+    int size = snprintf(line, sizeof line, "%s.%03dZ %s: %s\n", stamp, (int)(now.tv_nsec / 1000000),
+                        level_names[level], text);
+    if (size < 0 || !append(log, line, (size_t)size)) {
+        return false;
+    }
+    bool half_full = log->appended - log->written > RING_SIZE / 2;
+    if (++log->lines >= log->lines_unflushed || level >= GIBS_LOG_WARNING || half_full) {
+        log->flush = true;
+        log->lines = 0;
+        pthread_cond_signal(&log->work);
+    }
+    return true;
+}
+
+static int64_t now_ms(void)
+{
+    return gib_now_ns() / 1000000;
+}
+
+/* Says what has been left out. */
+static void catch_up(gibs_log *log, bool all)
+{
+    char text[LONGEST_LINE];
+    gibs_repeat ended;
+    if (log->lost) {
+        snprintf(text, sizeof text, "%" PRIu64 " lines were lost: the log took them too slowly",
+                 log->lost);
+        if (!append_line(log, GIBS_LOG_WARNING, text)) {
+            return;
+        }
+        log->lost = 0;
+    }
+    while (gibs_repeats_end(&log->repeats, now_ms(), all, &ended)) {
+        snprintf(text, sizeof text, "%" PRIu64 " more lines like this were left out: %s",
+                 ended.left_out, ended.example);
+        log->lost += !append_line(log, GIBS_LOG_WARNING, text);
+    }
+}
+
+/* The thread. It can be cancelled while it waits for the file, and nowhere else. */
+static void *write_lines(void *argument)
+{
+    gibs_log *log = argument;
+    int unused;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
+    pthread_mutex_lock(&log->mutex);
+    for (;;) {
+        change_file(log);
+        const char *bytes;
+        size_t size = log->flush ? next_piece(log, &bytes) : 0;
+        if (size) {
+            int fd = log->fd;
+            pthread_mutex_unlock(&log->mutex);
+            pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
+            size = write_some(fd, bytes, size);
+            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
+            pthread_mutex_lock(&log->mutex);
+            log->written += size;
+            continue;
+        }
+        if (log->next_fd < 0) { /* else there may be more behind the change */
+            log->flush = false;
+            if (log->stop) {
+                catch_up(log, true); /* now there is room to say what was lost */
+                if (log->appended == log->written) {
+                    break;
+                }
+                log->flush = true;
+                continue;
+            }
+        }
+        pthread_cond_wait(&log->work, &log->mutex);
+    }
+    log->ended = true;
+    pthread_cond_signal(&log->done);
+    pthread_mutex_unlock(&log->mutex);
+    return NULL;
+}
+
+/* Signals are for the threads of the program. */
+static int start_thread(gibs_log *log)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&log->thread, NULL, write_lines, log);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure;
+}
+
+static void free_log(gibs_log *log)
+{
+    if (log) {
+        if (log->fd >= 0) {
+            close(log->fd);
+        }
+        if (log->next_fd >= 0) {
+            close(log->next_fd);
+        }
+        free(log->path);
+        free(log->ring);
+        free(log);
+    }
+}
+
+static gibson_status open_log(gibs_log *log, gibson_error *error)
+{
+    log->fd = open_path(log->path);
+    if (log->fd < 0) {
+        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot open the log %.100s",
+                                   log->path);
+    }
+    pthread_mutex_init(&log->mutex, NULL);
+    pthread_cond_init(&log->work, NULL);
+    pthread_cond_init(&log->done, NULL);
+    int failure = start_thread(log);
+    if (failure) {
+        return gib_error_set_errno(error, GIBSON_SYSTEM, failure, "cannot start a thread");
+    }
+    return GIBSON_OK;
+}
+
+gibson_status gibs_log_open(gibs_log **log, const char *path, gibs_log_level level,
+                            unsigned lines_unflushed, gibson_error *error)
+{
+    gibs_log *made = calloc(1, sizeof *made);
+    *log = NULL;
+    if (made) {
+        made->level = level;
+        made->lines_unflushed = lines_unflushed;
+        made->fd = made->next_fd = -1;
+        made->path = strdup(path);
+        made->ring = malloc(RING_SIZE);
+    }
+    gibson_status status = made && made->path && made->ring
+                               ? open_log(made, error)
+                               : gib_error_set(error, GIBSON_NOMEM, "no memory for the log");
+    if (status == GIBSON_OK) {
+        *log = made;
+    } else {
+        free_log(made);
+    }
+    return status;
+}
+
+void gibs_log_catch_up(gibs_log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    catch_up(log, false);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+void gibs_log_write(gibs_log *log, gibs_log_level level, const char *format, ...)
+{
+    if (level < log->level) {
+        return;
+    }
+    char text[LONGEST_LINE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&log->mutex);
+    catch_up(log, false);
+    if (level == GIBS_LOG_DEBUG || gibs_repeats_allow(&log->repeats, format, text, now_ms())) {
+        log->lost += !append_line(log, level, text);
+    }
+    pthread_mutex_unlock(&log->mutex);
+}
+
+gibson_status gibs_log_reopen(gibs_log *log, gibson_error *error)
+{
+    int fd = open_path(log->path);
+    if (fd < 0) {
+        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot open the log %.100s",
+                                   log->path);
+    }
+    pthread_mutex_lock(&log->mutex);
+    if (log->next_fd >= 0) {
+        close(log->next_fd); /* the file before has not been finished yet: this one comes instead */
+    } else {
+        log->next_from = log->appended;
+    }
+    log->next_fd = fd;
+    log->flush = true;
+    pthread_cond_signal(&log->work);
+    pthread_mutex_unlock(&log->mutex);
+    return GIBSON_OK;
+}
+
+void gibs_log_close(gibs_log *log)
+{
+    if (!log) {
+        return;
+    }
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += PATIENCE_S;
+    pthread_mutex_lock(&log->mutex);
+    log->flush = log->stop = true;
+    pthread_cond_signal(&log->work);
+    int failure = 0;
+    while (!log->ended && !failure) {
+        failure = pthread_cond_timedwait(&log->done, &log->mutex, &end);
+    }
+    pthread_mutex_unlock(&log->mutex);
+    if (failure) {
+        pthread_cancel(log->thread);
+    }
+    pthread_join(log->thread, NULL);
+    pthread_mutex_destroy(&log->mutex);
+    pthread_cond_destroy(&log->work);
+    pthread_cond_destroy(&log->done);
+    free_log(log);
+}

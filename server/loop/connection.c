@@ -1,0 +1,298 @@
+#include "loop/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "wire/command.h"
+#include "wire/frame.h"
+
+enum {
+    READ_SIZE = 64 * 1024,        /* bytes read at once */
+    KEPT_OUTPUT = 1024 * 1024,    /* capacity of the shared output that is kept */
+    PART_DUE = 8,                 /* of what waits, in the time of a stall */
+    SMALLEST_DUE = 64 * 1024,     /* bytes: about 2 KB/s */
+    REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
+};
+
+gibs_connection *gibs_connection_new(int fd)
+{
+    gibs_connection *connection = calloc(1, sizeof *connection);
+    if (connection) {
+        connection->source = GIBS_SOURCE_CONNECTION;
+        connection->fd = fd;
+        gib_buffer_init(&connection->in, &gib_default_allocator);
+        gib_buffer_init(&connection->out, &gib_default_allocator);
+    }
+    return connection;
+}
+
+/* Brings the count of what is held for clients up to date. */
+static void count(gibs_connection *connection, gibs_exchange *exchange)
+{
+    size_t held = connection->in.capacity + connection->out.capacity;
+    exchange->service->counters.client_bytes += held;
+    exchange->service->counters.client_bytes -= connection->counted;
+    connection->counted = held;
+}
+
+void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange)
+{
+    gib_buffer_clear(&connection->in);
+    gib_buffer_clear(&connection->out);
+    count(connection, exchange);
+    connection->cut = true;
+}
+
+void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange)
+{
+    gibs_connection_cut(connection, exchange);
+    close(connection->fd);
+    free(connection);
+}
+
+bool gibs_connection_has_output(const gibs_connection *connection)
+{
+    return gib_buffer_size(&connection->out) > 0;
+}
+
+bool gibs_connection_is_idle(const gibs_connection *connection)
+{
+    int arrived = 0;
+    return !connection->backlog && !gibs_connection_has_output(connection) &&
+           (ioctl(connection->fd, FIONREAD, &arrived) || !arrived);
+}
+
+unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_exchange *exchange)
+{
+    unsigned interest = gibs_connection_has_output(connection) ? GIBS_WRITABLE : 0;
+    if (connection->lingering) {
+        return GIBS_READABLE;
+    }
+    bool full = gib_buffer_size(&connection->out) >= exchange->max_output_size;
+    if (!full && !connection->closing && !connection->backlog) {
+        interest |= GIBS_READABLE;
+    }
+    return interest;
+}
+
+/* Moves what is left in a shared buffer to an empty one: a little by copying, so that its owner
+   holds no more memory than needed, a lot with the memory it is in. */
+static bool keep_rest(gib_buffer *rest, gib_buffer *from)
+{
+    size_t size = gib_buffer_size(from);
+    if (size > READ_SIZE) {
+        gib_buffer_clear(rest);
+        *rest = *from;
+        gib_buffer_init(from, rest->allocator);
+        uint8_t *data = gib_reallocate(rest->allocator, rest->data, rest->end);
+        if (data) { /* else it only holds more than it needs */
+            rest->data = data;
+            rest->capacity = rest->end;
+        }
+        return true;
+    }
+    if (!gib_buffer_make_room(rest, size, false)) {
+        return false;
+    }
+    memcpy(rest->data + rest->end, from->data + from->begin, size);
+    rest->end += size;
+    return true;
+}
+
+/* A client that takes a byte now and then would hold its buffers for ever. So it has moved only
+   when it has taken a part of what waits for it. */
+static void note_progress(gibs_connection *connection, size_t sent, size_t left, int64_t now_ms)
+{
+    if (sent < connection->due) {
+        connection->due -= sent;
+        return;
+    }
+    connection->moved_ms = now_ms;
+    connection->due = left / PART_DUE > SMALLEST_DUE ? left / PART_DUE : SMALLEST_DUE;
+}
+
+/* Sends what the socket takes. False where the connection is broken. */
+static bool send_from(gibs_connection *connection, gib_buffer *out, int64_t now_ms)
+{
+    while (gib_buffer_size(out)) {
+        ssize_t sent =
+            send(connection->fd, out->data + out->begin, gib_buffer_size(out), MSG_NOSIGNAL);
+        if (sent > 0) {
+            gib_buffer_consume(out, (size_t)sent);
+            note_progress(connection, (size_t)sent, gib_buffer_size(out), now_ms);
+        } else if (errno != EINTR) {
+            return errno == EAGAIN || errno == EWOULDBLOCK;
+        }
+    }
+    return true;
+}
+
+/* Tells whether the time that the connection has in one turn is over. A command on a prefix may
+   take long, so after one the clock is always looked at. */
+static bool turn_is_over(const gib_request_frame *frame, unsigned answered, int64_t end_ns)
+{
+    const gibson_command *command = gib_command(frame->opcode);
+    bool may_be_long = command && command->arguments >= GIBSON_ARGUMENTS_PREFIX;
+    return (may_be_long || answered % REQUESTS_BETWEEN_CLOCKS == 0) && gib_now_ns() >= end_ns;
+}
+
+/* Answers the requests in `in` until there is no whole one, the replies are too many, or the turn
+   is over. */
+static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *in,
+                   gib_buffer *out)
+{
+    int64_t end_ns = gib_now_ns() + exchange->slice_ns;
+    gibs_service_update_time(exchange->service); /* those before may have taken long */
+    unsigned answered = 0;
+    connection->backlog = false;
+    while (!connection->closing && gib_buffer_size(in)) {
+        gib_request_frame frame;
+        gib_frame_state state =
+            gib_request_find(in->data + in->begin, gib_buffer_size(in),
+                             exchange->service->settings.limits.max_request_size, &frame);
+        if (state == GIB_FRAME_PARTIAL) {
+            return;
+        }
+        if (state == GIB_FRAME_INVALID) {
+            connection->closing = true;
+            return;
+        }
+        if (gib_buffer_size(out) >= exchange->max_output_size) {
+            connection->backlog = true;
+            return;
+        }
+        connection->closing =
+            gibs_service_answer(exchange->service, &frame, out) != GIBS_ANSWER_NEXT;
+        gib_buffer_consume(in, frame.frame_size);
+        if (turn_is_over(&frame, ++answered, end_ns)) {
+            connection->backlog = gib_buffer_size(in) > 0;
+            return;
+        }
+    }
+}
+
+/* Takes what is left in the shared buffers into those of the connection, and gives memory back. */
+static bool settle(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *in,
+                   gib_buffer *out)
+{
+    bool kept = true;
+    if (connection->closing) {
+        gib_buffer_empty(in);
+    }
+    if (in == &exchange->in && gib_buffer_size(in)) {
+        kept = keep_rest(&connection->in, in);
+    }
+    if (out == &exchange->out && gib_buffer_size(out)) {
+        kept = keep_rest(&connection->out, out) && kept;
+    }
+    gib_buffer_empty(&exchange->in);
+    gib_buffer_empty(&exchange->out);
+    if (!gib_buffer_size(&connection->in)) {
+        gib_buffer_clear(&connection->in);
+    }
+    if (!gib_buffer_size(&connection->out)) {
+        gib_buffer_clear(&connection->out);
+    }
+    if (exchange->out.capacity > KEPT_OUTPUT) {
+        gib_buffer_clear(&exchange->out);
+    }
+    count(connection, exchange);
+    return kept;
+}
+
+/* Ends a connection on this side. To close it while bytes of the client are unread, or on their
+   way, would make TCP take back the replies that the client has not read yet. So it says that no
+   more replies come, and throws away what comes until the client closes its side too. */
+static gibs_outcome finish(gibs_connection *connection, int64_t now_ms)
+{
+    if (connection->peer_ended || shutdown(connection->fd, SHUT_WR)) {
+        return GIBS_OUTCOME_CLOSED;
+    }
+    connection->lingering = true;
+    connection->moved_ms = now_ms;
+    return GIBS_OUTCOME_OPEN;
+}
+
+/* Answers what is in a buffer and sends it off. */
+static gibs_outcome serve(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *in,
+                          int64_t now_ms)
+{
+    gib_buffer *out = gibs_connection_has_output(connection) ? &connection->out : &exchange->out;
+    if (out == &exchange->out) {
+        connection->moved_ms = now_ms;
+        connection->due = 0;
+    }
+    answer(connection, exchange, in, out);
+    bool sound = send_from(connection, out, now_ms);
+    bool sent = !gib_buffer_size(out);
+    sound = settle(connection, exchange, in, out) && sound;
+    if (!sound) {
+        return GIBS_OUTCOME_CLOSED;
+    }
+    return connection->closing && sent ? finish(connection, now_ms) : GIBS_OUTCOME_OPEN;
+}
+
+/* The client has closed its side. Replies that wait are still for it. */
+static gibs_outcome end_of_requests(gibs_connection *connection)
+{
+    connection->closing = connection->peer_ended = true;
+    return gibs_connection_has_output(connection) ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;
+}
+
+/* Makes room to read to. A request of which a part is there gets no more than it needs in the end,
+   and gets it as it comes: what it claims to be costs nothing. */
+static bool make_room(gib_buffer *in, size_t largest_request)
+{
+    size_t have = gib_buffer_size(in);
+    if (have < sizeof(uint32_t)) {
+        return gib_buffer_reserve(in, READ_SIZE);
+    }
+    size_t whole = sizeof(uint32_t) + (size_t)gib_load_u32(in->data + in->begin);
+    if (whole <= have || whole - sizeof(uint32_t) > largest_request) {
+        return gib_buffer_reserve(in, READ_SIZE);
+    }
+    size_t step = have > READ_SIZE ? have : READ_SIZE;
+    size_t room = whole - have < step ? whole - have : step;
+    return gib_buffer_room(in) >= room || gib_buffer_make_room(in, room, false);
+}
+
+gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *exchange,
+                                  int64_t now_ms)
+{
+    gib_buffer *in = gib_buffer_size(&connection->in) ? &connection->in : &exchange->in;
+    if (!make_room(in, exchange->service->settings.limits.max_request_size)) {
+        return GIBS_OUTCOME_CLOSED;
+    }
+    ssize_t received = recv(connection->fd, in->data + in->end, gib_buffer_room(in), 0);
+    if (received < 0) {
+        bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+        return later ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;
+    }
+    if (received == 0) {
+        return end_of_requests(connection);
+    }
+    if (connection->lingering) {
+        return GIBS_OUTCOME_OPEN;
+    }
+    in->end += (size_t)received;
+    return serve(connection, exchange, in, now_ms);
+}
+
+gibs_outcome gibs_connection_go_on(gibs_connection *connection, gibs_exchange *exchange,
+                                   int64_t now_ms)
+{
+    return serve(connection, exchange, &connection->in, now_ms);
+}
+
+gibs_outcome gibs_connection_write(gibs_connection *connection, gibs_exchange *exchange,
+                                   int64_t now_ms)
+{
+    if (!send_from(connection, &connection->out, now_ms)) {
+        return GIBS_OUTCOME_CLOSED;
+    }
+    return gibs_connection_go_on(connection, exchange, now_ms);
+}

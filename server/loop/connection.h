@@ -1,0 +1,76 @@
+/* A connection: the bytes that have come and those that are to go. One thread. */
+#ifndef GIBS_CONNECTION_H
+#define GIBS_CONNECTION_H
+
+#include "loop/poller.h"
+#include "service/service.h"
+
+/* What the poller hands back; the first member of its owners. */
+typedef enum gibs_source {
+    GIBS_SOURCE_WAKER,
+    GIBS_SOURCE_LISTENER,
+    GIBS_SOURCE_CONNECTION,
+} gibs_source;
+
+typedef struct gibs_connection {
+    gibs_source source;
+    int fd;
+    unsigned interest;   /* what the poller waits for */
+    bool backlog;        /* `in` may hold whole requests that could not be answered yet */
+    bool waits_for_turn; /* in the list of the loop */
+    bool closing;        /* no more requests are answered; it ends once the replies are gone */
+    bool peer_ended;     /* the client sends nothing more */
+    bool lingering;      /* all is sent and said to be; what still comes is thrown away */
+    gib_buffer in;       /* owns memory only while a part of a request, or a backlog, waits */
+    gib_buffer out;      /* owns memory only while the client is slow */
+    bool cut;            /* it has cost too much, and is only to be dropped */
+    size_t counted;      /* its part of client_bytes */
+    size_t due;          /* bytes of `out` that the client has to take, or it stalls */
+    int64_t moved_ms;    /* when it last had taken them, or since when it lingers */
+    struct gibs_connection *previous, *next; /* in the list of all */
+    struct gibs_connection *next_backlog;
+} gibs_connection;
+
+/* What connections of a loop share. */
+typedef struct gibs_exchange {
+    gibs_service *service;
+    size_t max_output_size; /* bytes in `out` above which requests wait */
+    int64_t slice_ns;       /* how long one connection may keep the others waiting */
+    gib_buffer in;          /* used in place of a connection's own while that is empty, so that */
+    gib_buffer out;         /* those which wait for nothing hold no memory */
+} gibs_exchange;
+
+typedef enum gibs_outcome {
+    GIBS_OUTCOME_OPEN,
+    GIBS_OUTCOME_CLOSED, /* the connection is of no more use */
+} gibs_outcome;
+
+/* Makes a connection for a descriptor, which it closes when it is freed; or returns NULL. */
+gibs_connection *gibs_connection_new(int fd);
+void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange);
+
+/* Reads what has come, once, answers it, and sends the replies. */
+gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *exchange,
+                                  int64_t now_ms);
+
+/* Sends what waits, and goes on with the backlog. */
+gibs_outcome gibs_connection_write(gibs_connection *connection, gibs_exchange *exchange,
+                                   int64_t now_ms);
+
+/* Answers the backlog, and sends the replies. */
+gibs_outcome gibs_connection_go_on(gibs_connection *connection, gibs_exchange *exchange,
+                                   int64_t now_ms);
+
+/* What to wait for. */
+unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_exchange *exchange);
+
+/* Gives back the memory of a connection that is to be dropped. */
+void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange);
+
+/* Tells whether replies wait for the client. */
+bool gibs_connection_has_output(const gibs_connection *connection);
+
+/* Tells whether nothing is left to do: no replies, no backlog, and nothing that has arrived. */
+bool gibs_connection_is_idle(const gibs_connection *connection);
+
+#endif

@@ -1,0 +1,58 @@
+/* The event loop: the clients of a server and its housekeeping, in one thread. */
+#ifndef GIBS_LOOP_H
+#define GIBS_LOOP_H
+
+#include <stdatomic.h>
+
+#include "log/log.h"
+#include "loop/connection.h"
+#include "loop/listener.h"
+
+typedef struct gibs_loop {
+    gibs_exchange exchange;
+    gibs_poller *poller;
+    gibs_listener listener;
+    gibs_source listener_source; /* what the poller hands back for it */
+    gibs_source waker_source;
+    int waker[2];  /* a pipe: writing to it ends the wait */
+    int spare_fd;  /* given up for a moment to refuse clients when descriptors are used up */
+    gibs_log *log; /* borrowed */
+
+    gibs_connection *connections;
+    gibs_connection *backlog,
+        *backlog_last; /* those whose turn was over, first come first served */
+    bool cut_clients;  /* some of them are cut */
+    uint64_t max_clients;
+    int keepalive_s;
+    int64_t max_write_stall_ms;
+
+    int64_t started_ms; /* on the monotonic clock; all times below are in ms since then */
+    int64_t now_ms;
+    int64_t cron_period_ms, next_cron_ms;
+    int64_t expired_cron_ms, next_expired_ms;
+    int64_t max_mem_cron_ms, next_max_mem_ms;
+    bool draining;
+
+    _Atomic bool stop;
+    _Atomic int64_t clock_offset_ms; /* added to the clock, by tests */
+} gibs_loop;
+
+/* Listens, and gets ready to run. The service and the log are borrowed. Returns GIBSON_OK or what
+   kept it from that; then nothing is left. */
+gibson_status gibs_loop_open(gibs_loop *loop, const gibson_server_config *config,
+                             gibs_service *service, gibs_log *log, gibson_error *error);
+
+/* Serves until gibs_loop_stop, then drains. */
+void gibs_loop_run(gibs_loop *loop);
+
+/* Makes the loop end. Any thread. */
+void gibs_loop_stop(gibs_loop *loop);
+
+/* Sets the clock of the loop forward. Any thread. What is sent after it returned is answered with
+   the new time. */
+void gibs_loop_advance_clock(gibs_loop *loop, int64_t ms);
+
+/* Closes all that is open. */
+void gibs_loop_close(gibs_loop *loop);
+
+#endif

@@ -1,0 +1,213 @@
+/* The clients of the loop: accepting them, serving them in turn, and letting them go. */
+#include "loop/loop_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+enum { ACCEPTED_AT_ONCE = 64 };
+
+static void enlist_backlog(gibs_loop *loop, gibs_connection *connection)
+{
+    connection->next_backlog = NULL;
+    if (loop->backlog) {
+        loop->backlog_last->next_backlog = connection;
+    } else {
+        loop->backlog = connection;
+    }
+    loop->backlog_last = connection;
+    connection->waits_for_turn = true;
+}
+
+static void delist_backlog(gibs_loop *loop, gibs_connection *connection)
+{
+    gibs_connection *before = NULL;
+    for (gibs_connection *at = loop->backlog; at != connection; at = at->next_backlog) {
+        before = at;
+    }
+    if (before) {
+        before->next_backlog = connection->next_backlog;
+    } else {
+        loop->backlog = connection->next_backlog;
+    }
+    if (loop->backlog_last == connection) {
+        loop->backlog_last = before;
+    }
+    connection->waits_for_turn = false;
+}
+
+void gibs_loop_drop(gibs_loop *loop, gibs_connection *connection)
+{
+    if (connection->waits_for_turn) {
+        delist_backlog(loop, connection);
+    }
+    if (connection->previous) {
+        connection->previous->next = connection->next;
+    } else {
+        loop->connections = connection->next;
+    }
+    if (connection->next) {
+        connection->next->previous = connection->previous;
+    }
+    gibs_poller_forget(loop->poller, connection->fd);
+    gibs_log_write(loop->log, GIBS_LOG_DEBUG, "client %d is gone", connection->fd);
+    gibs_connection_free(connection, &loop->exchange);
+    loop->exchange.service->counters.clients--;
+}
+
+static gibs_connection *worst_client(const gibs_loop *loop)
+{
+    gibs_connection *worst = loop->connections;
+    for (gibs_connection *at = loop->connections; at; at = at->next) {
+        worst = at->counted > worst->counted ? at : worst;
+    }
+    return worst;
+}
+
+/* Keeps what is held for clients below the limit, with room for the reply that comes next. The
+   clients are only marked: there may be events for them that have not been looked at. */
+static void limit_client_memory(gibs_loop *loop)
+{
+    gibs_service *service = loop->exchange.service;
+    const gibs_service_settings *settings = &service->settings;
+    size_t limit = settings->max_client_memory - settings->limits.max_reply_size;
+    while (service->counters.client_bytes > limit) {
+        gibs_connection *worst = worst_client(loop);
+        gibs_log_write(loop->log, GIBS_LOG_WARNING,
+                       "disconnected a client that holds %zu bytes: max_client_memory (%zu)",
+                       worst->counted, settings->max_client_memory);
+        gibs_connection_cut(worst, &loop->exchange);
+        loop->cut_clients = true;
+    }
+}
+
+void gibs_loop_drop_cut_clients(gibs_loop *loop)
+{
+    gibs_connection *next;
+    for (gibs_connection *at = loop->cut_clients ? loop->connections : NULL; at; at = next) {
+        next = at->next;
+        if (at->cut) {
+            gibs_loop_drop(loop, at);
+        }
+    }
+    loop->cut_clients = false;
+}
+
+void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_outcome outcome)
+{
+    if (outcome == GIBS_OUTCOME_CLOSED || (loop->draining && gibs_connection_is_idle(connection))) {
+        gibs_loop_drop(loop, connection);
+        return;
+    }
+    limit_client_memory(loop);
+    if (connection->cut) {
+        return;
+    }
+    /* A backlog behind a full output goes on when that was sent, others when their turn comes. */
+    if (connection->backlog && !connection->waits_for_turn &&
+        gib_buffer_size(&connection->out) < loop->exchange.max_output_size) {
+        enlist_backlog(loop, connection);
+    }
+    unsigned interest = gibs_connection_interest(connection, &loop->exchange);
+    if (interest != connection->interest) {
+        connection->interest = interest;
+        if (!gibs_poller_change(loop->poller, connection->fd, interest, connection)) {
+            gibs_loop_drop(loop, connection);
+        }
+    }
+}
+
+void gibs_loop_serve_backlog(gibs_loop *loop)
+{
+    gibs_connection *last = loop->backlog_last;
+    bool done = !loop->backlog;
+    while (!done) {
+        gibs_connection *connection = loop->backlog;
+        done = connection == last;
+        delist_backlog(loop, connection);
+        if (connection->cut) {
+            continue;
+        }
+        gibs_loop_after_serving(loop, connection,
+                                gibs_connection_go_on(connection, &loop->exchange, loop->now_ms));
+    }
+}
+
+void gibs_loop_serve_event(gibs_loop *loop, gibs_connection *connection, unsigned ready)
+{
+    if (connection->cut) {
+        return;
+    }
+    ready &= connection->interest; /* hang-ups are reported unasked */
+    gibs_outcome outcome = GIBS_OUTCOME_OPEN;
+    if (ready & GIBS_WRITABLE) {
+        outcome = gibs_connection_write(connection, &loop->exchange, loop->now_ms);
+    }
+    if (outcome == GIBS_OUTCOME_OPEN && (ready & GIBS_READABLE) && !connection->backlog) {
+        outcome = gibs_connection_read(connection, &loop->exchange, loop->now_ms);
+    }
+    gibs_loop_after_serving(loop, connection, outcome);
+}
+
+static void welcome(gibs_loop *loop, int fd)
+{
+    gibs_counters *counters = &loop->exchange.service->counters;
+    counters->connections++;
+    if (counters->clients >= loop->max_clients) {
+        gibs_log_write(loop->log, GIBS_LOG_WARNING, "refused a client: max_clients (%" PRIu64 ")",
+                       loop->max_clients);
+        close(fd);
+        return;
+    }
+    gibs_connection *connection = gibs_connection_new(fd);
+    if (!connection) {
+        close(fd);
+        return;
+    }
+    connection->interest = GIBS_READABLE;
+    if (!gibs_poller_watch(loop->poller, fd, GIBS_READABLE, connection)) {
+        gibs_connection_free(connection, &loop->exchange);
+        return;
+    }
+    connection->next = loop->connections;
+    if (connection->next) {
+        connection->next->previous = connection;
+    }
+    loop->connections = connection;
+    counters->clients++;
+    gibs_log_write(loop->log, GIBS_LOG_DEBUG, "client %d has come", fd);
+}
+
+int gibs_loop_open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* With no descriptor left a client can be neither accepted nor refused, and the listener would stay
+   ready for ever: so one that was kept for this takes it, and it is closed at once. */
+static void refuse_without_descriptors(gibs_loop *loop)
+{
+    close(loop->spare_fd);
+    int fd = gibs_listener_accept(&loop->listener, loop->keepalive_s);
+    if (fd >= 0) {
+        close(fd);
+    }
+    loop->spare_fd = gibs_loop_open_spare();
+    gibs_log_write(loop->log, GIBS_LOG_ERROR, "refused a client: no descriptors left");
+}
+
+void gibs_loop_accept_clients(gibs_loop *loop)
+{
+    for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
+        int fd = gibs_listener_accept(&loop->listener, loop->keepalive_s);
+        if (fd >= 0) {
+            welcome(loop, fd);
+        } else if (errno == EMFILE || errno == ENFILE) {
+            refuse_without_descriptors(loop);
+            return;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            return;
+        }
+    }
+}

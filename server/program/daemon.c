@@ -1,0 +1,127 @@
+#include "program/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What the process that was started does: it waits for a byte, which says that all is well. The end
+   of the pipe without one says that the background process is gone. */
+static void wait_and_exit(int ready)
+{
+    char byte;
+    ssize_t got;
+    do {
+        got = read(ready, &byte, 1);
+    } while (got < 0 && errno == EINTR);
+    _exit(got == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+gibson_status gibs_daemon_fork(int *ready, gibson_error *error)
+{
+    int pipe_fds[2];
+    if (pipe(pipe_fds)) {
+        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot make a pipe");
+    }
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0) {
+        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot fork");
+    }
+    if (child > 0) {
+        close(pipe_fds[1]);
+        wait_and_exit(pipe_fds[0]);
+    }
+    close(pipe_fds[0]);
+    *ready = pipe_fds[1];
+    fcntl(*ready, F_SETFD, FD_CLOEXEC);
+    setsid();
+    /* The leader of a session could get a terminal by opening one; its child cannot. */
+    pid_t grandchild = fork();
+    if (grandchild > 0) {
+        _exit(EXIT_SUCCESS);
+    }
+    return grandchild == 0 ? GIBSON_OK
+                           : gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot fork");
+}
+
+void gibs_daemon_detach(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+            dup2(null, stream);
+        }
+        if (null > STDERR_FILENO) {
+            close(null);
+        }
+    }
+}
+
+void gibs_daemon_ready(int ready)
+{
+    ssize_t written = write(ready, "", 1);
+    (void)written; /* nobody waits any more if this fails */
+    close(ready);
+}
+
+gibson_status gibs_pidfile_open(gibs_pidfile *pidfile, const char *path, gibson_error *error)
+{
+    *pidfile = (gibs_pidfile){open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644), path};
+    if (pidfile->fd < 0) {
+        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot open pidfile %.100s", path);
+    }
+    int cause = 0;
+    if (flock(pidfile->fd, LOCK_EX | LOCK_NB)) {
+        cause = errno;
+    } else if (ftruncate(pidfile->fd, 0) || dprintf(pidfile->fd, "%ld\n", (long)getpid()) < 0) {
+        cause = errno;
+        unlink(path);
+    }
+    if (!cause) {
+        return GIBSON_OK;
+    }
+    close(pidfile->fd);
+    pidfile->fd = -1;
+    if (cause == EWOULDBLOCK) {
+        return gib_error_set(error, GIBSON_SYSTEM, "pidfile %.100s: a server is running already",
+                             path);
+    }
+    return gib_error_set_errno(error, GIBSON_SYSTEM, cause, "cannot write pidfile %.100s", path);
+}
+
+void gibs_pidfile_close(gibs_pidfile *pidfile)
+{
+    if (pidfile->fd >= 0) {
+        unlink(pidfile->path);
+        close(pidfile->fd);
+        pidfile->fd = -1;
+    }
+}
+
+void gibs_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = path ? strlen(path) : 0;
+    if (!length || length >= sizeof address.sun_path) {
+        return;
+    }
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@') {
+        address.sun_path[0] = '\0';
+    }
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (fd >= 0) {
+        socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+        sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+        close(fd);
+    }
+}

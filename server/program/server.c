@@ -1,0 +1,165 @@
+#include "program/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "loop/loop.h"
+
+struct gibson_server {
+    gibs_log *log;
+    gibs_store *store;
+    gibs_service service;
+    gibs_loop loop;
+    pthread_t thread;
+};
+
+static gibs_store *make_store(const gibson_server_config *config)
+{
+    gibs_store_settings settings = {
+        .max_memory = GIBS_CONFIG_SIZE(config, max_memory),
+        .compression = GIBS_CONFIG_SIZE(config, compression),
+        .gc_ratio = (uint32_t)GIBS_CONFIG_NUMBER(config, gc_ratio),
+        .unix_time = (int64_t)time(NULL),
+    };
+    return gibs_store_new(&settings);
+}
+
+static void make_service(gibs_service *service, gibs_store *store,
+                         const gibson_server_config *config)
+{
+    *service = (gibs_service){.store = store};
+    service->settings.limits = (gib_limits){
+        .max_reply_size = GIBS_CONFIG_SIZE(config, max_response_size),
+        .max_request_size = GIBS_CONFIG_SIZE(config, max_request_size),
+        .max_key_size = GIBS_CONFIG_SIZE(config, max_key_size),
+        .max_value_size = GIBS_CONFIG_SIZE(config, max_value_size),
+        .max_seconds = GIBS_CONFIG_NUMBER(config, max_item_ttl),
+    };
+    service->settings.max_client_memory = (size_t)gibs_config_client_memory(config);
+    service->settings.excess =
+        GIBS_CONFIG_NUMBER(config, compat) ? GIB_EXCESS_CUT : GIB_EXCESS_REFUSED;
+    service->settings.started_unix = store->settings.unix_time;
+}
+
+static void *run(void *argument)
+{
+    gibs_loop_run(&((gibson_server *)argument)->loop);
+    return NULL;
+}
+
+/* The thread inherits the blocked signals, so that they go to the threads of the program. */
+static gibson_status start_thread(gibson_server *server, gibson_error *error)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&server->thread, NULL, run, server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure) {
+        return gib_error_set_errno(error, GIBSON_SYSTEM, failure, "cannot start a thread");
+    }
+    return GIBSON_OK;
+}
+
+static void free_server(gibson_server *server)
+{
+    gibs_store_free(server->store);
+    gibs_log_close(server->log);
+    free(server);
+}
+
+static void warn_of_lowered(gibs_log *log, const gibson_server_config *config)
+{
+    char text[GIBSON_ERROR_MESSAGE_SIZE];
+    for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
+        if (gibs_config_lowered(config, (gibs_directive)i, text)) {
+            gibs_log_write(log, GIBS_LOG_WARNING, "%s", text);
+        }
+    }
+}
+
+static gibson_status start(gibson_server *server, const gibson_server_config *config,
+                           gibson_error *error)
+{
+    gibson_status status = gibs_config_check(config, error);
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    server->store = make_store(config);
+    if (!server->store) {
+        return gib_error_set(error, GIBSON_NOMEM, "no memory for the store");
+    }
+    make_service(&server->service, server->store, config);
+    status = gibs_log_open(&server->log, GIBS_CONFIG_TEXT(config, logfile),
+                           (gibs_log_level)GIBS_CONFIG_NUMBER(config, loglevel),
+                           (unsigned)GIBS_CONFIG_NUMBER(config, logflushrate), error);
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    warn_of_lowered(server->log, config);
+    status = gibs_loop_open(&server->loop, config, &server->service, server->log, error);
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    status = start_thread(server, error);
+    if (status != GIBSON_OK) {
+        gibs_loop_close(&server->loop);
+    }
+    return status;
+}
+
+gibson_status gibson_server_start(gibson_server **server, const gibson_server_config *config,
+                                  gibson_error *error)
+{
+    gibson_server_config *defaults = NULL;
+    gibson_status status = config ? GIBSON_OK : gibson_server_config_new(&defaults);
+    *server = status == GIBSON_OK ? calloc(1, sizeof **server) : NULL;
+    if (!*server) {
+        status = gib_error_set(error, GIBSON_NOMEM, "no memory for the server");
+    } else {
+        status = start(*server, config ? config : defaults, error);
+    }
+    if (status != GIBSON_OK && *server) {
+        free_server(*server);
+        *server = NULL;
+    }
+    gibson_server_config_free(defaults);
+    return status;
+}
+
+uint16_t gibson_server_port(const gibson_server *server)
+{
+    return server->loop.listener.tcp ? server->loop.listener.port : 0;
+}
+
+gibson_status gibson_server_reopen_log(gibson_server *server, gibson_error *error)
+{
+    return gibs_log_reopen(server->log, error);
+}
+
+void gibson_server_stop(gibson_server *server)
+{
+    if (!server) {
+        return;
+    }
+    gibs_log_write(server->log, GIBS_LOG_INFORMATION, "stopping");
+    gibs_loop_stop(&server->loop);
+    pthread_join(server->thread, NULL);
+    gibs_loop_close(&server->loop);
+    gibs_log_write(server->log, GIBS_LOG_INFORMATION, "stopped");
+    free_server(server);
+}
+
+gibs_log *gibs_server_log(gibson_server *server)
+{
+    return server->log;
+}
+
+void gibs_server_advance_clock(gibson_server *server, int64_t ms)
+{
+    gibs_loop_advance_clock(&server->loop, ms);
+}

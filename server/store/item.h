@@ -1,0 +1,99 @@
+/* An item: key, value, and what is known about them, in one allocation. */
+#ifndef GIBS_ITEM_H
+#define GIBS_ITEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <gibson/value.h>
+
+#include "wire/frame.h"
+
+/* Time is counted in ticks since the store was made: 32 bits last for 13 years of uptime. */
+enum { GIBS_TICK_MS = 100, GIBS_TICKS_PER_S = 1000 / GIBS_TICK_MS };
+
+enum { GIBS_LOCK_NONE = 0, GIBS_LOCK_FOR_EVER = -1 };
+
+/* The longest key an item can have. */
+#define GIBS_LONGEST_KEY UINT16_MAX
+
+typedef struct gibs_item {
+    uint32_t accessed;   /* tick of the last GET, MGET or change of the value */
+    uint32_t born;       /* tick at which the age of both ttl and lock began */
+    uint32_t ttl;        /* seconds, 0 for no end */
+    int32_t lock;        /* seconds, GIBS_LOCK_NONE or GIBS_LOCK_FOR_EVER */
+    uint32_t value_size; /* bytes as stored */
+    uint16_t key_size;
+    uint8_t encoding; /* a gib_encoding */
+    uint8_t bytes[];  /* the key, then the value */
+} gibs_item;
+
+static inline size_t gibs_item_size(size_t key_size, size_t value_size)
+{
+    return offsetof(gibs_item, bytes) + key_size + value_size;
+}
+
+static inline uint8_t *gibs_item_value(gibs_item *item)
+{
+    return item->bytes + item->key_size;
+}
+
+static inline int64_t gibs_item_number(gibs_item *item)
+{
+    return (int64_t)gib_load_u64(gibs_item_value(item));
+}
+
+static inline void gibs_item_set_number(gibs_item *item, int64_t number)
+{
+    gib_store_u64(gibs_item_value(item), (uint64_t)number);
+}
+
+static inline bool gibs_item_has_key(const gibs_item *item, gibson_bytes key)
+{
+    return item->key_size == key.size && !memcmp(item->bytes, key.data, key.size);
+}
+
+static inline bool gibs_item_has_prefix(const gibs_item *item, gibson_bytes prefix)
+{
+    return item->key_size >= prefix.size && !memcmp(item->bytes, prefix.data, prefix.size);
+}
+
+/* Tells whether more than `seconds` have passed since the tick `since`. Ticks cut a fraction off,
+   so what is not over after that many ticks has not lived its time. */
+static inline bool gibs_ticks_over(uint32_t since, uint32_t now, uint32_t seconds)
+{
+    return (uint64_t)(now - since) > (uint64_t)seconds * GIBS_TICKS_PER_S;
+}
+
+static inline bool gibs_item_expired(const gibs_item *item, uint32_t now)
+{
+    return item->ttl && gibs_ticks_over(item->born, now, item->ttl);
+}
+
+static inline bool gibs_item_locked(const gibs_item *item, uint32_t now)
+{
+    if (item->lock > 0) {
+        return !gibs_ticks_over(item->born, now, (uint32_t)item->lock);
+    }
+    return item->lock == GIBS_LOCK_FOR_EVER;
+}
+
+/* Bytes the value has once it is expanded. */
+size_t gibs_item_plain_size(gibs_item *item);
+
+/* The encoding of the value once it is expanded: PLAIN or NUMBER. */
+static inline gib_encoding gibs_item_plain_encoding(const gibs_item *item)
+{
+    return item->encoding == GIB_ENCODING_NUMBER ? GIB_ENCODING_NUMBER : GIB_ENCODING_PLAIN;
+}
+
+/* Writes the expanded value, gibs_item_plain_size bytes. */
+void gibs_item_expand(gibs_item *item, uint8_t *to);
+
+/* Compresses a value to what an item stores with GIB_ENCODING_LZF: the plain size, then LZF. `to`
+   has room for value.size bytes. Returns the bytes used, or 0 where nothing would be gained. */
+size_t gibs_value_compress(gibson_bytes value, uint8_t *to);
+
+#endif

@@ -1,0 +1,132 @@
+/* The store: the items, and what the commands do to them. It knows no sockets and no frames; time
+   is told to it. One thread. */
+#ifndef GIBS_STORE_H
+#define GIBS_STORE_H
+
+#include <gibson/command.h>
+
+#include "base/buffer.h"
+#include "store/tree.h"
+
+typedef struct gibs_store_settings {
+    size_t max_memory;  /* bytes of items and tree above which nothing is added */
+    size_t compression; /* values of more bytes are compressed */
+    uint32_t gc_ratio;  /* seconds without access after which an item may be collected */
+    int64_t unix_time;  /* seconds since 1970 at tick 0 */
+} gibs_store_settings;
+
+/* What a pass over all items is looking for. */
+typedef struct gibs_sweep {
+    bool active;
+    bool collecting; /* not only the expired items, but those without access for gc_ratio as well */
+    size_t last_size; /* bytes of the key it has come to */
+    uint8_t last[GIBS_LONGEST_KEY];
+} gibs_sweep;
+
+/* Members may be read; only the functions below write them. */
+typedef struct gibs_store {
+    gibs_store_settings settings;
+    uint32_t now; /* tick */
+    gibs_tree tree;
+    gibs_dismantling discarded; /* deleted by prefix, not yet freed */
+    gibs_sweep sweep;
+    bool mortal_items;    /* some item may have a ttl */
+    bool short_of_memory; /* an item was refused since collecting began last */
+    gib_buffer scratch;   /* for compressing and expanding */
+
+    uint64_t items;            /* in the tree, expired or not */
+    uint64_t compressed_items; /* of those */
+    uint64_t allocated_items;  /* those, and the discarded ones */
+    size_t item_bytes;         /* what all allocated items cost */
+    size_t peak_bytes;         /* the most that gibs_store_used has been */
+    uint64_t plain_bytes;      /* before and after, of all values compressed since the start */
+    uint64_t packed_bytes;
+    int64_t
+        first_item_unix; /* seconds since 1970 at which the first and the last item were added, */
+    int64_t last_item_unix; /* or 0 */
+} gibs_store;
+
+/* Makes an empty store, or returns NULL. */
+gibs_store *gibs_store_new(const gibs_store_settings *settings);
+
+/* Frees the store and all items. NULL is allowed. */
+void gibs_store_free(gibs_store *store);
+
+/* Tells the time, in milliseconds since the store was made; it must not run backwards. */
+void gibs_store_set_time(gibs_store *store, int64_t elapsed_ms);
+
+/* Tells what time it is now by the calendar, in seconds since 1970, where that has changed. */
+void gibs_store_set_unix_time(gibs_store *store, int64_t unix_time);
+
+/* The bytes that items and tree take from the heap. */
+size_t gibs_store_used(const gibs_store *store);
+
+/* The commands on one key. Each returns the code of the reply: NOT_FOUND, LOCKED, NAN or MEM where
+   it did nothing. Items that have expired are gone for all of them. ttl and lock are in seconds; a
+   ttl of 0 or less is none. */
+
+/* VAL: stored. */
+gib_code gibs_store_set(gibs_store *store, gibson_bytes key, gibson_bytes value, int64_t ttl);
+
+/* The item, which is marked as accessed, or NULL. It lives until the next call that changes it. */
+gibs_item *gibs_store_get(gibs_store *store, gibson_bytes key);
+
+gib_code gibs_store_del(gibs_store *store, gibson_bytes key);
+
+/* VAL: the number is now *result. A key that is not there is created as 1 whatever the delta: the
+   reference server does so for DEC as well. */
+gib_code gibs_store_add(gibs_store *store, gibson_bytes key, int64_t delta, int64_t *result);
+
+/* OK. Both start the age of the item anew, for ttl and lock. */
+gib_code gibs_store_ttl(gibs_store *store, gibson_bytes key, int64_t ttl);
+gib_code gibs_store_lock(gibs_store *store, gibson_bytes key, int64_t lock);
+
+gib_code gibs_store_unlock(gibs_store *store, gibson_bytes key);
+
+/* VAL. Does not count as an access. */
+gib_code gibs_store_meta(gibs_store *store, gibson_bytes key, gibson_meta_field field,
+                         int64_t *number);
+
+/* The commands on a prefix: VAL with the number of items in *count, or NOT_FOUND where it is 0.
+   Locked items are left alone, but for their ttl and lock. */
+
+/* MEM where memory ran out on the way: some values have then changed. */
+gib_code gibs_store_mset(gibs_store *store, gibson_bytes prefix, gibson_bytes value,
+                         int64_t *count);
+
+/* MEM as above. Items that are no numbers are left alone. */
+gib_code gibs_store_madd(gibs_store *store, gibson_bytes prefix, int64_t delta, int64_t *count);
+
+/* Changes locked items too, as gibs_store_ttl does. */
+gib_code gibs_store_mttl(gibs_store *store, gibson_bytes prefix, int64_t ttl, int64_t *count);
+gib_code gibs_store_mlock(gibs_store *store, gibson_bytes prefix, int64_t lock, int64_t *count);
+
+/* Counts all items, locked or not. */
+gib_code gibs_store_munlock(gibs_store *store, gibson_bytes prefix, int64_t *count);
+
+gib_code gibs_store_mdel(gibs_store *store, gibson_bytes prefix, int64_t *count);
+
+/* The number of items, which may be 0. */
+int64_t gibs_store_count(gibs_store *store, gibson_bytes prefix);
+
+/* A walk over the items with a prefix that have not expired, in the order of their keys. Nothing
+   may be added or removed on the way. _next returns NULL at the end. */
+void gibs_store_walk(gibs_store *store, gibson_bytes prefix, gibs_walk *walk);
+gibs_item *gibs_store_walk_next(gibs_store *store, gibs_walk *walk);
+
+/* Marks an item as accessed. */
+void gibs_store_touch(gibs_store *store, gibs_item *item);
+
+/* Housekeeping, in slices that a caller puts between other work. */
+
+/* Begins a pass over all items, unless one is under way, that deletes those expired; with
+   `collecting` also those without access for gc_ratio seconds that are not locked. */
+void gibs_store_sweep_begin(gibs_store *store, bool collecting);
+
+/* Looks at up to `items` items. Returns whether the pass is still under way. */
+bool gibs_store_sweep(gibs_store *store, size_t items);
+
+/* Frees up to `items` items that were deleted by prefix. Returns whether there are more. */
+bool gibs_store_reclaim(gibs_store *store, size_t items);
+
+#endif

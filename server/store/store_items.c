@@ -1,0 +1,136 @@
+/* The items of the store: making and changing them, within the limit of memory. */
+#include "store/store_private.h"
+
+#include "store/memory.h"
+
+/* Tells whether `cost` bytes more are within the limit. What was deleted but not yet freed must not
+   be the reason to refuse. */
+static bool afford(gibs_store *store, size_t cost)
+{
+    enum { ITEMS_AT_ONCE = 64 };
+    size_t limit = store->settings.max_memory;
+    while (cost > limit || gibs_store_used(store) > limit - cost) {
+        if (cost > limit || !gibs_store_reclaim(store, ITEMS_AT_ONCE)) {
+            store->short_of_memory = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t seconds_to_live(gibs_store *store, int64_t ttl)
+{
+    store->mortal_items |= ttl > 0;
+    return ttl > 0 ? (uint32_t)ttl : 0;
+}
+
+gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
+{
+    size_t cost = gibs_memory_cost(gibs_item_size(key.size, value.bytes.size));
+    gibs_item *item = afford(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
+    if (item) {
+        item->accessed = item->born = store->now;
+        item->ttl = seconds_to_live(store, ttl);
+    }
+    return item;
+}
+
+bool gibs_store_insert(gibs_store *store, gibs_item *item)
+{
+    if (!gibs_tree_insert(&store->tree, item)) {
+        store->short_of_memory = true;
+        gibs_store_free_item(store, item);
+        return false;
+    }
+    store->items++;
+    store->compressed_items += item->encoding == GIB_ENCODING_LZF;
+    store->last_item_unix = gibs_store_unix_time_of(store, store->now);
+    if (!store->first_item_unix) {
+        store->first_item_unix = store->last_item_unix;
+    }
+    gibs_store_note_peak(store);
+    return true;
+}
+
+gibs_packed gibs_store_pack(gibs_store *store, gibson_bytes value)
+{
+    gibs_packed plain = {value, GIB_ENCODING_PLAIN};
+    gib_buffer_empty(&store->scratch);
+    if (value.size <= store->settings.compression ||
+        !gib_buffer_reserve(&store->scratch, value.size)) {
+        return plain;
+    }
+    size_t packed_size = gibs_value_compress(value, store->scratch.data);
+    if (!packed_size) {
+        return plain;
+    }
+    store->plain_bytes += value.size;
+    store->packed_bytes += packed_size;
+    return (gibs_packed){{store->scratch.data, packed_size}, GIB_ENCODING_LZF};
+}
+
+/* Exchanges the item for one with room for the value, which keeps its ttl. It has no lock that
+   could be lost: a locked item is not changed. */
+static bool move_to_new_item(gibs_store *store, gibs_link *place, gibs_packed value)
+{
+    gibs_item *old = gibs_link_item(*place);
+    gibs_item *item = gibs_store_allocate(store, gibs_item_key(old), value);
+    if (!item) {
+        return false;
+    }
+    item->born = old->born;
+    item->ttl = old->ttl;
+    *place = gibs_link_to(item);
+    gibs_store_note_peak(store);
+    gibs_store_free_item(store, old);
+    return true;
+}
+
+bool gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed value)
+{
+    gibs_item *item = gibs_link_item(*place);
+    size_t before = gibs_store_cost_of(item);
+    size_t after = gibs_memory_cost(gibs_item_size(item->key_size, value.bytes.size));
+    if (after > before && !afford(store, after - before)) {
+        return false;
+    }
+    bool was_compressed = item->encoding == GIB_ENCODING_LZF;
+    if (after == before) {
+        memmove(gibs_item_value(item), value.bytes.data, value.bytes.size);
+        item->value_size = (uint32_t)value.bytes.size;
+        item->encoding = (uint8_t)value.encoding;
+    } else if (!move_to_new_item(store, place, value)) {
+        return false;
+    }
+    store->compressed_items -= was_compressed;
+    store->compressed_items += value.encoding == GIB_ENCODING_LZF;
+    item = gibs_link_item(*place);
+    item->accessed = store->now;
+    *place = gibs_link_to(item);
+    return true;
+}
+
+void gibs_store_set_ttl(gibs_store *store, gibs_link *place, int64_t ttl)
+{
+    gibs_item *item = gibs_link_item(*place);
+    if (!gibs_item_locked(item, store->now)) {
+        item->lock = GIBS_LOCK_NONE; /* or a lock that has run out would begin anew with the age */
+    }
+    item->ttl = seconds_to_live(store, ttl);
+    item->born = store->now;
+    *place = gibs_link_to(item);
+}
+
+void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock)
+{
+    gibs_item *item = gibs_link_item(*place);
+    item->lock = (int32_t)lock;
+    item->born = store->now;
+    *place = gibs_link_to(item);
+}
+
+void gibs_store_renew(gibs_store *store, gibs_link *place, int64_t ttl)
+{
+    gibs_link_item(*place)->lock = GIBS_LOCK_NONE;
+    gibs_store_set_ttl(store, place, ttl);
+}

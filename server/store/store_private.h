@@ -1,0 +1,76 @@
+/* What the parts of the store share. */
+#ifndef GIBS_STORE_PRIVATE_H
+#define GIBS_STORE_PRIVATE_H
+
+#include "store/store.h"
+
+/* A value in the form in which it is stored. */
+typedef struct gibs_packed {
+    gibson_bytes bytes;
+    gib_encoding encoding;
+} gibs_packed;
+
+static inline gibson_bytes gibs_item_key(const gibs_item *item)
+{
+    return (gibson_bytes){item->bytes, item->key_size};
+}
+
+/* The time by the calendar at a tick, in seconds since 1970. */
+static inline int64_t gibs_store_unix_time_of(const gibs_store *store, uint32_t tick)
+{
+    return store->settings.unix_time + tick / GIBS_TICKS_PER_S;
+}
+
+/* Compresses a value where that is due. The result borrows from the value, or from the store until
+   the next call. */
+gibs_packed gibs_store_pack(gibs_store *store, gibson_bytes value);
+
+/* Allocates an item with a key and a value and no more. NULL, with the lack of memory noted, if
+   there is none; the limit is not looked at. */
+gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed value);
+
+/* What an item counts against the limit. */
+size_t gibs_store_cost_of(const gibs_item *item);
+
+/* Keeps the highest use of memory up to date after something was added. */
+void gibs_store_note_peak(gibs_store *store);
+
+/* Makes an item without a lock; a ttl of 0 or less is none. NULL, with the lack of memory noted,
+   where it does not fit. */
+gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl);
+
+/* Adds an item whose key is not there; frees it and returns false if memory runs out. */
+bool gibs_store_insert(gibs_store *store, gibs_item *item);
+
+/* Gives the item in a place another value, keeping ttl and lock. The item may move. False, with
+   nothing changed, if memory runs out. */
+bool gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed value);
+
+/* Makes the item as if it had been set just now. */
+void gibs_store_renew(gibs_store *store, gibs_link *place, int64_t ttl);
+
+/* Adds to the number in a place. VAL, NAN or MEM. */
+gib_code gibs_store_add_in(gibs_store *store, gibs_link *place, int64_t delta, int64_t *result);
+
+void gibs_store_set_ttl(gibs_store *store, gibs_link *place, int64_t ttl);
+void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock);
+
+/* Takes an item out of the tree, and frees it. */
+void gibs_store_take(gibs_store *store, gibs_item *item);
+void gibs_store_free_item(gibs_store *store, gibs_item *item);
+
+/* Takes an item out of the tree in the midst of a walk, frees it, and lets the walk go on with the
+   item behind it, through the whole tree. */
+void gibs_store_take_walking(gibs_store *store, gibs_item *item, gibs_walk *walk);
+
+static inline bool gibs_link_expired(gibs_link link, uint32_t now)
+{
+    return (link & GIBS_LINK_TIMED) && gibs_item_expired(gibs_link_item(link), now);
+}
+
+static inline bool gibs_link_locked(gibs_link link, uint32_t now)
+{
+    return (link & GIBS_LINK_TIMED) && gibs_item_locked(gibs_link_item(link), now);
+}
+
+#endif

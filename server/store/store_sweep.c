@@ -1,0 +1,51 @@
+/* Housekeeping of the store. */
+#include "store/store_private.h"
+
+void gibs_store_sweep_begin(gibs_store *store, bool collecting)
+{
+    gibs_sweep *sweep = &store->sweep;
+    if (!sweep->active) {
+        sweep->active = true;
+        sweep->collecting = collecting;
+        sweep->last_size = 0;
+        store->mortal_items = false; /* until one is met */
+        if (collecting) {
+            store->short_of_memory = false;
+        }
+    }
+}
+
+static bool doomed(const gibs_store *store, gibs_link link)
+{
+    if (gibs_link_expired(link, store->now)) {
+        return true;
+    }
+    return store->sweep.collecting && !gibs_link_locked(link, store->now) &&
+           gibs_ticks_over(gibs_link_item(link)->accessed, store->now, store->settings.gc_ratio);
+}
+
+bool gibs_store_sweep(gibs_store *store, size_t items)
+{
+    gibs_sweep *sweep = &store->sweep;
+    if (!sweep->active) {
+        return false;
+    }
+    gibs_walk walk;
+    gibs_link *place = NULL;
+    const gibs_item *last = NULL;
+    gibs_walk_begin_after(&walk, &store->tree, (gibson_bytes){sweep->last, sweep->last_size});
+    while (items-- && (place = gibs_walk_next(&walk))) {
+        if (doomed(store, *place)) {
+            gibs_store_take_walking(store, gibs_link_item(*place), &walk);
+        } else {
+            last = gibs_link_item(*place);
+            store->mortal_items |= (*place & GIBS_LINK_TIMED) && last->ttl;
+        }
+    }
+    if (last) {
+        sweep->last_size = last->key_size;
+        memcpy(sweep->last, last->bytes, last->key_size);
+    }
+    sweep->active = place;
+    return sweep->active;
+}
