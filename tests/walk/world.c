@@ -1,0 +1,53 @@
+#include "world.h"
+
+#include <unistd.h>
+
+#include <gibson/command.h>
+
+#include "raw_client.h"
+#include "request.h"
+
+void walk_world_start(walk_world *world, bool recording)
+{
+    static const char *const directives[] = {"compression", "1M", NULL};
+    *world = (walk_world){.control = -1};
+    if (recording) {
+        world->recorder = recorder_start();
+    } else {
+        test_server_start(&world->server, TEST_UNIX, directives);
+        world->control = test_server_connect(&world->server);
+    }
+}
+
+void walk_world_stop(walk_world *world)
+{
+    if (world->recorder) {
+        recorder_stop(world->recorder);
+    } else {
+        close(world->control);
+        test_server_stop(&world->server);
+    }
+}
+
+void walk_world_point(const walk_world *world, gibson_options *options)
+{
+    if (world->recorder) {
+        recorder_point(world->recorder, options);
+    } else {
+        options->unix_socket = world->server.unix_socket;
+    }
+}
+
+bool walk_world_reset(walk_world *world)
+{
+    if (world->recorder) {
+        recorder_reset(world->recorder);
+        return true;
+    }
+    if (!raw_await_stat(world->control, "total_clients", 1)) {
+        return false;
+    }
+    (void)raw_ask_code(world->control, GIBSON_OP_MUNLOCK, WALK_SPACE);
+    (void)raw_ask_code(world->control, GIBSON_OP_MDEL, WALK_SPACE);
+    return true;
+}
