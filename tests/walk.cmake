@@ -26,3 +26,9 @@ add_executable(walk_test walk/walk_test.c)
 target_link_libraries(walk_test PRIVATE gibson_walk)
 gibson_warnings(walk_test)
 # Registered as a test once the client is right: see the commit that does so.
+
+gibson_server_fuzz(walk "${corpus}/walk")
+target_link_libraries(fuzz_walk PRIVATE gibson_walk)
+if(GIBSON_FUZZ)
+    target_compile_options(gibson_walk PRIVATE -fsanitize=fuzzer-no-link)
+endif()

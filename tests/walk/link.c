@@ -15,6 +15,7 @@ ino_t walk_link_socket(const walk *self)
 
 void walk_link_begin(walk *self)
 {
+    self->world->connections++;
     self->connected = true;
     self->dead = self->ending = false;
     self->socket = walk_link_socket(self);
@@ -103,7 +104,7 @@ static void finish(walk *self)
         done = self->failed ? 0 : done;
     } else if (self->count) {
         /* Nobody knows what a server has done before it saw the end. */
-        if (!walk_world_reset(self->world)) {
+        if (!walk_world_reset(self->world, gibson_client_connected(self->client))) {
             walk_violate(self, "the server has not seen the end of the connection");
         }
         memset(self->settled, 0, sizeof self->settled);

@@ -1,8 +1,9 @@
 #include "recorder.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -73,13 +74,22 @@ static void note_answered(recorder *self, record *to, size_t size, size_t reques
     pthread_mutex_unlock(&self->lock);
 }
 
-static void keep(recorder *self, record *to, const uint8_t *bytes, size_t size)
+/* Waits for bytes, and takes and keeps them in one go: whoever has the lock sees each byte either
+   in the socket or in the record. Returns what recv did. */
+static ssize_t receive(recorder *self, record *to, int descriptor, uint8_t *bytes, size_t room)
 {
+    struct pollfd readable = {.fd = descriptor, .events = POLLIN};
+    while (poll(&readable, 1, -1) < 0) {
+    }
     pthread_mutex_lock(&self->lock);
-    bytes_add(&to->bytes, bytes, size);
-    to->received += size;
-    pthread_cond_broadcast(&self->changed);
+    const ssize_t got = recv(descriptor, bytes, room, MSG_DONTWAIT);
+    if (got > 0) {
+        bytes_add(&to->bytes, bytes, (size_t)got);
+        to->received += (size_t)got;
+        pthread_cond_broadcast(&self->changed);
+    }
     pthread_mutex_unlock(&self->lock);
+    return got;
 }
 
 /* Receives until the connection ends. What comes after END is kept and not answered. */
@@ -94,12 +104,8 @@ static void serve(recorder *self, record *to, peer_link *link)
     if (!bytes) {
         abort();
     }
-    while ((got = recv(link->descriptor, bytes, room, 0)) > 0 || (got < 0 && errno == EINTR)) {
-        if (got < 0) {
-            continue;
-        }
+    while ((got = receive(self, to, link->descriptor, bytes, room)) > 0) {
         size_t requests = 0;
-        keep(self, to, bytes, (size_t)got);
         if (answering) {
             bytes_add(&in, bytes, (size_t)got);
             answering = answer(self, &in, &out, &requests);
@@ -214,11 +220,15 @@ static bool has_bytes(recorder *self, size_t connection, size_t size)
            (has_begun(self, connection, 0) && record_of(self, connection)->received >= size);
 }
 
+/* Of what was sent: also what nobody had to know of. */
 static bool has_answered(recorder *self, size_t connection, size_t size)
 {
+    const record *one = record_of(self, connection);
+    int waiting = 0;
     return has_ended(self, connection, 0) ||
-           (has_begun(self, connection, 0) && record_of(self, connection)->answered >= size &&
-            record_of(self, connection)->answered == record_of(self, connection)->received);
+           (has_begun(self, connection, 0) && one->answered >= size &&
+            one->answered == one->received && ioctl(one->descriptor, FIONREAD, &waiting) == 0 &&
+            !waiting);
 }
 
 /* Waits with the lock held. */

@@ -28,7 +28,7 @@ size_t recorder_next_connection(recorder *self);
 /* Until so many bytes of a connection have been received. */
 bool recorder_await_bytes(recorder *self, size_t connection, size_t size);
 
-/* Until all that was received is answered. */
+/* Until so many bytes, and all that was sent beyond them, are answered. */
 bool recorder_await_answers(recorder *self, size_t connection, size_t size);
 
 /* Until the connection has ended: all that was ever sent on it has been received. */

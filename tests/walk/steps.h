@@ -23,7 +23,7 @@ walk_step walk_step_client;
 walk_step walk_step_wrong_options;
 
 /* Runs a request as a single call, by the function of its command or by gibson_client_call. */
-void walk_single(walk *self, const walk_request *request);
+void walk_single(walk *self, walk_request *request);
 
 /* A call ends the views of the last reply. `left` is what it leaves to take. */
 void walk_release_last(walk *self, walk_left left);

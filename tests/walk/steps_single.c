@@ -23,11 +23,15 @@ void walk_adopt_connection(walk *self)
 }
 
 /* Runs the request. Returns which parts of the reply are told. */
-static int call(walk *self, const walk_request *request, gibson_reply *reply)
+static int call(walk *self, walk_request *request, gibson_reply *reply)
 {
     const bool typed = walk_percent(&self->choices, 60);
     const bool out = walk_percent(&self->choices, 80);
     int told = WALK_TOLD_ALL;
+    if (typed && request->call.opcode == GIBSON_OP_META) { /* its function takes no other numbers */
+        request->call.number = request->means.number =
+            (int64_t)(gibson_meta_field)request->call.number;
+    }
     walk_note(self, "%s%s ", typed ? "typed function of" : "gibson_client_call",
               typed && !out ? " (without out)" : "");
     walk_note_request(self, request);
@@ -110,7 +114,7 @@ static void judge(walk *self, const walk_request *request, const gibson_reply *r
     }
 }
 
-void walk_single(walk *self, const walk_request *request)
+void walk_single(walk *self, walk_request *request)
 {
     gibson_reply reply;
     walk_release_last(self, WALK_LEFT_NONE);

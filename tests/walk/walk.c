@@ -27,6 +27,9 @@ enum { WEIGHTS = sizeof weights / sizeof *weights };
 static walk_step *choose_step(walk *self)
 {
     const bool busy = self->count > 0;
+    if (!busy && !self->connected && !self->options.reconnect && walk_percent(&self->choices, 30)) {
+        return walk_step_connect; /* or else nothing would happen for long */
+    }
     unsigned sum = 0;
     for (unsigned i = 0; i < WEIGHTS; i++) {
         sum += busy ? weights[i].busy : weights[i].idle;
@@ -46,7 +49,7 @@ static void begin(walk *self)
     for (unsigned i = 0; i < WALK_OWNED; i++) {
         walk_kept_init(&self->owned[i]);
     }
-    if (!walk_world_reset(self->world)) {
+    if (!walk_world_reset(self->world, false)) {
         walk_violate(self, "somebody is still connected");
     }
     if (self->world->recorder) {

@@ -38,13 +38,16 @@ void walk_world_point(const walk_world *world, gibson_options *options)
     }
 }
 
-bool walk_world_reset(walk_world *world)
+bool walk_world_reset(walk_world *world, bool fresh)
 {
     if (world->recorder) {
         recorder_reset(world->recorder);
         return true;
     }
-    if (!raw_await_stat(world->control, "total_clients", 1)) {
+    /* Those that it has not seen yet must not be taken for those that it has seen go. */
+    if (!raw_await_stat(world->control, "total_connections",
+                        1 + (int64_t)world->connections + fresh) ||
+        !raw_await_stat(world->control, "total_clients", 1 + fresh)) {
         return false;
     }
     (void)raw_ask_code(world->control, GIBSON_OP_MUNLOCK, WALK_SPACE);

@@ -8,7 +8,8 @@
 typedef struct walk_world {
     recorder *recorder; /* or NULL: then the server */
     test_server server;
-    int control; /* a connection of our own to the server */
+    int control;        /* a connection of our own to the server */
+    size_t connections; /* that clients have made */
 } walk_world;
 
 void walk_world_start(walk_world *world, bool recording);
@@ -17,7 +18,8 @@ void walk_world_stop(walk_world *world);
 /* Sets the address in the options. */
 void walk_world_point(const walk_world *world, gibson_options *options);
 
-/* Waits until no client is connected, and deletes all items. False if one stays. */
-bool walk_world_reset(walk_world *world);
+/* Waits until no client is connected, but perhaps by a `fresh` connection that is not among those
+   counted yet, and deletes all items. False if another one stays. */
+bool walk_world_reset(walk_world *world, bool fresh);
 
 #endif
