@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "note.h"
 #include "support/replies.h"
@@ -17,10 +18,11 @@ void walk_link_begin(walk *self)
 {
     self->world->connections++;
     self->connected = true;
-    self->dead = self->ending = false;
+    self->stale = WALK_FRESH;
+    self->asked = self->ending = self->finished = false;
+    self->limits = walk_limits_of(&self->options);
     self->socket = walk_link_socket(self);
     self->pushed = self->certain = self->compared = self->answered = 0;
-    self->unsent = 0;
     gib_buffer_empty(&self->expected);
 }
 
@@ -63,7 +65,7 @@ static size_t take(walk *self)
 
 void walk_link_compare(walk *self)
 {
-    if (!self->world->recorder || !self->connected || self->dead) {
+    if (!self->world->recorder || !self->connected || self->finished) {
         return;
     }
     if (self->certain > self->compared &&
@@ -86,6 +88,7 @@ static walk_pending *pending(walk *self, size_t index)
 static void finish(walk *self)
 {
     size_t done = 0;
+    self->finished = true;
     if (self->world->recorder) {
         if (!recorder_await_end(self->world->recorder, self->connection)) {
             walk_violate(self, "the connection has not ended");
@@ -121,15 +124,23 @@ void walk_link_end(walk *self)
         return;
     }
     self->connected = false;
-    if (!self->dead) {
+    if (!self->finished) {
         finish(self);
     }
-    self->dead = self->ending = false;
+    self->stale = WALK_FRESH;
+    self->ending = false;
     self->socket = 0;
     for (size_t i = 0; i < self->count; i++) {
         pending(self, i)->lost = true;
     }
     memcpy(self->settled, self->items, sizeof self->settled);
+}
+
+/* A client looks at its connection after a pause of a millisecond. */
+static void pause_for_a_look(void)
+{
+    const struct timespec pause = {.tv_nsec = 1500000};
+    nanosleep(&pause, NULL);
 }
 
 void walk_link_cut(walk *self)
@@ -139,7 +150,10 @@ void walk_link_cut(walk *self)
         walk_violate(self, "the peer cannot end the connection");
     }
     finish(self);
-    self->dead = true;
+    self->stale = WALK_CUT;
+    if (walk_percent(&self->choices, 50)) {
+        pause_for_a_look();
+    }
 }
 
 void walk_link_stray(walk *self)
@@ -149,21 +163,77 @@ void walk_link_stray(walk *self)
     if (!recorder_stray(self->world->recorder, self->connection, ok, size)) {
         walk_violate(self, "the peer cannot send");
     }
+    self->stale = WALK_STRAY;
+    pause_for_a_look();
 }
 
-void walk_link_push(walk *self, const gibson_request *request)
+void walk_link_push(walk *self, const void *frame, size_t size)
 {
-    if (self->dead) {
-        return;
+    bytes_add(&self->expected, frame, size);
+    self->pushed += size;
+}
+
+void walk_link_single(walk *self, const gibson_request *request)
+{
+    gib_buffer frame = bytes_new();
+    walk_request_frame(request, &frame);
+    walk_link_push(self, bytes_of(&frame), gib_buffer_size(&frame));
+    gib_buffer_clear(&frame);
+    self->certain = self->pushed;
+    self->answered++;
+}
+
+void walk_link_replace(walk *self)
+{
+    walk_link_end(self);
+    walk_link_begin(self);
+    const uint8_t *frame = bytes_of(&self->frames);
+    for (size_t i = 0; i < self->count; i++) {
+        walk_pending *one = pending(self, i);
+        walk_link_push(self, frame, one->frame_size);
+        frame += one->frame_size;
+        one->end = self->pushed;
+        one->lost = self->ending;
+        memcpy(one->after, self->items, sizeof one->after);
+        if (!one->lost) {
+            walk_request_apply(&one->request, one->after, &one->expected);
+            one->reply_size = walk_request_reply_size(&one->request, one->after, &one->expected);
+            memcpy(self->items, one->after, sizeof self->items);
+        }
+        self->ending |= one->request.opcode == GIBSON_OP_END;
     }
-    const size_t before = gib_buffer_size(&self->expected);
-    walk_request_frame(request, &self->expected);
-    self->pushed += gib_buffer_size(&self->expected) - before;
+}
+
+walk_verdict walk_link_verdict(const walk *self, const gibson_request *request)
+{
+    walk_limits limits = self->limits;
+    if (walk_request_is_valid(request, &limits)) {
+        return WALK_VALID;
+    }
+    limits.max_seconds = INT64_MAX;
+    return !self->options.max_seconds && !self->asked && walk_request_is_valid(request, &limits)
+               ? WALK_ASK
+               : WALK_INVALID;
+}
+
+bool walk_link_ask(walk *self)
+{
+    const gibson_request stats = gibson_request_bare(GIBSON_OP_STATS);
+    walk_link_single(self, &stats);
+    if (self->limits.max_reply_size < WALK_SOME_STATS) {
+        walk_link_end(self);
+        return false;
+    }
+    self->asked = true;
+    if (self->world->max_seconds > self->limits.max_seconds) {
+        self->limits.max_seconds = self->world->max_seconds;
+    }
+    return true;
 }
 
 void walk_link_sent(walk *self)
 {
-    self->unsent = 0;
+    self->unsent = self->sure_unsent = 0;
     self->certain = self->pushed;
     for (size_t i = 0; i < self->count; i++) {
         if (pending(self, i)->request.opcode == GIBSON_OP_END) {

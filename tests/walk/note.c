@@ -1,6 +1,7 @@
 #include "note.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,16 +56,43 @@ void walk_note_request(walk *self, const walk_request *request)
     walk_note_more(self, ", %" PRId64 "}", call->number);
 }
 
+static void tell(const walk *self)
+{
+    const uint64_t first = self->steps < WALK_HISTORY ? 1 : self->steps - WALK_HISTORY + 1;
+    for (uint64_t i = first; i <= self->steps; i++) {
+        fprintf(stderr, "  %" PRIu64 ": %s\n", i, self->history[i % WALK_HISTORY]);
+    }
+}
+
+static const walk *under_way;
+static struct sigaction before;
+
+/* What is not safe in a handler is safe enough where the program ends anyway. */
+static void tell_and_abort(int number)
+{
+    tell(under_way);
+    sigaction(number, &before, NULL);
+    raise(number);
+}
+
+void walk_tell_on_abort(walk *self)
+{
+    struct sigaction action = {.sa_handler = tell_and_abort};
+    if (self && !under_way) {
+        sigaction(SIGABRT, &action, &before);
+    } else if (!self && under_way) {
+        sigaction(SIGABRT, &before, NULL);
+    }
+    under_way = self;
+}
+
 void walk_violate(walk *self, const char *format, ...)
 {
     if (self->failed) {
         return;
     }
     self->failed = true;
-    const uint64_t first = self->steps < WALK_HISTORY ? 1 : self->steps - WALK_HISTORY + 1;
-    for (uint64_t i = first; i <= self->steps; i++) {
-        fprintf(stderr, "  %" PRIu64 ": %s\n", i, self->history[i % WALK_HISTORY]);
-    }
+    tell(self);
     va_list arguments;
     va_start(arguments, format);
     fprintf(stderr, "VIOLATION in step %" PRIu64 ": ", self->steps);

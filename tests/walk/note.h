@@ -4,6 +4,10 @@
 
 #include "walk.h"
 
+/* The library may end the program where it finds itself in a wrong state: the last steps are told
+   then as well. NULL ends that. */
+void walk_tell_on_abort(walk *self);
+
 /* Begins a step. */
 void walk_note(walk *self, const char *format, ...) __attribute__((__format__(printf, 2, 3)));
 

@@ -7,7 +7,7 @@
 
 #include "support/replies.h"
 
-enum { HUGE_NAME = 2000, SOME_STATS = 600 };
+enum { HUGE_NAME = 2000 };
 
 static void *copy(const void *bytes, size_t size)
 {
@@ -391,7 +391,7 @@ size_t walk_request_reply_size(const space_request *request, const space_item it
     case GIBSON_YIELD_NUMBER:
         return sizeof(int64_t);
     case GIBSON_YIELD_ITEMS:
-        return request->opcode == GIBSON_OP_STATS ? SOME_STATS : items_size(request, items);
+        return request->opcode == GIBSON_OP_STATS ? WALK_SOME_STATS : items_size(request, items);
     case GIBSON_YIELD_KEYS:
         return items_size(request, items);
     default:

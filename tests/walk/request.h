@@ -10,6 +10,8 @@
 
 #define WALK_SPACE "w"
 
+enum { WALK_SOME_STATS = 600 }; /* bytes, less than there are in a reply to STATS */
+
 typedef struct walk_request {
     gibson_request call; /* as the client gets it; its bytes are in blocks of just their size */
     space_request means; /* what it asks for, if it is valid */

@@ -1,3 +1,3 @@
 #include "rules.h"
 
-const walk_rules walk_rules_now = {.strays = false, .quit_reconnects = true};
+const walk_rules walk_rules_now = {.strays = true, .asking_ends_views = true};

@@ -6,12 +6,12 @@
 #include <stdbool.h>
 
 typedef struct walk_rules {
-    /* Whether the peer may send bytes that nobody asked for, between calls: where the client has no
-       reply outstanding. Such a connection counts as lost when it is used next. */
+    /* Whether the peer may send bytes that nobody asked for, between calls: where nothing is on its
+       way. The client looks for them after a pause of a millisecond, which the walk makes. */
     bool strays;
-    /* Whether gibson_client_quit makes a new connection to end, with options.reconnect, where it
-       finds that the one it has was lost. */
-    bool quit_reconnects;
+    /* Whether gibson_client_queue may end the views of the last reply, where it has to ask the
+       server for its limit of times. */
+    bool asking_ends_views;
 } walk_rules;
 
 extern const walk_rules walk_rules_now;

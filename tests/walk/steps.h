@@ -31,7 +31,4 @@ void walk_release_last(walk *self, walk_left left);
 /* Forgets what is pending. */
 void walk_drop_pending(walk *self);
 
-/* Where a connection that was lost may be replaced unseen: takes note of a new one. */
-void walk_adopt_connection(walk *self);
-
 #endif

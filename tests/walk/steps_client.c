@@ -140,35 +140,19 @@ void walk_step_close(walk *self)
     self->error = GIBSON_OK;
 }
 
-/* The request that quit sends. */
-static void push_end(walk *self)
-{
-    const gibson_request end = gibson_request_bare(GIBSON_OP_END);
-    walk_link_push(self, &end);
-    self->certain = self->pushed;
-    self->answered++;
-}
-
+/* It looks whether somebody is there to be told. */
 void walk_step_quit(walk *self)
 {
+    const gibson_request end = gibson_request_bare(GIBSON_OP_END);
     walk_note(self, "gibson_client_quit");
     walk_release_last(self, WALK_LEFT_NONE);
     const gibson_status status = gibson_client_quit(self->client);
-    gibson_status expected = GIBSON_OK;
-    if (self->connected && !self->count) {
-        if (!self->dead) {
-            push_end(self);
-        } else if (self->options.reconnect && self->rules.quit_reconnects) {
-            walk_link_end(self);
-            walk_link_begin(self);
-            push_end(self);
-        } else {
-            expected = status == GIBSON_OK ? GIBSON_OK : GIBSON_CLOSED;
-        }
+    if (self->connected && !self->stale && !self->count) {
+        walk_link_single(self, &end);
     }
     walk_link_end(self);
     walk_drop_pending(self);
-    walk_expect(self, status, expected);
+    walk_expect(self, status, GIBSON_OK);
 }
 
 void walk_step_timeout(walk *self)
@@ -189,13 +173,14 @@ void walk_step_timeout(walk *self)
 /* Something that the peer does between two calls. */
 void walk_step_peer(walk *self)
 {
-    if (!self->world->recorder || !self->connected || self->dead) {
+    if (!self->world->recorder || !self->connected || self->stale) {
         return;
     }
-    if (self->rules.strays && !self->count && walk_percent(&self->choices, 40)) {
+    if (self->rules.strays && self->sure_unsent == self->count &&
+        walk_percent(&self->choices, 40)) {
         walk_note(self, "the peer sends bytes that nobody has asked for");
         walk_link_stray(self);
-    } else if (self->count == self->unsent || walk_percent(&self->choices, 50)) {
+    } else {
         walk_note(self, "the peer ends the connection");
         walk_link_cut(self);
     }

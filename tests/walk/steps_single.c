@@ -13,15 +13,6 @@ void walk_release_last(walk *self, walk_left left)
     self->left = self->left < left ? self->left : left;
 }
 
-void walk_adopt_connection(walk *self)
-{
-    const ino_t socket = walk_link_socket(self);
-    if (self->dead && self->options.reconnect && socket && socket != self->socket) {
-        walk_link_end(self);
-        walk_link_begin(self);
-    }
-}
-
 /* Runs the request. Returns which parts of the reply are told. */
 static int call(walk *self, walk_request *request, gibson_reply *reply)
 {
@@ -56,9 +47,7 @@ static void fail(walk *self, const gibson_reply *reply, gibson_status expected)
 static void answer(walk *self, const walk_request *request, const gibson_reply *reply, int told)
 {
     space_answer expected;
-    walk_link_push(self, &request->call);
-    self->certain = self->pushed;
-    self->answered++;
+    walk_link_single(self, &request->call);
     walk_request_apply(&request->means, self->items, &expected);
     memcpy(self->settled, self->items, sizeof self->settled);
     if (walk_request_reply_size(&request->means, self->items, &expected) >
@@ -76,12 +65,21 @@ static void answer(walk *self, const walk_request *request, const gibson_reply *
     }
 }
 
-/* The connection was lost before the call. */
-static bool replace_connection(walk *self, const gibson_reply *reply)
+/* The connection was lost before the call, unless there was none. Returns whether there is another
+   one now to go on with. */
+static bool replace_connection(walk *self, const walk_request *request, const gibson_reply *reply)
 {
+    const walk_stale stale = self->stale;
+    const bool replaced = self->options.reconnect && request->call.opcode != GIBSON_OP_END;
+    /* What is refused anyway may be so before anybody looks at the connection. */
+    if (self->connected && stale == WALK_CUT && walk_link_socket(self) == self->socket &&
+        walk_link_verdict(self, &request->call) == WALK_INVALID) {
+        fail(self, reply, GIBSON_INVALID);
+        return false;
+    }
     walk_link_end(self);
-    if (!self->options.reconnect) {
-        fail(self, reply, GIBSON_CLOSED);
+    if (!replaced) {
+        fail(self, reply, stale == WALK_STRAY ? GIBSON_PROTOCOL : GIBSON_CLOSED);
         return false;
     }
     walk_link_begin(self);
@@ -97,19 +95,14 @@ static void judge(walk *self, const walk_request *request, const gibson_reply *r
         fail(self, reply, GIBSON_USAGE);
         return;
     }
-    if (!self->connected) {
-        if (!self->options.reconnect) {
-            fail(self, reply, GIBSON_CLOSED);
-            return;
-        }
-        walk_link_begin(self);
-    }
-    if (!walk_request_is_valid(&request->call, &self->limits)) {
-        walk_adopt_connection(self);
-        fail(self, reply, GIBSON_INVALID);
+    if ((!self->connected || self->stale) && !replace_connection(self, request, reply)) {
         return;
     }
-    if (!self->dead || replace_connection(self, reply)) {
+    if (walk_link_verdict(self, &request->call) == WALK_ASK && !walk_link_ask(self)) {
+        fail(self, reply, GIBSON_PROTOCOL);
+    } else if (walk_link_verdict(self, &request->call) != WALK_VALID) {
+        fail(self, reply, GIBSON_INVALID);
+    } else {
         answer(self, request, reply, told);
     }
 }

@@ -45,6 +45,7 @@ static walk_step *choose_step(walk *self)
 static void begin(walk *self)
 {
     self->expected = bytes_new();
+    self->frames = bytes_new();
     walk_kept_init(&self->last);
     for (unsigned i = 0; i < WALK_OWNED; i++) {
         walk_kept_init(&self->owned[i]);
@@ -63,6 +64,7 @@ static void begin(walk *self)
 
 void walk_run(walk *self, uint64_t steps)
 {
+    walk_tell_on_abort(self);
     begin(self);
     walk_judge_client(self);
     while (!self->failed && self->steps < steps && !walk_choices_end(&self->choices)) {
@@ -84,4 +86,6 @@ void walk_clear(walk *self)
         walk_kept_clear(&self->owned[i]);
     }
     gib_buffer_clear(&self->expected);
+    gib_buffer_clear(&self->frames);
+    walk_tell_on_abort(NULL);
 }

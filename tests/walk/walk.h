@@ -30,6 +30,20 @@ typedef struct walk_pending {
     bool lost; /* it cannot be answered, as the connection had ended */
 } walk_pending;
 
+/* What became of a connection while the client was not looking. */
+typedef enum walk_stale {
+    WALK_FRESH,
+    WALK_CUT,   /* the peer has ended it */
+    WALK_STRAY, /* there are bytes on it that nobody has asked for, for long enough to be seen */
+} walk_stale;
+
+/* What a client may do with a request. */
+typedef enum walk_verdict {
+    WALK_VALID,
+    WALK_INVALID,
+    WALK_ASK, /* its time is more than any server keeps: the one at hand must be asked first */
+} walk_verdict;
+
 /* Whether gibson_client_take_reply has a reply to take. The documentation leaves it open for some
    calls. */
 typedef enum walk_left { WALK_LEFT_NONE, WALK_LEFT_MAYBE, WALK_LEFT_REPLY } walk_left;
@@ -46,13 +60,16 @@ typedef struct walk {
 
     /* What the client must be like. */
     bool connected;
-    bool dead;   /* the peer has ended the connection, and the client has not seen it yet */
+    walk_stale stale;
+    bool asked;  /* the server was asked for its limit of times, since the connection was made */
     bool ending; /* END is pending */
     ino_t socket;
     walk_pending pending[WALK_MOST_PENDING]; /* a ring */
     size_t first;
     size_t count;
-    size_t unsent; /* how many, from the end, may not have been sent */
+    size_t unsent;      /* how many, from the end, may not have been sent */
+    size_t sure_unsent; /* and how many surely have not */
+    gib_buffer frames;  /* of all that is pending */
     gibson_status error;
     walk_left left;
 
@@ -68,6 +85,7 @@ typedef struct walk {
     size_t compared;     /* bytes that have arrived and were right */
     size_t answered;     /* requests whose replies were read */
     gib_buffer expected; /* the accepted bytes after the compared ones */
+    bool finished;       /* all that arrived on it was compared */
 
     walk_kept last; /* the last reply */
     walk_kept owned[WALK_OWNED];

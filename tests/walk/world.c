@@ -1,11 +1,37 @@
 #include "world.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
-#include <gibson/command.h>
+#include <gibson/client.h>
 
 #include "raw_client.h"
 #include "request.h"
+
+/* What the server says of its limit of times. */
+static int64_t ask_limit(walk_world *world)
+{
+    static const char row[] = "max_item_ttl";
+    gibson_options options;
+    gibson_client *client;
+    gibson_items stats;
+    gibson_value value = {0};
+    gibson_options_init(&options);
+    walk_world_point(world, &options);
+    options.timeout_ms = GIBSON_NO_DEADLINE;
+    if (gibson_client_new(&client, &options, NULL) != GIBSON_OK ||
+        gibson_client_connect(client) != GIBSON_OK ||
+        gibson_client_stats(client, &stats) != GIBSON_OK) {
+        abort();
+    }
+    (void)gibson_items_find(&stats, row, sizeof row - 1, &value);
+    world->connections++;
+    gibson_client_free(client);
+    if (world->recorder && !recorder_await_end(world->recorder, 0)) {
+        abort();
+    }
+    return value.number;
+}
 
 void walk_world_start(walk_world *world, bool recording)
 {
@@ -17,6 +43,7 @@ void walk_world_start(walk_world *world, bool recording)
         test_server_start(&world->server, TEST_UNIX, directives);
         world->control = test_server_connect(&world->server);
     }
+    world->max_seconds = ask_limit(world);
 }
 
 void walk_world_stop(walk_world *world)

@@ -8,8 +8,9 @@
 typedef struct walk_world {
     recorder *recorder; /* or NULL: then the server */
     test_server server;
-    int control;        /* a connection of our own to the server */
-    size_t connections; /* that clients have made */
+    int control;         /* a connection of our own to the server */
+    size_t connections;  /* that clients have made */
+    int64_t max_seconds; /* the longest time that its STATS say it keeps, or 0 */
 } walk_world;
 
 void walk_world_start(walk_world *world, bool recording);
