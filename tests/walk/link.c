@@ -19,7 +19,7 @@ void walk_link_begin(walk *self)
     self->world->connections++;
     self->connected = true;
     self->stale = WALK_FRESH;
-    self->asked = self->ending = self->finished = false;
+    self->asked = self->ending = self->doomed = self->finished = false;
     self->limits = walk_limits_of(&self->options);
     self->socket = walk_link_socket(self);
     self->pushed = self->certain = self->compared = self->answered = 0;
@@ -128,7 +128,7 @@ void walk_link_end(walk *self)
         finish(self);
     }
     self->stale = WALK_FRESH;
-    self->ending = false;
+    self->ending = self->doomed = false;
     self->socket = 0;
     for (size_t i = 0; i < self->count; i++) {
         pending(self, i)->lost = true;
@@ -167,20 +167,40 @@ void walk_link_stray(walk *self)
     pause_for_a_look();
 }
 
+void walk_link_doom(walk *self)
+{
+    if (!recorder_await_answers(self->world->recorder, self->connection, self->certain) ||
+        !recorder_doom(self->world->recorder, self->connection)) {
+        walk_violate(self, "the peer cannot be told to end the connection");
+    }
+    self->doomed = true;
+}
+
 void walk_link_push(walk *self, const void *frame, size_t size)
 {
     bytes_add(&self->expected, frame, size);
     self->pushed += size;
 }
 
-void walk_link_single(walk *self, const gibson_request *request)
+static void push_request(walk *self, const gibson_request *request)
 {
     gib_buffer frame = bytes_new();
     walk_request_frame(request, &frame);
     walk_link_push(self, bytes_of(&frame), gib_buffer_size(&frame));
     gib_buffer_clear(&frame);
     self->certain = self->pushed;
+}
+
+void walk_link_single(walk *self, const gibson_request *request)
+{
+    push_request(self, request);
     self->answered++;
+}
+
+void walk_link_lose(walk *self, const gibson_request *request)
+{
+    push_request(self, request);
+    walk_link_end(self);
 }
 
 void walk_link_replace(walk *self)
@@ -193,7 +213,7 @@ void walk_link_replace(walk *self)
         walk_link_push(self, frame, one->frame_size);
         frame += one->frame_size;
         one->end = self->pushed;
-        one->lost = self->ending;
+        one->lost = self->ending || self->doomed;
         memcpy(one->after, self->items, sizeof one->after);
         if (!one->lost) {
             walk_request_apply(&one->request, one->after, &one->expected);

@@ -18,11 +18,17 @@ void walk_link_replace(walk *self);
 void walk_link_cut(walk *self);
 void walk_link_stray(walk *self);
 
+/* The peer is to end it when it gets the next request. Nothing may be pending. */
+void walk_link_doom(walk *self);
+
 /* Bytes were accepted: they belong to the connection. */
 void walk_link_push(walk *self, const void *frame, size_t size);
 
 /* A single request was sent and carried out. */
 void walk_link_single(walk *self, const gibson_request *request);
+
+/* A single request was sent and got no answer, as the connection was doomed. */
+void walk_link_lose(walk *self, const gibson_request *request);
 
 /* All that was accepted has been sent, but for what is behind END. */
 void walk_link_sent(walk *self);

@@ -20,6 +20,7 @@ typedef struct record {
     size_t answered;  /* of those */
     size_t requests;  /* carried out */
     int descriptor;   /* while it is served, else -1 */
+    bool doomed;      /* nothing more is carried out */
 } record;
 
 struct recorder {
@@ -76,7 +77,8 @@ static void note_answered(recorder *self, record *to, size_t size, size_t reques
 
 /* Waits for bytes, and takes and keeps them in one go: whoever has the lock sees each byte either
    in the socket or in the record. Returns what recv did. */
-static ssize_t receive(recorder *self, record *to, int descriptor, uint8_t *bytes, size_t room)
+static ssize_t receive(recorder *self, record *to, int descriptor, uint8_t *bytes, size_t room,
+                       bool *doomed)
 {
     struct pollfd readable = {.fd = descriptor, .events = POLLIN};
     while (poll(&readable, 1, -1) < 0) {
@@ -88,6 +90,7 @@ static ssize_t receive(recorder *self, record *to, int descriptor, uint8_t *byte
         to->received += (size_t)got;
         pthread_cond_broadcast(&self->changed);
     }
+    *doomed = to->doomed;
     pthread_mutex_unlock(&self->lock);
     return got;
 }
@@ -100,15 +103,16 @@ static void serve(recorder *self, record *to, peer_link *link)
     gib_buffer in = bytes_new();
     gib_buffer out = bytes_new();
     bool answering = true;
+    bool doomed;
     ssize_t got;
     if (!bytes) {
         abort();
     }
-    while ((got = receive(self, to, link->descriptor, bytes, room)) > 0) {
+    while ((got = receive(self, to, link->descriptor, bytes, room, &doomed)) > 0) {
         size_t requests = 0;
         if (answering) {
             bytes_add(&in, bytes, (size_t)got);
-            answering = answer(self, &in, &out, &requests);
+            answering = !doomed && answer(self, &in, &out, &requests);
             peer_send(link, bytes_of(&out), gib_buffer_size(&out));
             gib_buffer_consume(&out, gib_buffer_size(&out));
             if (!answering) {
@@ -288,6 +292,15 @@ bool recorder_cut(recorder *self, size_t connection)
     if (begun && descriptor >= 0) {
         shutdown(descriptor, SHUT_RDWR);
     }
+    pthread_mutex_unlock(&self->lock);
+    return begun;
+}
+
+bool recorder_doom(recorder *self, size_t connection)
+{
+    pthread_mutex_lock(&self->lock);
+    const bool begun = await(self, has_begun, connection, 0);
+    record_of(self, connection)->doomed = true;
     pthread_mutex_unlock(&self->lock);
     return begun;
 }

@@ -41,6 +41,10 @@ void recorder_take(recorder *self, size_t connection, gib_buffer *bytes, size_t 
 /* Ends the connection from the side of the peer. recorder_await_end must follow. */
 bool recorder_cut(recorder *self, size_t connection);
 
+/* Makes it end the connection as soon as more arrives, which it keeps and does not carry out. All
+   that was sent before must have been answered. */
+bool recorder_doom(recorder *self, size_t connection);
+
 /* Sends bytes that nobody has asked for. */
 bool recorder_stray(recorder *self, size_t connection, const void *bytes, size_t size);
 

@@ -147,12 +147,18 @@ void walk_step_quit(walk *self)
     walk_note(self, "gibson_client_quit");
     walk_release_last(self, WALK_LEFT_NONE);
     const gibson_status status = gibson_client_quit(self->client);
+    gibson_status expected = GIBSON_OK;
     if (self->connected && !self->stale && !self->count) {
-        walk_link_single(self, &end);
+        if (self->doomed) {
+            walk_link_lose(self, &end);
+            expected = GIBSON_CLOSED;
+        } else {
+            walk_link_single(self, &end);
+        }
     }
     walk_link_end(self);
     walk_drop_pending(self);
-    walk_expect(self, status, GIBSON_OK);
+    walk_expect(self, status, expected);
 }
 
 void walk_step_timeout(walk *self)
@@ -174,6 +180,11 @@ void walk_step_timeout(walk *self)
 void walk_step_peer(walk *self)
 {
     if (!self->world->recorder || !self->connected || self->stale) {
+        return;
+    }
+    if (!self->count && !self->doomed && walk_percent(&self->choices, 40)) {
+        walk_note(self, "the peer ends the connection when it gets the next request");
+        walk_link_doom(self);
         return;
     }
     if (self->rules.strays && self->sure_unsent == self->count &&

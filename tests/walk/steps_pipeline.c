@@ -41,7 +41,8 @@ static void append(walk *self, const walk_request *request)
 {
     walk_pending *to = &self->pending[(self->first + self->count) % WALK_MOST_PENDING];
     const size_t before = gib_buffer_size(&self->frames);
-    *to = (walk_pending){.request = request->means, .lost = self->stale || self->ending};
+    *to = (walk_pending){.request = request->means,
+                         .lost = self->stale || self->ending || self->doomed};
     walk_request_frame(&request->call, &self->frames);
     to->frame_size = gib_buffer_size(&self->frames) - before;
     memcpy(to->after, self->items, sizeof to->after);
@@ -95,6 +96,11 @@ static gibson_status expect_queue_first(walk *self, const gibson_request *reques
     if (walk_link_verdict(self, request) == WALK_ASK) {
         if (self->rules.asking_ends_views) {
             walk_release_last(self, WALK_LEFT_MAYBE);
+        }
+        if (self->doomed) {
+            const gibson_request stats = gibson_request_bare(GIBSON_OP_STATS);
+            walk_link_lose(self, &stats);
+            return GIBSON_CLOSED;
         }
         if (!walk_link_ask(self)) {
             return GIBSON_PROTOCOL;
@@ -174,7 +180,7 @@ static void pop(walk *self)
 /* Whether to send may fail, as the peer has ended the connection or may do so. */
 static bool sending_may_fail(const walk *self)
 {
-    return (self->stale || self->ending) && self->unsent;
+    return (self->stale || self->ending || self->doomed) && self->unsent;
 }
 
 static bool is_too_large(const walk *self, const walk_pending *one)

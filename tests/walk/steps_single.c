@@ -86,6 +86,23 @@ static bool replace_connection(walk *self, const walk_request *request, const gi
     return true;
 }
 
+/* The connection ends in place of an answer. Returns whether the request is sent once more. */
+static bool repeat(walk *self, const walk_request *request, const gibson_reply *reply)
+{
+    const gibson_request stats = gibson_request_bare(GIBSON_OP_STATS);
+    const gibson_command *command = gibson_command_by_opcode((uint32_t)request->call.opcode);
+    /* What is lost may have been no more than the question before it. */
+    const bool asking = walk_link_verdict(self, &request->call) == WALK_ASK;
+    walk_link_lose(self, asking ? &stats : &request->call);
+    if (!self->options.reconnect || !(asking || (self->options.retry_repeatable &&
+                                                 command->effect <= GIBSON_EFFECT_REPEATABLE))) {
+        fail(self, reply, GIBSON_CLOSED);
+        return false;
+    }
+    walk_link_begin(self);
+    return true;
+}
+
 static void judge(walk *self, const walk_request *request, const gibson_reply *reply, int told)
 {
     if (reply->opcode != request->call.opcode) {
@@ -96,6 +113,10 @@ static void judge(walk *self, const walk_request *request, const gibson_reply *r
         return;
     }
     if ((!self->connected || self->stale) && !replace_connection(self, request, reply)) {
+        return;
+    }
+    if (self->doomed && walk_link_verdict(self, &request->call) != WALK_INVALID &&
+        !repeat(self, request, reply)) {
         return;
     }
     if (walk_link_verdict(self, &request->call) == WALK_ASK && !walk_link_ask(self)) {

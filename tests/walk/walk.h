@@ -63,6 +63,7 @@ typedef struct walk {
     walk_stale stale;
     bool asked;  /* the server was asked for its limit of times, since the connection was made */
     bool ending; /* END is pending */
+    bool doomed; /* the peer will end the connection in place of an answer */
     ino_t socket;
     walk_pending pending[WALK_MOST_PENDING]; /* a ring */
     size_t first;
