@@ -95,6 +95,17 @@ static ssize_t receive(recorder *self, record *to, int descriptor, uint8_t *byte
     return got;
 }
 
+/* Without poll: to that, a socket is full when it is to a quarter. */
+static void send_all(int descriptor, const uint8_t *bytes, size_t size)
+{
+    ssize_t sent = 0;
+    while (size && sent >= 0) {
+        sent = send(descriptor, bytes, size, MSG_NOSIGNAL);
+        bytes += sent > 0 ? sent : 0;
+        size -= sent > 0 ? (size_t)sent : 0;
+    }
+}
+
 /* Receives until the connection ends. What comes after END is kept and not answered. */
 static void serve(recorder *self, record *to, peer_link *link)
 {
@@ -113,7 +124,7 @@ static void serve(recorder *self, record *to, peer_link *link)
         if (answering) {
             bytes_add(&in, bytes, (size_t)got);
             answering = !doomed && answer(self, &in, &out, &requests);
-            peer_send(link, bytes_of(&out), gib_buffer_size(&out));
+            send_all(link->descriptor, bytes_of(&out), gib_buffer_size(&out));
             gib_buffer_consume(&out, gib_buffer_size(&out));
             if (!answering) {
                 shutdown(link->descriptor, SHUT_RDWR);

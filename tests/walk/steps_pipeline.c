@@ -74,6 +74,14 @@ static gibson_status expect_queue_more(const walk *self, walk_verdict verdict)
     return verdict == WALK_VALID ? GIBSON_OK : GIBSON_INVALID;
 }
 
+/* Asking reads a reply. */
+static void note_asking(walk *self, walk_verdict verdict)
+{
+    if (verdict == WALK_ASK && self->rules.asking_ends_views) {
+        walk_release_last(self, WALK_LEFT_MAYBE);
+    }
+}
+
 /* The first request: the connection may be found to be lost, and be replaced. */
 static gibson_status expect_queue_first(walk *self, const gibson_request *request,
                                         gibson_status got)
@@ -81,6 +89,7 @@ static gibson_status expect_queue_first(walk *self, const gibson_request *reques
     const walk_stale stale = self->stale;
     const bool same = walk_link_socket(self) == self->socket;
     const walk_verdict verdict = walk_link_verdict(self, request);
+    note_asking(self, verdict);
     if (self->connected && stale == WALK_CUT && same) {
         return verdict == WALK_VALID ? GIBSON_OK : GIBSON_INVALID;
     }
@@ -94,9 +103,7 @@ static gibson_status expect_queue_first(walk *self, const gibson_request *reques
         walk_link_begin(self);
     }
     if (walk_link_verdict(self, request) == WALK_ASK) {
-        if (self->rules.asking_ends_views) {
-            walk_release_last(self, WALK_LEFT_MAYBE);
-        }
+        note_asking(self, WALK_ASK);
         if (self->doomed) {
             const gibson_request stats = gibson_request_bare(GIBSON_OP_STATS);
             walk_link_lose(self, &stats);
@@ -254,7 +261,7 @@ static gibson_status expect_flush(const walk *self, gibson_status got)
     bool lost = !self->connected;
     for (size_t i = 0; i < self->count; i++) {
         too_large |= is_too_large(self, pending_at(self, i));
-        lost |= self->stale && pending_at(self, i)->lost;
+        lost |= self->stale && pending_at(self, i)->end > self->compared; /* it is not sent */
     }
     if (!self->count) {
         return GIBSON_OK;
