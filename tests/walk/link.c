@@ -230,8 +230,15 @@ walk_verdict walk_link_verdict(const walk *self, const gibson_request *request)
     if (walk_request_is_valid(request, &limits)) {
         return WALK_VALID;
     }
+    gibson_request shorter = *request;
+    if (self->rules.asks_before_size && request->number > limits.max_seconds) {
+        shorter.number = 0;
+    }
     limits.max_seconds = INT64_MAX;
-    return !self->options.max_seconds && !self->asked && walk_request_is_valid(request, &limits)
+    return !self->options.max_seconds && !self->asked &&
+                   (walk_request_is_valid(request, &limits) ||
+                    (walk_request_takes_time(request->opcode) &&
+                     walk_request_is_valid(&shorter, &limits)))
                ? WALK_ASK
                : WALK_INVALID;
 }

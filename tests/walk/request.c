@@ -254,19 +254,22 @@ static bool valid_key(gibson_bytes key, const walk_limits *limits)
            !memchr(key.data, ' ', key.size) && !memchr(key.data, '\0', key.size);
 }
 
+bool walk_request_takes_time(gibson_opcode opcode)
+{
+    const gibson_command *command = gibson_command_by_opcode((uint32_t)opcode);
+    return command && (command->arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL ||
+                       command->arguments == GIBSON_ARGUMENTS_KEY_SECONDS ||
+                       command->arguments == GIBSON_ARGUMENTS_PREFIX_SECONDS);
+}
+
 static bool valid_number(const gibson_command *command, int64_t number, const walk_limits *limits)
 {
     const bool locks = command->opcode == GIBSON_OP_LOCK || command->opcode == GIBSON_OP_MLOCK;
-    switch (command->arguments) {
-    case GIBSON_ARGUMENTS_KEY_FIELD:
+    if (command->arguments == GIBSON_ARGUMENTS_KEY_FIELD) {
         return number >= 0 && number <= GIBSON_META_LOCK;
-    case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
-    case GIBSON_ARGUMENTS_KEY_SECONDS:
-    case GIBSON_ARGUMENTS_PREFIX_SECONDS:
-        return number >= (locks ? -1 : 0) && number <= limits->max_seconds;
-    default:
-        return true;
     }
+    return !walk_request_takes_time(command->opcode) ||
+           (number >= (locks ? -1 : 0) && number <= limits->max_seconds);
 }
 
 /* Writes the payload but for a value at its end. Returns its size. */

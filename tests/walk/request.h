@@ -28,6 +28,9 @@ void walk_request_choose(walk_choices *choices, const walk_limits *limits, int64
 /* Frees the bytes: after the call, nothing may look at them. */
 void walk_request_clear(walk_request *request);
 
+/* Tells whether the number of a command is a time. */
+bool walk_request_takes_time(gibson_opcode opcode);
+
 /* Tells whether the client must accept it. */
 bool walk_request_is_valid(const gibson_request *request, const walk_limits *limits);
 

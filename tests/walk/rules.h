@@ -12,6 +12,8 @@ typedef struct walk_rules {
     /* Whether gibson_client_queue may end the views of the last reply, where it has to ask the
        server for its limit of times. */
     bool asking_ends_views;
+    /* Whether it is asked even where the digits of the time make the request too large anyway. */
+    bool asks_before_size;
 } walk_rules;
 
 extern const walk_rules walk_rules_now;
