@@ -31,6 +31,7 @@ target_sources(
             model/worker.c
             model/worker_judge.c
             model/worker_pipeline.c
+            model/worker_refused.c
             model/worker_settle.c
             model/worker_single.c
             model/worlds.c)

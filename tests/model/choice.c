@@ -85,6 +85,27 @@ void choice_request(uint64_t *random, const char *space, int64_t *writes, space_
     }
 }
 
+void choice_spoil(uint64_t *random, gibson_request *request)
+{
+    static const char long_key[GIBSON_DEFAULT_MAX_KEY_SIZE + 1] = "k"; /* the rest are NULs */
+    const gibson_arguments arguments =
+        gibson_command_by_opcode((uint32_t)request->opcode)->arguments;
+    const bool has_key = arguments != GIBSON_ARGUMENTS_NONE;
+    const bool has_value =
+        arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL || arguments == GIBSON_ARGUMENTS_PREFIX_VALUE;
+    const unsigned dice = test_random_below(random, 6);
+    if (has_key && dice < 3) {
+        const gibson_bytes keys[] = {{"a b", 3}, {"", 0}, {long_key, sizeof long_key}};
+        request->key = keys[dice];
+    } else if (has_value && dice == 3) {
+        request->value.size = 0;
+    } else if (has_value && dice == 4) {
+        request->value.size = GIBSON_DEFAULT_MAX_REQUEST_SIZE; /* is not read */
+    } else {
+        request->opcode = (gibson_opcode)(GIBSON_OP_END - 1);
+    }
+}
+
 void choice_options(uint64_t *random, gibson_options *options)
 {
     static const int64_t timeouts_ms[] = {4, 15, 40, 60, 120};

@@ -10,6 +10,9 @@
 /* A random request, for one of all commands but END. *writes counts the texts of a space. */
 void choice_request(uint64_t *random, const char *space, int64_t *writes, space_request *request);
 
+/* Makes a request one that must be refused before anything is sent. What it points to is static. */
+void choice_spoil(uint64_t *random, gibson_request *request);
+
 /* Random deadlines and ways to reconnect. The interrupt callback is left to the caller. */
 void choice_options(uint64_t *random, gibson_options *options);
 

@@ -40,7 +40,7 @@ size_t space_value_bytes(const char *space, const space_item *value, char *to)
     return size;
 }
 
-static size_t value_size(const char *space, const space_item *item)
+size_t space_value_size(const char *space, const space_item *item)
 {
     char text[64];
     if (item->kind == SPACE_NUMBER) {
@@ -217,7 +217,7 @@ static bool value_matches(const char *space, const space_item *item, const gibso
     if (item->kind == SPACE_NUMBER) {
         return value->kind == GIBSON_KIND_NUMBER && value->number == item->number;
     }
-    if (value->kind != GIBSON_KIND_BYTES || value->bytes.size != value_size(space, item)) {
+    if (value->kind != GIBSON_KIND_BYTES || value->bytes.size != space_value_size(space, item)) {
         return false;
     }
     space_value_bytes(space, item, text);
@@ -281,7 +281,7 @@ static bool meta_matches(const char *space, const space_item *item, const space_
     enum { PATIENCE_S = 3600 };
     switch ((gibson_meta_field)request->number) {
     case GIBSON_META_SIZE:
-        return number == (int64_t)value_size(space, item);
+        return number == (int64_t)space_value_size(space, item);
     case GIBSON_META_ACCESS:
     case GIBSON_META_CREATED:
         return number > (int64_t)time(NULL) - PATIENCE_S && number <= (int64_t)time(NULL) + 2;

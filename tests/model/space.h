@@ -49,6 +49,9 @@ void space_name_prefix(space_request *request, const char *space, unsigned index
 /* Writes the bytes of a value, at most SPACE_LARGEST_TEXT. Returns their size. */
 size_t space_value_bytes(const char *space, const space_item *value, char *to);
 
+/* The bytes that a server holds for an item, as META and a reply tell it. */
+size_t space_value_size(const char *space, const space_item *item);
+
 /* Does what a request asks for. `expected` becomes the status, and the number where one is due. */
 typedef struct space_answer {
     gibson_status status;

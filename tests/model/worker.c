@@ -43,8 +43,10 @@ static void step(worker *self)
     if (!gibson_client_connected(client) && !self->options[which].reconnect) {
         return;
     }
-    if (dice < 70) {
+    if (dice < 66) {
         worker_run_single(self, which);
+    } else if (dice < 70) {
+        worker_run_refused(self, which);
     } else if (dice < 88) {
         worker_run_pipeline(self, which);
     } else if (dice < 94) {

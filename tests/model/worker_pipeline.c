@@ -18,6 +18,9 @@ typedef struct pipeline {
 static void fill(worker *self, unsigned which, pipeline *line, size_t wanted)
 {
     while (line->queued < wanted && !self->violated) {
+        if (choice_percent(&self->random, 5)) {
+            worker_queue_refused(self, which);
+        }
         space_request *request = &line->requests[line->queued];
         if (choice_percent(&self->random, 1)) {
             *request = (space_request){.opcode = GIBSON_OP_END};

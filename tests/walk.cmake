@@ -1,0 +1,34 @@
+# The random walk over the public functions of the client. Included by tests/CMakeLists.txt.
+
+add_library(
+    gibson_walk STATIC
+    model/space.c
+    walk/choices.c
+    walk/judge.c
+    walk/kept.c
+    walk/limits.c
+    walk/link.c
+    walk/note.c
+    walk/recorder.c
+    walk/request.c
+    walk/rules.c
+    walk/steps_client.c
+    walk/steps_pipeline.c
+    walk/steps_single.c
+    walk/typed.c
+    walk/walk.c
+    walk/world.c)
+target_link_libraries(gibson_walk PUBLIC gibson_test_server gibson_test_support)
+target_include_directories(gibson_walk PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}/walk")
+gibson_warnings(gibson_walk)
+
+add_executable(walk_test walk/walk_test.c)
+target_link_libraries(walk_test PRIVATE gibson_walk)
+gibson_warnings(walk_test)
+# Registered as a test once the client is right: see the commit that does so.
+
+gibson_server_fuzz(walk "${corpus}/walk")
+target_link_libraries(fuzz_walk PRIVATE gibson_walk)
+if(GIBSON_FUZZ)
+    target_compile_options(gibson_walk PRIVATE -fsanitize=fuzzer-no-link)
+endif()
