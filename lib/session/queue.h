@@ -52,6 +52,9 @@ static inline bool gib_session_take_value(gib_session *session, bool last, gibso
         return false;
     }
     const size_t held = session->in.end - session->next;
+    if (held < GIB_REPLY_HEADER) { /* there may be no buffer yet */
+        return false;
+    }
     const size_t frame_size = gib_reply_find_value(session->in.data + session->next, held,
                                                    session->limits.max_reply_size, &reply->value);
     if (!frame_size || (last && frame_size != held)) {

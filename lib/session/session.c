@@ -42,6 +42,11 @@ bool gib_session_keeps(const gib_buffer *buffer)
     return buffer->capacity && buffer->capacity <= KEEP_SIZE;
 }
 
+void gib_session_unsettle_if_large(gib_session *session)
+{
+    session->settled = session->settled && gib_session_keeps(&session->out);
+}
+
 void gib_session_trim(gib_session *session)
 {
     if (!gib_session_count(session)) {
@@ -176,6 +181,7 @@ gibson_status gib_session_push(gib_session *session, const gibson_request *reque
         gib_request_encode(request, &session->limits, place, &session->out, &encoded, error);
     session->unsent = session->out.begin + sent; /* the bytes may have moved */
     if (status != GIBSON_OK) {
+        gib_session_unsettle_if_large(session);
         return status;
     }
     bool borrows = place == GIB_VALUE_BORROWED && encoded.value_size;

@@ -149,6 +149,10 @@ const char *gib_session_check(const gib_session *session);
    from the first since the connection was made, or 0 if memory runs out. For lib/session. */
 size_t gib_session_reserve(gib_session *session);
 
+/* Closes the short way if a request, even one that was refused, has made the output buffer large.
+   For lib/session. */
+void gib_session_unsettle_if_large(gib_session *session);
+
 /* Drops the bytes of a buffer, and its memory if it is large. For lib/session. */
 void gib_session_drop_bytes(gib_buffer *buffer);
 

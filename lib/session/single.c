@@ -39,6 +39,7 @@ gibson_status gib_single_push(gib_session *session, const gibson_request *reques
                                               &session->out, &encoded, error);
     *size = session->out.end;
     gib_buffer_empty(&session->out);
+    gib_session_unsettle_if_large(session);
     return status;
 }
 

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "service.h"
+#include "service/service.h"
 #include "support/peer.h"
 #include "support/replies.h"
 
@@ -27,7 +27,7 @@ struct recorder {
     peer *listener;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    gib_service service;
+    gibs_service service;
     size_t turn; /* the connection that is served, or that will be */
     record records[RECORDS];
 };
@@ -39,12 +39,12 @@ static record *record_of(recorder *self, size_t connection)
 
 static void make_store(recorder *self)
 {
-    const gib_store_settings settings = {.max_memory = (size_t)1 << 30,
+    const gibs_store_settings settings = {.max_memory = (size_t)1 << 30,
                                          .compression = 1 << 20,
                                          .gc_ratio = 900,
                                          .unix_time = time(NULL)};
-    gib_store_free(self->service.store);
-    self->service.store = gib_store_new(&settings);
+    gibs_store_free(self->service.store);
+    self->service.store = gibs_store_new(&settings);
     if (!self->service.store) {
         abort();
     }
@@ -55,15 +55,15 @@ static bool answer(recorder *self, gib_buffer *in, gib_buffer *out, size_t *requ
 {
     gib_request_frame frame;
     *requests = 0;
-    gib_answer last = GIB_ANSWER_NEXT;
-    while (last == GIB_ANSWER_NEXT &&
+    gibs_answer last = GIBS_ANSWER_NEXT;
+    while (last == GIBS_ANSWER_NEXT &&
            gib_request_find(in->data + in->begin, gib_buffer_size(in), LARGEST_REQUEST, &frame) ==
                GIB_FRAME_WHOLE) {
-        last = gib_service_answer(&self->service, &frame, out);
+        last = gibs_service_answer(&self->service, &frame, out);
         gib_buffer_consume(in, frame.frame_size);
         ++*requests;
     }
-    return last == GIB_ANSWER_NEXT;
+    return last == GIBS_ANSWER_NEXT;
 }
 
 static void note_answered(recorder *self, record *to, size_t size, size_t requests)
@@ -188,7 +188,7 @@ void recorder_stop(recorder *self)
     for (size_t i = 0; i < RECORDS; i++) {
         gib_buffer_clear(&self->records[i].bytes);
     }
-    gib_store_free(self->service.store);
+    gibs_store_free(self->service.store);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     free(self);
