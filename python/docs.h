@@ -23,7 +23,7 @@
     ", tcp_user_timeout=None)\n--\n\n"                                                             \
     "A connection to a Gibson server, which is made at once.\n\n"                                  \
     "Arguments:\n"                                                                                 \
-    "    addr (str): name, IPv4 or IPv6 address of the server.\n"                                  \
+    "    addr (str): name, IPv4 or IPv6 address of the server; None for the default.\n"            \
     "    port (int): its TCP port.\n"                                                              \
     "    unix_socket (str, bytes or os.PathLike): path of its unix socket, in place of addr and\n" \
     "        port; '@' and a name for an abstract one.\n"                                          \
@@ -151,7 +151,7 @@
     "Arguments:\n" DOC_PREFIX "\nReturns how many there are (int), 0 for none."
 #define DOC_META                                                                                   \
     "Read one property of an item.\n\n"                                                            \
-    "Arguments:\n" DOC_KEY "    field (str): one of\n" GIBSON_META_LIST(                           \
+    "Arguments:\n" DOC_KEY "    field (str or bytes): one of\n" GIBSON_META_LIST(                  \
         DOC_FIELD) "\nReturns it (int).\n"                                                         \
                    "Raises NotFoundError; InvalidArgumentError for another field."
 #define DOC_FIELD(NAME, name, summary) "        " #name ": " summary "\n"

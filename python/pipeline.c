@@ -96,7 +96,7 @@ static PyObject *run_command(PyObject *object, const command_kind *kind, const c
 
 static PyObject *outcome_error(const batch *run, const outcome *of, const operation *op)
 {
-    failure failed = {{.status = of->status}, op->kind->name, op->key, run->client->server};
+    failure failed = {{.status = of->status}, op->kind, op->key, run->client->server};
     if (of->error) {
         failed.error = *of->error;
     } else {
@@ -147,7 +147,8 @@ static int run_in_turn(Client *client, batch *run)
     }
     client_end(client);
     if (closed) {
-        client_raise(client, &error, "pipeline", NULL);
+        static const command_kind kind = {.name = "pipeline"};
+        client_raise(client, &error, &kind, NULL);
     }
     return PyErr_Occurred() ? -1 : 0;
 }

@@ -55,7 +55,6 @@ __all__ = [
     "TruncatedError",
     "UnreachableError",
     "UsageError",
-    "__version__",
     "libgibson_version",
 ]
 

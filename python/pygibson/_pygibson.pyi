@@ -13,7 +13,10 @@ from typing_extensions import Buffer, TypeAlias
 _Key: TypeAlias = str | bytes
 _Given: TypeAlias = str | Buffer
 _Value: TypeAlias = bytes | int
-_Field: TypeAlias = Literal["size", "encoding", "access", "created", "ttl", "left", "lock"]
+_Field: TypeAlias = (
+    Literal["size", "encoding", "access", "created", "ttl", "left", "lock"]
+    | Literal[b"size", b"encoding", b"access", b"created", b"ttl", b"left", b"lock"]
+)
 _Result: TypeAlias = (
     _Value | dict[str, _Value] | dict[str, str | int] | list[bytes] | PyGibsonError | None
 )
@@ -44,7 +47,7 @@ class SystemCallError(PyGibsonError, OSError): ...
 class Client:
     def __init__(
         self,
-        addr: str = "127.0.0.1",
+        addr: str | None = "127.0.0.1",
         port: SupportsIndex = 10128,
         unix_socket: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
         timeout: SupportsIndex | None = 60,

@@ -97,7 +97,7 @@ BAD: dict[str, list[Any]] = {
     "seconds": [None, "1", 1.5],
     "ttl": [None, "1", 1.5],
     "limit": ["1", 1.5],
-    "field": [None, 1, b"size"],
+    "field": [None, 1, bytearray(b"size")],
 }
 BAD["prefix"] = BAD["key"]
 
@@ -182,7 +182,14 @@ def test_an_exception_of_index_is_passed_on(unix_client: Client, prefix: str) ->
         Client(timeout=Number())
 
 
-@pytest.mark.parametrize("field", ["", "sizes", "SIZE", "si", "left\0"])
+def test_fields_may_be_bytes(unix_client: Client, prefix: str) -> None:
+    unix_client.set(prefix, "value", 77)
+    assert unix_client.meta(prefix, b"size") == 5
+    assert unix_client.meta(prefix, field=b"ttl") == 77
+    assert unix_client.pipeline().meta(prefix, b"size").execute() == [5]
+
+
+@pytest.mark.parametrize("field", ["", "sizes", "SIZE", "si", "left\0", b"", b"sizes", b"left\0"])
 def test_refused_fields(unix_client: Client, prefix: str, field: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="size encoding access created ttl left lock"):
         unix_client.meta(prefix, field)
@@ -253,11 +260,23 @@ def test_addr_and_host_are_the_same_argument() -> None:
     with pytest.raises(TypeError, match="'host' must be str"):
         Client(host=b"127.0.0.1")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'addr' must be str"):
-        Client(None)  # type: ignore[arg-type]
+        Client(1)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="NUL"):
         Client("127.0.0.1\0")
     with pytest.raises(InvalidArgumentError, match="empty"):
         Client("")
+
+
+def test_addr_may_be_none_as_for_the_old_package(unix_server: Server) -> None:
+    with Client(None, 10128, unix_socket=unix_server.unix_socket) as client:
+        assert client.server == f"unix:{unix_server.unix_socket}"
+    with Server(port=0) as server:
+        assert server.port is not None
+        for arguments in ({"addr": None}, {"host": None}, {"addr": None, "host": None}):
+            with Client(port=server.port, **arguments) as client:
+                assert client.server == f"127.0.0.1:{server.port}"
+        with Client(None, server.port, host="127.0.0.1") as client:
+            assert client.connected
 
 
 def test_unix_socket_may_be_a_path(unix_server: Server) -> None:

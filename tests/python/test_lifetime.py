@@ -14,6 +14,7 @@ import textwrap
 import threading
 import weakref
 from typing import Any, Callable
+from unittest import mock
 
 import pygibson
 import pytest
@@ -83,7 +84,7 @@ def test_repr_of_a_broken_connection(peer: Callable[..., Peer]) -> None:
 
 
 def test_attributes_are_read_only(unix_client: Client) -> None:
-    for name in ("connected", "server", "new"):
+    for name in ("connected", "server"):
         with pytest.raises(AttributeError):
             setattr(unix_client, name, 1)
 
@@ -108,6 +109,60 @@ def test_subclass(unix_server: Server, prefix: str) -> None:
     del client
     gc.collect()
     assert gone() is None
+
+
+def test_a_method_can_be_mocked(unix_client: Client, prefix: str) -> None:
+    unix_client.set(prefix, "value")
+    with mock.patch.object(unix_client, "get", autospec=True) as get:
+        get.return_value = b"mocked"
+        assert unix_client.get(prefix) == b"mocked"
+    assert unix_client.get(prefix) == b"value"
+    assert vars(unix_client) == {}
+    with mock.patch.object(Client, "ping") as ping:
+        unix_client.ping()
+    ping.assert_called_once_with()
+
+
+def test_attributes_of_ones_own(unix_client: Client) -> None:
+    unix_client.name = "mine"  # type: ignore[attr-defined]
+    assert vars(unix_client) == {"name": "mine"}
+    del unix_client.name  # type: ignore[attr-defined]
+    unix_client.__dict__ = {"other": 1}
+    assert unix_client.other == 1  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError):
+        unix_client.name  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_circles_through_a_client_are_collected(peer: Callable[..., Peer]) -> None:
+    gone = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.wait_for_end()
+        gone.set()
+
+    client = Client(unix_socket=peer(script).path)
+    client.batch = client.pipeline().get("key")  # type: ignore[attr-defined]
+    client.call = client.get  # type: ignore[attr-defined]
+    dead = weakref.ref(client)
+    del client
+    gc.collect()
+    assert dead() is None
+    assert gone.wait(LONG)
+
+
+def test_what_an_attribute_does_when_the_client_ends(unix_server: Server) -> None:
+    class Last:
+        def __init__(self, client: Client) -> None:
+            self.client = weakref.ref(client)
+
+        def __del__(self) -> None:
+            seen.append(self.client())
+
+    seen: list[object] = []
+    client = unix_server.client()
+    client.last = Last(client)  # type: ignore[attr-defined]
+    del client
+    assert seen == [None]
 
 
 def test_weak_references(unix_server: Server) -> None:

@@ -24,6 +24,14 @@ def test_all_names_are_there() -> None:
         _ = pygibson.nonsense
 
 
+def test_importing_all_leaves_the_names_of_the_module_alone() -> None:
+    names = {"__version__": "of the caller", "__name__": "caller"}
+    exec("from pygibson import *", names)
+    assert names["__version__"] == "of the caller"
+    assert names["Client"] is Client  # type: ignore[comparison-overlap]
+    assert not [name for name in pygibson.__all__ if name.startswith("_")]
+
+
 def test_versions() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", pygibson.__version__)
     assert re.fullmatch(r"\d+\.\d+\.\d+", pygibson.libgibson_version)
