@@ -519,11 +519,17 @@ static PyObject *client_connect(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyObject *client_pipeline(PyObject *self, PyObject *unused)
+static PyObject *client_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    (void)unused;
     PyObject *type = (PyObject *)((Client *)self)->state->pipeline_type;
-    return PyObject_CallFunctionObjArgs(type, self, NULL);
+    if (PyTuple_GET_SIZE(args)) {
+        PyErr_SetString(PyExc_TypeError, "pipeline() takes no positional arguments");
+        return NULL;
+    }
+    PyObject *given = PyTuple_Pack(1, self);
+    PyObject *made = given ? PyObject_Call(type, given, keywords) : NULL;
+    Py_XDECREF(given);
+    return made;
 }
 
 static PyObject *client_context_enter(PyObject *self, PyObject *unused)
@@ -625,9 +631,12 @@ static PyMethodDef client_methods[] = {
      "connect($self, /)\n--\n\n"
      "Connect, and close the connection first if there is one.\n\n"
      "Raises UnreachableError, ServerTimeoutError."},
-    {"pipeline", client_pipeline, METH_NOARGS,
-     "pipeline($self, /)\n--\n\n"
-     "Return a new Pipeline, which collects operations and runs them at once."},
+    {"pipeline", (PyCFunction)(void (*)(void))client_pipeline, METH_VARARGS | METH_KEYWORDS,
+     "pipeline($self, /, *, raise_on_error=True)\n--\n\n"
+     "Return a new Pipeline, which collects operations and runs them at once.\n\n"
+     "Arguments:\n"
+     "    raise_on_error (bool): whether the end of the batch raises PipelineError where\n"
+     "        operations failed; else their exceptions stand in the results only."},
     {"__enter__", client_context_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nReturn self."},
     {"__exit__", (PyCFunction)(void (*)(void))client_context_exit, METH_FASTCALL,
      "__exit__($self, /, *args)\n--\n\nClose the connection."},

@@ -71,7 +71,7 @@ def direct(unix_server: Server) -> Iterator[Client]:
 
 
 def prepare(direct: Client) -> None:
-    direct.pipeline().munlock("k").mdl("k").set("k:text", "hello world").set(
+    direct.pipeline(raise_on_error=False).munlock("k").mdl("k").set("k:text", "hello world").set(
         "k:other", "second"
     ).lock("k:other", 600).set("k:number", "41").inc("k:number").execute()
 

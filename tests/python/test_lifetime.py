@@ -216,12 +216,14 @@ def everything(client: Client, server: Server, prefix: str) -> None:
         lambda: Client(timeout=0),
         lambda: client.pipeline().get("\ud800"),
         lambda: client.pipeline().set(key, 1),  # type: ignore[arg-type]
+        lambda: client.pipeline(nonsense=1),  # type: ignore[call-arg]
+        lambda: client.pipeline().get(prefix + "missing").get(b"a b").ping().execute(),
     ):
         try:
             bad()
         except (PyGibsonError, TypeError, ValueError, BufferError):
             pass
-    with client.pipeline() as batch:
+    with client.pipeline(raise_on_error=False) as batch:
         batch.set(key, bytearray(b"v" * 20_000)).get(key).mget(prefix).get("").get(prefix + "gone")
         batch.set(prefix + "\udc80", "ü\udc80")
     client.pipeline().get(key)  # never run
@@ -248,7 +250,8 @@ def test_nothing_leaks_references(unix_client: Client, unix_server: Server, pref
     before = [sys.getrefcount(thing) for thing in (None, key, value, unix_client, NotFoundError)]
     for _ in range(100):
         unix_client.set(key, value)
-        unix_client.pipeline().set(key, value).get(key).get(key + "2").execute()
+        unix_client.pipeline().set(key, value).get(key).execute()
+        unix_client.pipeline(raise_on_error=False).get(key + "2").execute()
         everything(unix_client, unix_server, prefix)
     gc.collect()
     after = [sys.getrefcount(thing) for thing in (None, key, value, unix_client, NotFoundError)]

@@ -251,7 +251,7 @@ class Worker:
 
     def run_pipeline(self, client: Client) -> None:
         requests = [self.request() for _ in range(self.chance.randrange(1, 12))]
-        batch = client.pipeline()
+        batch = client.pipeline(raise_on_error=False)
         for request in requests:
             request.call(batch, self.space)
         try:
