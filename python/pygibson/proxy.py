@@ -66,7 +66,7 @@ class Proxy(Process):
 
     def _launch(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            self._command(),
+            self._guard.command(self._command()),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

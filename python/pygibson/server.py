@@ -82,7 +82,7 @@ class Server(Process):
     def _launch_notifying(self, notify: socket.socket, notify_path: str) -> subprocess.Popen[bytes]:
         self._log.write_bytes(b"")
         process = subprocess.Popen(
-            self._command(),
+            self._guard.command(self._command()),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, "NOTIFY_SOCKET": notify_path},
