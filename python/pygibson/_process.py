@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,17 @@ def find_program(name: str, variable: str) -> str:
             f"no {name}: it is not in this package nor on PATH, and {variable} is not set"
         )
     return found
+
+
+def lacking(said: str) -> str:
+    """Say it where what was said is the dynamic loader missing a library, else return ""."""
+    found = re.search(r"error while loading shared libraries: ([^\s:]+): cannot open", said)
+    if found is None:
+        return ""
+    package = ""
+    if found[1].startswith("liblzf."):
+        package = "; install the package liblzf1 (Debian, Ubuntu) or liblzf (Fedora, Alpine)"
+    return f"\nIt needs the library {found[1]}, which this machine does not have{package}"
 
 
 def _end(process: subprocess.Popen[bytes], owner: int, timeout: float = 10) -> None:

@@ -86,6 +86,18 @@ def test_only_the_function_that_python_calls_is_exported() -> None:
     assert exported == ["PyInit__pygibson"]
 
 
+def test_the_programs_bring_liblzf_along() -> None:
+    """On the machine where a wheel is installed there may be none."""
+    programs = list((PACKAGE / "bin").glob("gibson-*"))
+    if not programs:
+        pytest.skip("the package comes without programs")
+    for program in (*programs, Path(_pygibson.__file__)):
+        done = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=True)
+        for line in done.stdout.splitlines():
+            if "liblzf" in line:
+                assert Path(line.split()[2]).parent == program.parent, line
+
+
 EXAMPLES = Path(__file__).parents[2] / "python" / "examples"
 
 
