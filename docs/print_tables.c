@@ -30,6 +30,7 @@ static const char *const effects[] = {
     [GIBSON_EFFECT_READ] = "read",
     [GIBSON_EFFECT_REPEATABLE] = "repeatable",
     [GIBSON_EFFECT_WRITE] = "write",
+    [GIBSON_EFFECT_CLOSE] = "close",
 };
 
 static void print_commands(void)

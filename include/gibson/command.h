@@ -36,7 +36,7 @@
     X(PING, ping, 19, NONE, NONE, READ, "ask for a sign of life")                                  \
     X(META, meta, 20, KEY_FIELD, NUMBER, READ, "read one property of an item")                     \
     X(KEYS, keys, 21, PREFIX, KEYS, READ, "read all keys under a prefix")                          \
-    X(END, end, 255, NONE, NONE, WRITE, "close the connection")
+    X(END, end, 255, NONE, NONE, CLOSE, "close the connection")
 
 /* The one list of the fields of META: X(NAME, name, summary). */
 #define GIBSON_META_LIST(X)                                                                        \
@@ -90,6 +90,7 @@ typedef enum gibson_effect {
     GIBSON_EFFECT_READ,       /* changes nothing but the time of last access */
     GIBSON_EFFECT_REPEATABLE, /* changes items; done twice, it has the effect and reply of once */
     GIBSON_EFFECT_WRITE,      /* changes items; done twice, the effect or the reply differs */
+    GIBSON_EFFECT_CLOSE,      /* ends the connection: no other is made for it */
 } gibson_effect;
 
 typedef struct gibson_command {

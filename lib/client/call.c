@@ -1,5 +1,6 @@
 /* Running a single request. */
-#include "client/single.h"
+#include "client/call.h"
+
 #include "wire/command.h"
 
 /* Values that are larger are sent from where they are; to copy smaller ones is cheaper than to
@@ -22,58 +23,55 @@ static GIB_COLD gibson_status refuse_null(gibson_client *client, gibson_reply *r
     return client ? gib_client_fail(client, GIBSON_USAGE, "an argument is NULL") : GIBSON_USAGE;
 }
 
-/* Makes the client ready for a single request. */
-static gibson_status start(gibson_client *client)
-{
-    gib_session *session = &client->session;
-    gib_session_release_reply(session);
-    if (GIB_UNLIKELY(gib_session_count(session))) {
-        return gib_client_fail(client, GIBSON_USAGE, "replies of a pipeline are unread");
-    }
-    gib_session_trim(session);
-    return gib_client_ready(client);
-}
-
 static gibson_status push(gibson_client *client, const gibson_request *request)
 {
     gib_value_place place =
         request->value.size > BORROW_ABOVE ? GIB_VALUE_BORROWED : GIB_VALUE_COPIED;
-    return gib_session_push(&client->session, request, place, &client->error);
+    gibson_status status = gib_session_push(&client->session, request, place, &client->error);
+    if (status == GIBSON_WOULD_BLOCK) {
+        status = gib_client_learn_seconds(client);
+        if (status == GIBSON_OK) {
+            status = gib_session_push(&client->session, request, place, &client->error);
+        }
+    }
+    return status;
+}
+
+/* Makes the request pending, and waits for its reply. */
+static gibson_status run(gibson_client *client, const gibson_request *request, gibson_reply *reply)
+{
+    gibson_status status = push(client, request);
+    return status == GIBSON_OK ? gib_client_exchange(client, reply) : status;
 }
 
 /* Tells whether a request that was lost with its connection may be sent again. */
 static bool may_repeat(const gibson_client *client, const gibson_request *request, bool sent)
 {
-    if (!client->settings.reconnect) {
+    const gibson_command *command = gib_command((uint32_t)request->opcode);
+    if (!client->settings.reconnect || !command || command->effect == GIBSON_EFFECT_CLOSE) {
         return false;
     }
-    const gibson_command *command = gib_command((uint32_t)request->opcode);
-    return !sent ||
-           (client->settings.retry_repeatable && command && command->effect != GIBSON_EFFECT_WRITE);
+    return !sent || (client->settings.retry_repeatable && command->effect != GIBSON_EFFECT_WRITE);
 }
 
 /* Gives up the connection over a request that got no reply. Tells whether to send it again. */
 static bool give_up(gibson_client *client, const gibson_request *request, gibson_status status)
 {
-    bool sent = gib_session_has_sent(&client->session);
-    gib_client_break(client);
-    gib_session_reset(&client->session);
+    const bool sent = gib_session_is_in_flight(&client->session);
+    if (gib_session_count(&client->session)) {
+        gib_client_break(client);
+        gib_session_reset(&client->session);
+    }
     return status == GIBSON_CLOSED && may_repeat(client, request, sent);
 }
 
-/* Gets the request on its way. Returns GIBSON_OK if there is a reply to wait for. */
-static gibson_status start_request(gibson_client *client, const gibson_request *request)
-{
-    gibson_status status = start(client);
-    return GIB_LIKELY(status == GIBSON_OK) ? push(client, request) : status;
-}
-
+/* Once more, on a new connection, before the same deadline. */
 static GIB_COLD gibson_status repeat(gibson_client *client, const gibson_request *request,
                                      gibson_reply *reply)
 {
-    gibson_status status = start_request(client, request);
+    gibson_status status = gib_client_reconnect(client);
     if (status == GIBSON_OK) {
-        status = gib_client_exchange(client, reply, true);
+        status = run(client, request, reply);
         if (status != GIBSON_OK) {
             (void)give_up(client, request, status);
         }
@@ -81,8 +79,9 @@ static GIB_COLD gibson_status repeat(gibson_client *client, const gibson_request
     return status;
 }
 
-gibson_status gib_client_finish(gibson_client *client, const gibson_request *request,
-                                gibson_reply *reply, gibson_status status)
+/* Ends a request after an exchange with that status. */
+static gibson_status finish(gibson_client *client, const gibson_request *request,
+                            gibson_reply *reply, gibson_status status)
 {
     if (GIB_UNLIKELY(status != GIBSON_OK) && give_up(client, request, status)) {
         status = repeat(client, request, reply);
@@ -91,40 +90,74 @@ gibson_status gib_client_finish(gibson_client *client, const gibson_request *req
         return fail(client, request, reply, status);
     }
     gib_client_answered(client, reply);
-    client->settled = client->descriptor >= 0 && gib_session_is_settled(&client->session);
+    if (client->descriptor >= 0) {
+        gib_session_settle(&client->session);
+    }
     return reply->status;
 }
 
-static GIB_NOINLINE gibson_status call(gibson_client *client, const gibson_request *request,
-                                       gibson_reply *reply)
+GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_request *request,
+                                         gibson_reply *reply)
 {
-    client->settled = false;
-    gibson_status status = start_request(client, request);
+    gib_session *session = &client->session;
+    gib_session_release_reply(session);
+    if (GIB_UNLIKELY(gib_session_count(session))) {
+        gib_client_fail(client, GIBSON_USAGE, "replies of a pipeline are unread");
+        return fail(client, request, reply, GIBSON_USAGE);
+    }
+    gib_session_trim(session);
+    gibson_status status = gib_client_ready(client, gib_command_connects(request->opcode));
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
         return fail(client, request, reply, status);
     }
-    status = gib_client_exchange(client, reply, true);
-    return gib_client_finish(client, request, reply, status);
+    return finish(client, request, reply, run(client, request, reply));
+}
+
+/* Tells the session what the kernel said to a request, which has become a pending one. */
+static gibson_status note_exchange(gibson_client *client, const gib_exchanged *exchanged)
+{
+    gibson_status status = gib_client_sent(client, exchanged->sent);
+    return status == GIBSON_OK && !gib_session_unsent_frames(&client->session)
+               ? gib_client_received(client, exchanged->received)
+               : status;
+}
+
+GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_request *request,
+                                           gibson_reply *reply, const gib_exchanged *exchanged)
+{
+    if (GIB_LIKELY(exchanged->received > 0) &&
+        gib_single_take(&client->session, request, (size_t)exchanged->received, reply,
+                        &client->error)) {
+        gib_client_answered(client, reply);
+        return reply->status;
+    }
+    gib_single_hand_over(&client->session, request);
+    client->fresh = false;
+    gibson_status status = note_exchange(client, exchanged);
+    if (status == GIBSON_OK || status == GIBSON_WOULD_BLOCK) {
+        status = gib_client_exchange(client, reply);
+    }
+    return finish(client, request, reply, status);
 }
 
 gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
                                  gibson_reply *reply)
 {
+    GIB_CHECKED(client);
     if (GIB_UNLIKELY(!client || !request || !reply)) {
         return refuse_null(client, reply);
     }
-    if (GIB_UNLIKELY(request->value.size > BORROW_ABOVE || !gib_single_begin(client))) {
-        return call(client, request, reply);
+    if (GIB_UNLIKELY(request->value.size > BORROW_ABOVE || !gib_call_begin(client))) {
+        return gib_call_long(client, request, reply);
     }
-    gib_encoded encoded;
-    gibson_status status = gib_request_encode(request, &client->session.limits, GIB_VALUE_COPIED,
-                                              &client->session.out, &encoded, &client->error);
+    gibson_status status = gib_single_push(&client->session, request, &client->error);
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
-        return fail(client, request, reply, status);
+        return status == GIBSON_WOULD_BLOCK ? gib_call_long(client, request, reply)
+                                            : fail(client, request, reply, status);
     }
-    gib_single single;
-    gib_single_exchange(client, &single);
-    return gib_single_finish(client, request, reply, &single);
+    gib_exchanged exchanged;
+    gib_call_exchange(client, &exchanged);
+    return gib_call_finish(client, request, reply, &exchanged);
 }
 
 gibson_status gibson_client_take_reply(gibson_client *client, gibson_owned_reply **owned)
@@ -135,7 +168,7 @@ gibson_status gibson_client_take_reply(gibson_client *client, gibson_owned_reply
     if (!client || !owned) {
         return client ? gib_client_fail(client, GIBSON_USAGE, "owned is NULL") : GIBSON_USAGE;
     }
-    client->settled = false; /* the input buffer goes away */
+    GIB_CHECKED(client);
     gibson_status status = gib_session_take_reply(&client->session, owned);
     if (status == GIBSON_USAGE) {
         return gib_client_fail(client, status, "the last call left no reply to take");

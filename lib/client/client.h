@@ -7,12 +7,9 @@
 
 #include "base/clock.h"
 #include "client/backoff.h"
+#include "client/idle.h"
 #include "net/connect.h"
 #include "session/session.h"
-
-/* A connection that was idle for longer is looked at before it is used again, if a new one may be
-   made: servers close idle connections. */
-enum { GIB_IDLE_CHECK_NS = 1000000000 };
 
 struct gibson_client {
     gibson_options settings; /* checked; its strings point into `text` */
@@ -21,49 +18,68 @@ struct gibson_client {
     gib_backoff backoff;
 
     int descriptor;               /* the connection, or -1 */
-    bool settled;                 /* connected, and gib_session_is_settled: see get.c */
-    size_t queue_until;           /* requests that can be queued with no more ado: see pipeline.c */
     unsigned int fork_generation; /* of the process that connected */
+    gib_idle idle;                /* idle.since_ns is when the operation began, until it ends */
+    bool fresh;                   /* nothing of the time of the operation has passed */
     size_t segment;               /* bytes that arrive together, of a unix socket; 0 of TCP */
     int64_t receive_timeout_ms;   /* SO_RCVTIMEO of the connection */
-    int64_t last_used_ns;         /* when the last operation began */
 
     gibson_error error;
-    gibson_error broken; /* why there is no connection; status OK when nothing broke */
-    const char *peer;    /* points into `text` */
-    char text[];         /* host, unix socket and peer */
+    gibson_opcode answered; /* the command, if error.status is what the server answered */
+    gibson_error broken;    /* why there is no connection; status OK when nothing broke */
+    const char *peer;       /* points into `text` */
+    char text[];            /* host, unix socket and peer */
 };
 
 /* Sets the error of the client, and returns its status. */
 gibson_status gib_client_fail(gibson_client *client, gibson_status status, const char *message);
 
+/* Sets the error to GIBSON_TIMEOUT: which deadline passed, its length, and what was waited for. */
+gibson_status gib_client_timed_out(gibson_client *client, const char *deadline, int64_t length_ms,
+                                   const char *waiting_for);
+
+/* When the operation has to be over. */
+gib_deadline gib_client_deadline(const gibson_client *client);
+
 /* Closes the connection because of client->error, which later calls will refer to. Requests without
    a reply are kept, for the pipeline to report. */
 void gib_client_break(gibson_client *client);
 
-/* Makes sure that there is a connection to use: looks whether this is still the process that made
-   it, and with options.reconnect connects where there is none. client->last_used_ns is when the
-   deadline starts to run, which is after connecting. Returns GIBSON_OK or the reason. */
-gibson_status gib_client_ready(gibson_client *client);
+/* Begins an operation: its deadline runs from now. Makes sure that there is a connection to use:
+   that this is still the process which made it, that after a pause nothing has arrived on it, and
+   with options.reconnect connects where there is none. `connect` says whether a new connection
+   would be of any use. Returns GIBSON_OK or the reason. */
+gibson_status gib_client_ready(gibson_client *client, bool connect);
+
+/* Begins an operation that reads replies or sends what is queued: as gib_client_ready, but a
+   connection is replaced only while nothing of what is queued was sent on it. After a failure it
+   is broken. */
+gibson_status gib_client_resume(gibson_client *client);
+
+/* Tells whether nothing has arrived on the connection that nobody has asked for. Where it has, the
+   next gib_client_ready will find it too, and say so. */
+bool gib_client_is_quiet(gibson_client *client);
+
+/* Connects within the operation that has begun, after a connection was lost. */
+gibson_status gib_client_reconnect(gibson_client *client);
 
 /* Sets the error to GIBSON_CLOSED with the reason why there is no connection. */
 gibson_status gib_client_closed(gibson_client *client);
 
+/* Asks the server at hand how long a ttl or lock time may be. No request may be pending. After a
+   failure the connection is broken, and nothing is pending. */
+gibson_status gib_client_learn_seconds(gibson_client *client);
+
 /* Sends what the session has to send, reading while it writes, and goes on until the next reply is
-   there; if reply is NULL, until all is sent. The whole is to be done within options.timeout_ms
-   from client->last_used_ns. `fresh` says that none of that time has passed. Returns GIBSON_OK, or
-   the reason in client->error, after which the connection must be broken. */
-gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply, bool fresh);
+   there; if reply is NULL, until all is sent. The whole is to be done before the deadline of the
+   operation. Returns GIBSON_OK, or the reason in client->error, after which the connection must be
+   broken. */
+gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply);
 
 /* Takes note of what send or recv returned, with errno if that is negative. Returns GIBSON_OK;
    GIBSON_WOULD_BLOCK if the call has to be tried again; or the reason as above. */
 gibson_status gib_client_sent(gibson_client *client, ssize_t sent);
 gibson_status gib_client_received(gibson_client *client, ssize_t received);
-
-/* Ends a single request after an exchange with that status: repeats it if it was lost and may be
-   repeated, and fills in the reply. Returns the status of the reply. */
-gibson_status gib_client_finish(gibson_client *client, const gibson_request *request,
-                                gibson_reply *reply, gibson_status status);
 
 /* Notes that a reply was read: sets the status of client->error, and closes the connection after
    the answer to END, which is the last thing that a server sends. */
@@ -71,5 +87,15 @@ void gib_client_answered(gibson_client *client, const gibson_reply *reply);
 
 /* Sets the error of the client, which may be NULL: an out-parameter is. Returns GIBSON_USAGE. */
 gibson_status gib_client_missing(gibson_client *client);
+
+/* GIB_CHECKED(client) at the top of a public function: debug and fuzz builds end the program if the
+   state of the client is not sound when the function returns. */
+#if defined(GIB_CHECK_STATE)
+void gib_client_assert(gibson_client **client);
+#define GIB_CHECKED(client)                                                                        \
+    __attribute__((cleanup(gib_client_assert), unused)) gibson_client *gib_checked = (client)
+#else
+#define GIB_CHECKED(client) (void)(client)
+#endif
 
 #endif

@@ -177,13 +177,20 @@ gibson_status gibson_client_ping(gibson_client *client)
     return run(client, &request, NULL);
 }
 
+/* Tells whether there is a connection that somebody can be told to end. */
+static bool has_someone_to_tell(gibson_client *client)
+{
+    return gibson_client_connected(client) && !gibson_client_outstanding(client) &&
+           gib_client_is_quiet(client);
+}
+
 gibson_status gibson_client_quit(gibson_client *client)
 {
     if (!client) {
         return GIBSON_USAGE;
     }
     gibson_status status = GIBSON_OK;
-    if (gibson_client_connected(client) && !gibson_client_outstanding(client)) {
+    if (has_someone_to_tell(client)) {
         gibson_request request = gibson_request_bare(GIBSON_OP_END);
         status = run(client, &request, NULL);
     }

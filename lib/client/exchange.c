@@ -1,5 +1,6 @@
 /* Moving the bytes of a session through the socket of a client. */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
@@ -88,21 +89,35 @@ static gibson_status wait_for(gibson_client *client, short events, gib_deadline 
     return gib_wait(&descriptor, 1, deadline, &client->interrupt, &client->error);
 }
 
+/* Sets the error: the deadline of the operation has passed. */
+static gibson_status timed_out(gibson_client *client)
+{
+    const gib_session *session = &client->session;
+    const char *name = gib_session_due(session)->name;
+    char waiting_for[160];
+    if (gib_session_unsent_frames(session)) {
+        snprintf(waiting_for, sizeof waiting_for, "sending to %.120s", client->peer);
+    } else {
+        snprintf(waiting_for, sizeof waiting_for, "waiting for the reply to %s from %.120s", name,
+                 client->peer);
+    }
+    return gib_client_timed_out(client, "timeout", client->settings.timeout_ms, waiting_for);
+}
+
 /* Reads something, or finds that it is time to write again. */
-static gibson_status make_progress(gibson_client *client, gib_deadline deadline, bool fresh,
-                                   bool blocked)
+static gibson_status make_progress(gibson_client *client, gib_deadline deadline, bool blocked)
 {
     if (blocked) {
         gibson_status status = wait_for(client, POLLIN | POLLOUT, deadline);
         return status == GIBSON_OK ? receive(client, MSG_DONTWAIT) : status;
     }
-    if (fresh) {
+    if (client->fresh) {
         /* To wait in recv itself saves a system call: SO_RCVTIMEO is the timeout of an operation,
            and none of it has passed. After that the deadline rules. */
         return receive(client, 0);
     }
     if (gib_deadline_left_ms(deadline) == 0) {
-        return gib_client_fail(client, GIBSON_TIMEOUT, "the deadline has passed");
+        return GIBSON_TIMEOUT;
     }
     gibson_status status = receive(client, MSG_DONTWAIT);
     return status == GIBSON_WOULD_BLOCK ? wait_for(client, POLLIN, deadline) : status;
@@ -122,11 +137,11 @@ static gibson_status look_at_input(gibson_client *client, gibson_reply *reply,
     return status == GIBSON_OK ? GIBSON_WOULD_BLOCK : status;
 }
 
-gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply, bool fresh)
+gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply)
 {
-    gib_deadline deadline = gib_deadline_after(client->last_used_ns, client->settings.timeout_ms);
+    const gib_deadline deadline = gib_client_deadline(client);
     gib_session_scan scan = {0};
-    for (;; fresh = false) {
+    for (;; client->fresh = false) {
         gibson_status status = look_at_input(client, reply, &scan);
         if (status != GIBSON_WOULD_BLOCK) {
             return status;
@@ -136,9 +151,9 @@ gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply, bo
         if ((status != GIBSON_OK && !blocked) || (!reply && !blocked)) {
             return status;
         }
-        status = make_progress(client, deadline, fresh, blocked);
+        status = make_progress(client, deadline, blocked);
         if (status != GIBSON_OK && status != GIBSON_WOULD_BLOCK) {
-            return status;
+            return status == GIBSON_TIMEOUT ? timed_out(client) : status;
         }
     }
 }

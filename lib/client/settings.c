@@ -41,12 +41,15 @@ static gibson_status durations(gibson_options *settings, gibson_error *error)
         {&settings->connect_timeout_ms, GIBSON_DEFAULT_CONNECT_TIMEOUT_MS, true,
          "connect_timeout_ms"},
         {&settings->timeout_ms, GIBSON_DEFAULT_TIMEOUT_MS, true, "timeout_ms"},
-        {&settings->max_seconds, GIBSON_DEFAULT_MAX_SECONDS, false, "max_seconds"},
         {&settings->reconnect_delay_ms, GIBSON_DEFAULT_RECONNECT_DELAY_MS, false,
          "reconnect_delay_ms"},
         {&settings->reconnect_max_delay_ms, GIBSON_DEFAULT_RECONNECT_MAX_DELAY_MS, false,
          "reconnect_max_delay_ms"},
     };
+    if (settings->max_seconds < 0) { /* 0 is left: the server is asked */
+        return gib_error_set(error, GIBSON_INVALID, "max_seconds is negative: %" PRId64,
+                             settings->max_seconds);
+    }
     gibson_status status = GIBSON_OK;
     for (size_t i = 0; i < sizeof rows / sizeof *rows && status == GIBSON_OK; i++) {
         status = duration(rows[i].value, rows[i].fallback, rows[i].endless, rows[i].name, error);
@@ -148,6 +151,7 @@ gib_limits gib_settings_limits(const gibson_options *settings)
         .max_request_size = settings->max_request_size,
         .max_key_size = settings->max_key_size,
         .max_value_size = settings->max_value_size,
-        .max_seconds = settings->max_seconds,
+        .max_seconds = settings->max_seconds ? settings->max_seconds : GIB_SAFE_SECONDS,
+        .seconds_source = settings->max_seconds ? GIB_SECONDS_GIVEN : GIB_SECONDS_UNKNOWN,
     };
 }

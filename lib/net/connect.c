@@ -124,6 +124,10 @@ static gibson_status race_addresses(race *run, const gib_target *target, gib_dea
                                        "cannot connect to %s, port %u", target->host, target->port);
         }
         gibson_status status = wait_for_attempts(run, deadline, interrupt, error);
+        if (status == GIBSON_TIMEOUT) {
+            gib_error_set(error, status, "connecting to %.120s, port %u", target->host,
+                          target->port);
+        }
         if (status != GIBSON_OK) {
             return status;
         }
@@ -175,7 +179,8 @@ static gibson_status connect_unix(const gib_target *target, gib_deadline deadlin
     while (status == GIBSON_OK) {
         int left_ms = gib_deadline_left_ms(deadline);
         if (left_ms == 0) {
-            status = gib_error_set(error, GIBSON_TIMEOUT, "the deadline has passed");
+            status =
+                gib_error_set(error, GIBSON_TIMEOUT, "connecting to %.120s", target->unix_socket);
             break;
         }
         gib_socket_set_timeout(made, SO_SNDTIMEO, gib_wait_slice_ms(interrupt, left_ms));

@@ -20,7 +20,8 @@ typedef struct gib_target {
    addresses of a name are tried, each 250 ms after the one before or as soon as that has failed
    (RFC 8305, section 5, with no more than 8 under way, and without the sorting of section 4, which
    getaddrinfo has done). Returns GIBSON_OK; GIBSON_UNREACHABLE with the errno of the last address
-   that failed; GIBSON_TIMEOUT, GIBSON_INTERRUPTED, GIBSON_NOMEM, GIBSON_INVALID or GIBSON_SYSTEM.
+   that failed; GIBSON_TIMEOUT with what was waited for as message;
+   GIBSON_INTERRUPTED, GIBSON_NOMEM, GIBSON_INVALID or GIBSON_SYSTEM.
  */
 gibson_status gib_connect(const gib_target *target, gib_deadline deadline,
                           const gib_interrupt *interrupt, int *descriptor, gibson_error *error);

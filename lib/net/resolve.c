@@ -115,6 +115,9 @@ static gibson_status look_up_name(lookup *job, gib_deadline deadline,
     do { /* poll alone wakes up, but orders no memory */
         status = gib_wait(&done, 1, deadline, interrupt, error);
     } while (status == GIBSON_OK && !atomic_load_explicit(&job->finished, memory_order_acquire));
+    if (status == GIBSON_TIMEOUT) {
+        gib_error_set(error, status, "resolving %.120s", job->host);
+    }
     return status;
 }
 

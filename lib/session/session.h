@@ -1,6 +1,8 @@
 /* Matching requests to replies, in order, without a socket: the session says what to write, is fed
-   what was read, and says when it is broken. The blocking client uses it, and so can anything that
-   waits in another way. */
+   what was read, and says when it is broken. Whatever waits, in whichever way, can use it.
+
+   The session is closed: nothing outside lib/session reads or writes a member of gib_session, or
+   knows what is where in a frame. gib_session_check tells whether its state is sound. */
 #ifndef GIB_SESSION_SESSION_H
 #define GIB_SESSION_SESSION_H
 
@@ -18,8 +20,15 @@ typedef struct gib_pending {
     gibson_opcode opcode;
 } gib_pending;
 
+/* How many requests may be without a reply. */
+typedef struct gib_window {
+    size_t requests;
+    size_t bytes; /* of frames; the last one may reach over */
+} gib_window;
+
 typedef struct gib_session {
     gib_limits limits;
+    gib_window window;
     const gibson_allocator *allocator;
 
     /* The frames of all pending requests: those that were sent stay until they are answered, as the
@@ -38,6 +47,12 @@ typedef struct gib_session {
     size_t sent; /* as a whole */
     size_t answered;
 
+    /* The short ways: see queue.h and single.h. */
+    size_t queue_until; /* requests may be queued with no more ado while pushed is below; or 0 */
+    bool settled;       /* a single request may take the short way */
+
+    bool broken; /* nothing is in the output buffer, whatever is pending */
+
     /* A ring of those that are not answered: request number i is at `i & mask`. Its capacity, a
        power of two, is mask + 1, or 0 while `pending` is NULL. */
     gib_pending *pending;
@@ -49,7 +64,7 @@ typedef struct gib_session {
 } gib_session;
 
 /* Makes a session without memory of its own. The allocator is borrowed. */
-void gib_session_init(gib_session *session, const gib_limits *limits,
+void gib_session_init(gib_session *session, const gib_limits *limits, gib_window window,
                       const gibson_allocator *allocator);
 
 /* Frees all memory. */
@@ -62,6 +77,11 @@ void gib_session_reset(gib_session *session);
    the requests without a reply are kept for gib_session_abandon to count off. */
 void gib_session_break(gib_session *session);
 
+/* Goes on with a new connection: what was received is dropped, but for the last reply. Requests
+   that are pending are sent on it, so none may be in flight; of a broken session none may be
+   pending. */
+void gib_session_renew(gib_session *session);
+
 /* Takes one request that was lost with the connection off the list. Returns its command, or NULL
    when there is none. */
 const gibson_command *gib_session_abandon(gib_session *session);
@@ -70,13 +90,8 @@ const gibson_command *gib_session_abandon(gib_session *session);
    replies have made large. */
 void gib_session_trim(gib_session *session);
 
-/* Makes room in the ring for one more pending request. Returns how many are sure to fit it, counted
-   from the first since the connection was made, or 0 if memory runs out. */
-size_t gib_session_reserve(gib_session *session);
-
-/* Tells whether the session is ready for what only reads and writes the beginning of its buffers:
-   nothing is pending, and there are buffers, none of them large. */
-bool gib_session_is_settled(const gib_session *session);
+/* Changes limits.max_seconds, as for a new connection, or once the server has told. */
+void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seconds_source source);
 
 /* Hands the memory of the last reply to the caller, with its views unchanged. Returns GIBSON_OK;
    GIBSON_NOMEM; GIBSON_USAGE if there is no such reply. */
@@ -84,7 +99,8 @@ gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **
 
 /* Appends a request. A value of place GIB_VALUE_BORROWED is sent from where it is: it must live
    until the reply was read, and until then no other request may be pending. Returns GIBSON_OK,
-   GIBSON_INVALID or GIBSON_NOMEM; then nothing was appended. */
+   GIBSON_INVALID, GIBSON_NOMEM, or GIBSON_WOULD_BLOCK if the server has to be asked for its limit
+   of times first; unless OK, nothing was appended. */
 gibson_status gib_session_push(gib_session *session, const gibson_request *request,
                                gib_value_place place, gibson_error *error);
 
@@ -122,22 +138,38 @@ typedef struct gib_session_scan {
 gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
                                      gibson_error *error);
 
-/* The hot paths. They do the most common thing and leave the rest to the functions above. */
+/* The command whose reply is due. There must be a pending request. */
+const gibson_command *gib_session_due(const gib_session *session);
+
+/* Returns NULL if the state is sound, or what is wrong with it. For tests and debug builds: it
+   walks over everything. */
+const char *gib_session_check(const gib_session *session);
+
+/* Makes room in the ring for one more pending request. Returns how many are sure to fit it, counted
+   from the first since the connection was made, or 0 if memory runs out. For lib/session. */
+size_t gib_session_reserve(gib_session *session);
+
+/* Drops the bytes of a buffer, and its memory if it is large. For lib/session. */
+void gib_session_drop_bytes(gib_buffer *buffer);
+
+/* Tells whether a buffer is there, and not so large that its memory is to be given back. */
+bool gib_session_keeps(const gib_buffer *buffer);
 
 static inline size_t gib_session_count(const gib_session *session)
 {
     return session->pushed - session->answered;
 }
 
+/* Requests of which a byte is still to be sent. */
 static inline size_t gib_session_unsent_frames(const gib_session *session)
 {
     return session->pushed - session->sent;
 }
 
-/* Tells whether any byte of the only pending request was handed out as sent. */
-static inline bool gib_session_has_sent(const gib_session *session)
+/* Tells whether any byte of a request without a reply was handed out as sent. */
+static inline bool gib_session_is_in_flight(const gib_session *session)
 {
-    return session->unsent > session->out.begin;
+    return session->sent != session->answered || session->sent_of_frame || session->borrowed_sent;
 }
 
 static inline bool gib_session_has_input(const gib_session *session)
@@ -150,86 +182,10 @@ static inline gib_pending *gib_session_pending(const gib_session *session, size_
     return &session->pending[number & session->mask];
 }
 
-/* Tells that all of the output was sent. */
-static inline void gib_session_sent_all(gib_session *session)
-{
-    session->unsent = session->out.end;
-    session->sent_of_frame = 0;
-    session->sent = session->pushed;
-}
-
 /* Ends the life of the last reply's views. */
 static inline void gib_session_release_reply(gib_session *session)
 {
     session->in.begin = session->next;
-}
-
-/* Appends a request of nothing but a key. There must be room in the ring for one more pending
-   request. False where gib_session_push has to look. */
-static inline bool gib_session_push_key(gib_session *session, const gibson_request *request)
-{
-    const size_t key_size = request->key.size;
-    if (!gib_command_is_keyed((uint32_t)request->opcode) ||
-        !gib_request_encode_key(request->opcode, request->key.data, key_size, &session->limits,
-                                &session->out)) {
-        return false;
-    }
-    *gib_session_pending(session, session->pushed++) =
-        (gib_pending){0, (uint32_t)(GIB_REQUEST_HEADER + key_size), request->opcode};
-    return true;
-}
-
-/* Looks for a value in bytes that is a whole reply at the beginning of `size` bytes. Returns the
-   size of its frame, or 0. */
-static inline size_t gib_session_find_value(const gib_session *session, const uint8_t *data,
-                                            size_t size, gibson_value *value)
-{
-    if (size < GIB_REPLY_HEADER || gib_load_u16(data) != GIB_CODE_VAL ||
-        data[2] != GIB_ENCODING_PLAIN) {
-        return 0;
-    }
-    const size_t value_size = gib_load_u32(data + 3);
-    if (value_size > size - GIB_REPLY_HEADER || value_size > session->limits.max_reply_size) {
-        return 0;
-    }
-    value->kind = GIBSON_KIND_BYTES;
-    value->bytes.data = data + GIB_REPLY_HEADER;
-    value->bytes.size = value_size;
-    value->number = 0;
-    return GIB_REPLY_HEADER + value_size;
-}
-
-/* Takes the next reply if it answers GET, is there as a whole, and is a value in bytes. `last` says
-   whether to take the reply to the last pending request, which nothing may follow, or else one
-   before that. False where gib_session_next has to look. */
-static inline bool gib_session_take_value(gib_session *session, bool last, gibson_reply *reply)
-{
-    const size_t waiting = session->sent - session->answered;
-    if (last ? waiting != 1 || session->sent != session->pushed : waiting < 2) {
-        return false;
-    }
-    const gib_pending *pending = gib_session_pending(session, session->answered);
-    if (pending->opcode != GIBSON_OP_GET) {
-        return false;
-    }
-    const size_t held = session->in.end - session->next;
-    if (held < GIB_REPLY_HEADER) {
-        return false;
-    }
-    const size_t frame_size =
-        gib_session_find_value(session, session->in.data + session->next, held, &reply->value);
-    if (!frame_size || (last && frame_size != held)) {
-        return false;
-    }
-    reply->status = GIBSON_OK;
-    reply->opcode = GIBSON_OP_GET;
-    reply->items.cursor = NULL;
-    reply->items.left = 0;
-    session->next += frame_size; /* in.begin stays behind: nothing moves until more is read */
-    session->frame_size = GIB_REPLY_HEADER;
-    session->out.begin += pending->frame_size;
-    session->answered++;
-    return true;
 }
 
 #endif

@@ -13,6 +13,13 @@ static inline const gibson_command *gib_command(uint32_t opcode)
     return opcode < 256 && gib_commands[opcode].name ? &gib_commands[opcode] : NULL;
 }
 
+/* Tells whether it is of use to connect for a command. */
+static inline bool gib_command_connects(gibson_opcode opcode)
+{
+    const gibson_command *command = gib_command((uint32_t)opcode);
+    return !command || command->effect != GIBSON_EFFECT_CLOSE;
+}
+
 /* Tells whether an opcode is that of a command which takes nothing but a key or a prefix: one bit
    for each, as all of those are below 32. */
 static inline bool gib_command_is_keyed(uint32_t opcode)

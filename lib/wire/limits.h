@@ -11,12 +11,24 @@
    gibson/options.h. */
 #define GIB_MOST_KEY_SIZE ((size_t)1 << 30)
 
+/* The largest ttl and lock time that the reference server keeps: it has 16 bits for them. */
+#define GIB_SAFE_SECONDS 32767
+
+/* Where max_seconds comes from. */
+typedef enum gib_seconds_source {
+    GIB_SECONDS_GIVEN,    /* the options, or a server's own configuration */
+    GIB_SECONDS_UNKNOWN,  /* GIB_SAFE_SECONDS, until the server has been asked */
+    GIB_SECONDS_TOLD,     /* what the server at hand says that it keeps */
+    GIB_SECONDS_NOT_TOLD, /* GIB_SAFE_SECONDS: it was asked, and says nothing of it */
+} gib_seconds_source;
+
 typedef struct gib_limits {
     size_t max_reply_size;
     size_t max_request_size;
     size_t max_key_size;
     size_t max_value_size;
     int64_t max_seconds;
+    gib_seconds_source seconds_source;
 } gib_limits;
 
 #endif

@@ -15,7 +15,7 @@ typedef struct header {
 static const char *const code_names[] = {"ERR",    "NOT_FOUND", "NAN", "MEM",
                                          "LOCKED", "OK",        "VAL", "KVAL"};
 
-static const gibson_status code_statuses[] = {
+const gibson_status gib_code_statuses[] = {
     GIBSON_SERVER_ERROR, GIBSON_NOT_FOUND, GIBSON_NAN, GIBSON_SERVER_MEMORY,
     GIBSON_LOCKED,       GIBSON_OK,        GIBSON_OK,  GIBSON_OK,
 };
@@ -160,6 +160,6 @@ gibson_status gib_reply_decode(const uint8_t *data, size_t size, const gibson_co
     if (size < *frame_size) {
         return GIBSON_WOULD_BLOCK;
     }
-    reply->status = code_statuses[head.code];
+    reply->status = gib_code_statuses[head.code];
     return decode_body(&head, body, reply, error);
 }

@@ -1,7 +1,5 @@
 #include "wire/request_encode.h"
 
-#include <inttypes.h>
-#include <limits.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -9,96 +7,52 @@
 #include "wire/command.h"
 #include "wire/key.h"
 #include "wire/number.h"
+#include "wire/request_refuse.h"
 
 /* Beside key and value: the header, two spaces, and a number or a META field. */
 enum { FRAME_OVERHEAD = GIB_REQUEST_HEADER + 2 + GIB_LONGEST_NUMBER };
 
-static bool takes_value(const gibson_command *command)
+/* Tells whether a time, where the command takes one, is within the limits. */
+static bool is_valid_time(const gibson_request *request, const gibson_command *command,
+                          const gib_limits *limits)
 {
-    return command->arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL ||
-           command->arguments == GIBSON_ARGUMENTS_PREFIX_VALUE;
-}
-
-/* The functions that refuse tell why; which requests are refused is decided on the hot path, by
-   `valid_number` and gib_request_encode. */
-
-static gibson_status refuse_key(const gibson_request *request, const gibson_command *command,
-                                const gib_limits *limits, gibson_error *error)
-{
-    const char *noun = command->arguments >= GIBSON_ARGUMENTS_PREFIX ? "prefix" : "key";
-    if (!request->key.size) {
-        return gib_error_set(error, GIBSON_INVALID, "%s: the %s is empty", command->name, noun);
-    }
-    if (!request->key.data) {
-        return gib_error_set(error, GIBSON_INVALID, "%s: the %s is NULL", command->name, noun);
-    }
-    if (request->key.size > limits->max_key_size) {
-        return gib_error_set(error, GIBSON_INVALID,
-                             "%s: the %s has %zu bytes, over max_key_size (%zu)", command->name,
-                             noun, request->key.size, limits->max_key_size);
-    }
-    return gib_error_set(error, GIBSON_INVALID, "%s: the %s contains a space or a NUL byte",
-                         command->name, noun);
-}
-
-static gibson_status refuse_value(const gibson_request *request, const gibson_command *command,
-                                  const gib_limits *limits, gibson_error *error)
-{
-    if (!request->value.size) {
-        return gib_error_set(error, GIBSON_INVALID, "%s: the value is empty", command->name);
-    }
-    if (!request->value.data) {
-        return gib_error_set(error, GIBSON_INVALID, "%s: the value is NULL", command->name);
-    }
-    return gib_error_set(error, GIBSON_INVALID,
-                         "%s: the value has %zu bytes, over max_value_size (%zu)", command->name,
-                         request->value.size, limits->max_value_size);
-}
-
-/* LOCK and MLOCK take -1 for no end. */
-static int64_t lowest_seconds(const gibson_command *command)
-{
-    return command->opcode == GIBSON_OP_LOCK || command->opcode == GIBSON_OP_MLOCK ? -1 : 0;
-}
-
-static gibson_status refuse_number(const gibson_request *request, const gibson_command *command,
-                                   const gib_limits *limits, gibson_error *error)
-{
-    if (command->arguments == GIBSON_ARGUMENTS_KEY_FIELD) {
-        return gib_error_set(error, GIBSON_INVALID, "%s: %" PRId64 " is no field", command->name,
-                             request->number);
-    }
-    return gib_error_set(
-        error, GIBSON_INVALID,
-        "%s: %" PRId64 " seconds are not between %" PRId64 " and max_seconds (%" PRId64 ")",
-        command->name, request->number, lowest_seconds(command), limits->max_seconds);
-}
-
-static bool valid_number(const gibson_request *request, const gibson_command *command,
-                         const gib_limits *limits)
-{
+    const int64_t number = request->number;
     switch (command->arguments) {
-    case GIBSON_ARGUMENTS_KEY_FIELD:
-        return request->number >= 0 && request->number <= INT_MAX &&
-               gibson_meta_field_name((gibson_meta_field)request->number);
     case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
     case GIBSON_ARGUMENTS_KEY_SECONDS:
     case GIBSON_ARGUMENTS_PREFIX_SECONDS:
-        return request->number >= lowest_seconds(command) && request->number <= limits->max_seconds;
+        return number <= limits->max_seconds &&
+               (number >= 0 || number >= gib_lowest_seconds(command));
     default:
         return true;
     }
 }
 
-static gibson_status refuse_size(const gibson_command *command, size_t size,
-                                 const gib_limits *limits, gibson_error *error)
+/* The writers below write a part of the payload and return its end. They write any number: whether
+   it is allowed is looked at last, as a time may have to wait for what the server says. */
+
+static uint8_t *write_number(uint8_t *to, int64_t number)
 {
-    return gib_error_set(error, GIBSON_INVALID,
-                         "%s: the request has %zu bytes, over max_request_size (%zu)",
-                         command->name, size, limits->max_request_size);
+    if (GIB_LIKELY(number >= 0 && number < 10)) {
+        *to = (uint8_t)('0' + number);
+        return to + 1;
+    }
+    return to + gib_number_write(to, number);
 }
 
-/* Writes the payload behind the key, up to the value. */
+/* NULL if there is no such field. */
+static uint8_t *write_field(uint8_t *to, int64_t field)
+{
+    const char *name = gib_field_name(field);
+    if (!name) {
+        return NULL;
+    }
+    const size_t size = strlen(name);
+    memcpy(to, name, size);
+    return to + size;
+}
+
+/* Writes what is behind the key, up to the value. */
 static uint8_t *write_behind_key(uint8_t *to, const gibson_request *request,
                                  const gibson_command *command)
 {
@@ -111,38 +65,33 @@ static uint8_t *write_behind_key(uint8_t *to, const gibson_request *request,
         if (request->number <= 0) {
             return to;
         }
-        break;
+        *to++ = ' ';
+        return write_number(to, request->number);
     case GIBSON_ARGUMENTS_KEY_SECONDS:
     case GIBSON_ARGUMENTS_PREFIX_SECONDS:
-        break;
+        *to++ = ' ';
+        return write_number(to, request->number);
     case GIBSON_ARGUMENTS_KEY_FIELD:
         *to++ = ' ';
-        for (const char *field = gibson_meta_field_name((gibson_meta_field)request->number); *field;
-             field++) {
-            *to++ = (uint8_t)*field;
-        }
-        return to;
+        return write_field(to, request->number);
     default:
         return to;
     }
-    *to++ = ' ';
-    return to + gib_number_write(to, request->number);
 }
 
-/* Writes the payload up to the value, and returns its end, or NULL if the key is refused. */
+/* Writes the payload up to the value, and returns its end, or NULL if the key or the field is
+   refused. */
 static uint8_t *write_payload(uint8_t *to, const gibson_request *request,
                               const gibson_command *command)
 {
     if (command->arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL) {
-        to += gib_number_write(to, request->number);
+        to = write_number(to, request->number);
         *to++ = ' ';
     }
     if (GIB_UNLIKELY(!gib_key_copy(to, request->key.data, request->key.size))) {
         return NULL;
     }
-    to += request->key.size;
-    return gib_command_is_keyed((uint32_t)command->opcode) ? to
-                                                           : write_behind_key(to, request, command);
+    return write_behind_key(to + request->key.size, request, command);
 }
 
 gibson_status gib_request_encode(const gibson_request *request, const gib_limits *limits,
@@ -151,23 +100,21 @@ gibson_status gib_request_encode(const gibson_request *request, const gib_limits
 {
     const gibson_command *command = gib_command((uint32_t)request->opcode);
     if (GIB_UNLIKELY(!command)) {
-        return gib_error_set(error, GIBSON_INVALID, "opcode %u is no command",
-                             (unsigned)request->opcode);
+        return gib_refuse_opcode(request, error);
     }
     const bool has_key = command->arguments != GIBSON_ARGUMENTS_NONE;
     const size_t key_size = has_key ? request->key.size : 0;
-    const size_t value_size = takes_value(command) ? request->value.size : 0;
+    if (GIB_UNLIKELY(has_key && (key_size - 1 >= limits->max_key_size || !request->key.data))) {
+        return gib_refuse_key_size(request, command, limits, error);
+    }
+    size_t value_size = 0;
+    if (gib_command_takes_value(command)) {
+        value_size = request->value.size;
+        if (GIB_UNLIKELY(value_size - 1 >= limits->max_value_size || !request->value.data)) {
+            return gib_refuse_value_size(request, command, limits, error);
+        }
+    }
     const size_t copied = place == GIB_VALUE_COPIED ? value_size : 0;
-    if (has_key && (key_size - 1 >= limits->max_key_size || !request->key.data)) {
-        return refuse_key(request, command, limits, error);
-    }
-    if (takes_value(command) &&
-        (value_size - 1 >= limits->max_value_size || !request->value.data)) {
-        return refuse_value(request, command, limits, error);
-    }
-    if (GIB_UNLIKELY(!valid_number(request, command, limits))) {
-        return refuse_number(request, command, limits, error);
-    }
     if (GIB_UNLIKELY(!gib_buffer_reserve(out, FRAME_OVERHEAD + key_size + copied))) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the request");
     }
@@ -176,12 +123,15 @@ gibson_status gib_request_encode(const gibson_request *request, const gib_limits
     if (has_key) {
         end = write_payload(end, request, command);
         if (GIB_UNLIKELY(!end)) {
-            return refuse_key(request, command, limits, error);
+            return gib_refuse_payload(request, command, error);
         }
     }
     const size_t size = (size_t)(end - frame) - GIB_SIZE_FIELD + value_size;
     if (GIB_UNLIKELY(size > limits->max_request_size)) {
-        return refuse_size(command, size, limits, error);
+        return gib_refuse_size(command, size, limits, error);
+    }
+    if (GIB_UNLIKELY(!is_valid_time(request, command, limits))) {
+        return gib_refuse_time(request, command, limits, error);
     }
     gib_store_u32(frame, (uint32_t)size);
     gib_store_u16(frame + GIB_SIZE_FIELD, (uint16_t)command->opcode);

@@ -25,7 +25,9 @@ typedef struct gib_encoded {
 
 /* Checks a request and appends its frame to a buffer. Returns GIBSON_OK; GIBSON_INVALID where the
    protocol or the limits do not allow the request, with an error that names the argument;
-   GIBSON_NOMEM. After a failure the buffer holds what it held before. */
+   GIBSON_WOULD_BLOCK where nothing is wrong with it but a time that is above a max_seconds of
+   GIB_SECONDS_UNKNOWN: ask the server first; GIBSON_NOMEM. After a failure the buffer holds what it
+   held before. */
 gibson_status gib_request_encode(const gibson_request *request, const gib_limits *limits,
                                  gib_value_place place, gib_buffer *out, gib_encoded *encoded,
                                  gibson_error *error);
@@ -51,6 +53,13 @@ static inline bool gib_request_encode_key(gibson_opcode opcode, const void *key,
     gib_store_u16(frame + GIB_SIZE_FIELD, (uint16_t)opcode);
     out->end = end;
     return true;
+}
+
+/* Tells whether a command has a value, as the last field of its frame. */
+static inline bool gib_command_takes_value(const gibson_command *command)
+{
+    return command->arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL ||
+           command->arguments == GIBSON_ARGUMENTS_PREFIX_VALUE;
 }
 
 #endif

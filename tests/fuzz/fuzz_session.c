@@ -1,7 +1,8 @@
 /* Fuzzes the session: a program of pushes, partial sends and reads. Each instruction is a byte that
    chooses what to do, and one or two that say how much. What comes out is compared with a model:
    the list of commands pushed, and the bytes that should be sent. */
-#include "session/session.h"
+#include "session/queue.h"
+#include "session/single.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "support/failing_allocator.h"
 #include "support/samples.h"
 
-enum { MOST_PENDING = 256 };
+enum { MOST_PENDING = 256, MOST_QUEUED = 16 };
 
 typedef struct program {
     const uint8_t *data;
@@ -43,30 +44,52 @@ static gibson_opcode pop(model *at)
     return at->pending[at->first++ % MOST_PENDING];
 }
 
-/* The two ways to append a request: the short one may have to leave it to the other. */
-static bool append(gib_session *session, const gibson_request *request, gib_value_place place,
-                   bool hot, gibson_error *error)
+/* The two ways to append a request: that of a pipeline has a short one for some. */
+static gibson_status append(gib_session *session, const gibson_request *request,
+                            gib_value_place place, bool queue, gibson_error *error)
 {
-    return (hot && gib_session_reserve(session) && gib_session_push_key(session, request)) ||
-           gib_session_push(session, request, place, error) == GIBSON_OK;
+    if (!queue) {
+        return gib_session_push(session, request, place, error);
+    }
+    return gib_session_queue_key(session, request) ? GIBSON_OK
+                                                   : gib_session_queue(session, request, error);
 }
 
-static void push(gib_session *session, model *at, uint8_t choice, bool hot)
+static void note_pending(gib_session *session, model *at, const sample *each)
+{
+    gib_encoded encoded;
+    gibson_error error;
+    FUZZ_CHECK(gib_request_encode(&each->request, &session->limits, GIB_VALUE_COPIED, &at->unsent,
+                                  &encoded, &error) == GIBSON_OK);
+    at->pending[(at->first + at->count++) % MOST_PENDING] = each->request.opcode;
+}
+
+static void push(gib_session *session, model *at, uint8_t choice, bool queue)
 {
     if (at->count == MOST_PENDING || (at->count && session->borrowed)) {
         return; /* the session forbids requests behind a borrowed value */
     }
     const sample *each = &samples[choice % SAMPLE_COUNT];
     gibson_error error = {.status = GIBSON_OK};
-    gib_encoded encoded;
     gib_value_place place = !at->count && choice & 0x80 ? GIB_VALUE_BORROWED : GIB_VALUE_COPIED;
-    if (!append(session, &each->request, place, hot, &error)) {
-        FUZZ_CHECK(error.status == GIBSON_NOMEM && counts.fail_at);
-        return;
+    gibson_status status = append(session, &each->request, place, queue, &error);
+    if (status == GIBSON_OK) {
+        note_pending(session, at, each);
+    } else if (status == GIBSON_WOULD_BLOCK) {
+        FUZZ_CHECK(queue && at->count);
+    } else {
+        FUZZ_CHECK(status == GIBSON_NOMEM && counts.fail_at);
     }
-    FUZZ_CHECK(gib_request_encode(&each->request, &session->limits, GIB_VALUE_COPIED, &at->unsent,
-                                  &encoded, &error) == GIBSON_OK);
-    at->pending[(at->first + at->count++) % MOST_PENDING] = each->request.opcode;
+}
+
+/* A request that no session takes. It must leave nothing behind. */
+static void push_refused(gib_session *session, bool queue)
+{
+    gibson_error error;
+    const gibson_request request = gibson_request_key(GIBSON_OP_GET, "a b", 3);
+    gibson_status status = append(session, &request, GIB_VALUE_COPIED, queue, &error);
+    FUZZ_CHECK(status == GIBSON_INVALID || (status == GIBSON_NOMEM && counts.fail_at) ||
+               (status == GIBSON_WOULD_BLOCK && queue));
 }
 
 static void send_some(gib_session *session, model *at, size_t segment, size_t most)
@@ -115,6 +138,8 @@ static void break_off(gib_session *session, model *at)
         FUZZ_CHECK(command->opcode == pop(at));
     }
     FUZZ_CHECK(at->count == 0);
+    FUZZ_CHECK(!gib_session_check(session));
+    gib_session_renew(session);
     gib_buffer_consume(&at->unsent, gib_buffer_size(&at->unsent));
 }
 
@@ -158,12 +183,54 @@ static void next(gib_session *session, model *at, uint8_t how)
     }
 }
 
+/* A single request by the short way, with `how` to say how far that gets. */
+static void single(gib_session *session, model *at, program *code, uint8_t how)
+{
+    gibson_reply reply;
+    gibson_error error;
+    const sample *each = &samples[how % SAMPLE_COUNT];
+    gib_session_settle(session);
+    if (!gib_session_is_settled(session)) {
+        return;
+    }
+    gib_single_begin(session);
+    if (gib_single_push(session, &each->request, &error) != GIBSON_OK) {
+        FUZZ_CHECK(counts.fail_at);
+        return;
+    }
+    const size_t frame_size = gib_single_output(session).size;
+    size_t size;
+    uint8_t *room = gib_single_input(session, &size);
+    size_t received = how & 0x80 ? take_byte(code) : 0;
+    received = received < size ? received : size;
+    received = received < code->size ? received : code->size;
+    if (received) {
+        memcpy(room, code->data, received);
+        code->data += received;
+        code->size -= received;
+    }
+    if (received && gib_single_take(session, &each->request, received, &reply, &error)) {
+        FUZZ_CHECK(reply.opcode == each->request.opcode);
+        use_reply(session, &reply, how & 0x40);
+        return;
+    }
+    gib_single_hand_over(session, &each->request);
+    note_pending(session, at, each);
+    FUZZ_CHECK(gib_buffer_size(&at->unsent) == frame_size);
+    const size_t sent = received ? frame_size : take_byte(code) % (frame_size + 1);
+    gib_session_sent(session, sent);
+    gib_buffer_consume(&at->unsent, sent);
+    if (received) {
+        gib_session_received(session, received);
+    }
+}
+
 static void run(gib_session *session, model *at, program *code)
 {
     while (code->size) {
         uint8_t instruction = take_byte(code);
         uint8_t amount = take_byte(code);
-        switch (instruction % 8) {
+        switch (instruction % 10) {
         case 0:
         case 1:
             push(session, at, amount, instruction & 1);
@@ -181,6 +248,12 @@ static void run(gib_session *session, model *at, program *code)
         case 6:
             next(session, at, amount);
             break;
+        case 7:
+            single(session, at, code, amount);
+            break;
+        case 8:
+            push_refused(session, amount & 1);
+            break;
         default:
             if (amount < 16) {
                 failing_allocator_arm(&counts, amount);
@@ -192,6 +265,7 @@ static void run(gib_session *session, model *at, program *code)
             break;
         }
         FUZZ_CHECK(gib_session_count(session) == at->count);
+        FUZZ_CHECK(!gib_session_check(session));
     }
 }
 
@@ -205,7 +279,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     counts = (failing_allocator){0};
     gibson_allocator allocator = failing_allocator_functions(&counts);
     gib_session session;
-    gib_session_init(&session, &limits, &allocator);
+    gib_session_init(&session, &limits, (gib_window){MOST_QUEUED, 1 << 12}, &allocator);
     model at = {.unsent = bytes_new()};
     program code = {data, size};
     run(&session, &at, &code);

@@ -63,7 +63,7 @@ static void lose_call(worker *self, unsigned which, const space_request *request
     const gibson_command *command = gibson_command_by_opcode((uint32_t)request->opcode);
     const bool answered = worker_is_answer(reply->status);
     const bool may_repeat =
-        options->reconnect && options->retry_repeatable && command->effect != GIBSON_EFFECT_WRITE;
+        options->reconnect && options->retry_repeatable && command->effect <= GIBSON_EFFECT_REPEATABLE;
     if (!answered) {
         worlds_lose(&self->worlds, &request, 1);
     }

@@ -34,7 +34,7 @@ static const struct {
     {19, "ping", GIBSON_YIELD_NONE, GIBSON_EFFECT_READ},
     {20, "meta", GIBSON_YIELD_NUMBER, GIBSON_EFFECT_READ},
     {21, "keys", GIBSON_YIELD_KEYS, GIBSON_EFFECT_READ},
-    {255, "end", GIBSON_YIELD_NONE, GIBSON_EFFECT_WRITE},
+    {255, "end", GIBSON_YIELD_NONE, GIBSON_EFFECT_CLOSE},
 };
 
 START_TEST(command_table_is_the_protocol)

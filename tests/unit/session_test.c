@@ -28,11 +28,12 @@ static void begin(void)
                                       .max_seconds = 32767};
     counts = (failing_allocator){0};
     allocator = failing_allocator_functions(&counts);
-    gib_session_init(&session, &limits, &allocator);
+    gib_session_init(&session, &limits, (gib_window){1024, SIZE_MAX}, &allocator);
 }
 
 static void end(void)
 {
+    ck_assert_ptr_null(gib_session_check(&session));
     gib_session_clear(&session);
     ck_assert_uint_eq(counts.live, 0);
     ck_assert_uint_eq(counts.live_bytes, 0);
@@ -529,11 +530,9 @@ START_TEST(session_push_refused_leaves_nothing_behind)
 {
     begin();
     push_get();
-    size_t size = gib_buffer_size(&session.out);
     gibson_request bad = gibson_request_key(GIBSON_OP_GET, "a b", 3);
     ck_assert_status(gib_session_push(&session, &bad, GIB_VALUE_COPIED, &error), GIBSON_INVALID);
     ck_assert_uint_eq(gib_session_count(&session), 1);
-    ck_assert_uint_eq(gib_buffer_size(&session.out), size);
     end();
 }
 END_TEST
@@ -628,13 +627,14 @@ START_TEST(session_break_keeps_requests_to_be_counted_off)
     gib_session_break(&session);
     gibson_bytes parts[2];
     ck_assert(!gib_session_has_input(&session));
-    ck_assert(!gib_session_has_sent(&session));
+    ck_assert(!gib_session_is_in_flight(&session));
     ck_assert_uint_eq(gib_session_abandon(&session)->opcode, GIBSON_OP_PING);
     ck_assert_uint_eq(gib_session_abandon(&session)->opcode, GIBSON_OP_INC);
     ck_assert_ptr_null(gib_session_abandon(&session));
     ck_assert_uint_eq(gib_session_output(&session, SIZE_MAX, parts), 0);
 
-    push_get(); /* the next connection starts afresh */
+    gib_session_renew(&session); /* the next connection starts afresh */
+    push_get();
     send_all();
     feed_value("fresh");
     ck_assert_status(next(), GIBSON_OK);
@@ -706,9 +706,9 @@ START_TEST(session_has_sent_from_the_first_byte_on)
 {
     begin();
     push_get();
-    ck_assert(!gib_session_has_sent(&session));
+    ck_assert(!gib_session_is_in_flight(&session));
     gib_session_sent(&session, 1);
-    ck_assert(gib_session_has_sent(&session));
+    ck_assert(gib_session_is_in_flight(&session));
     ck_assert_uint_eq(gib_session_unsent_frames(&session), 1);
     send_all();
     ck_assert_uint_eq(gib_session_unsent_frames(&session), 0);

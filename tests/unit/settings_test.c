@@ -28,7 +28,7 @@ static void check_defaults(void)
     ck_assert_uint_eq(settings.max_request_size, 4 << 20);
     ck_assert_uint_eq(settings.max_key_size, 1023);
     ck_assert_uint_eq(settings.max_value_size, (4 << 20) - 2);
-    ck_assert_int_eq(settings.max_seconds, 32767);
+    ck_assert_int_eq(settings.max_seconds, 0);
     ck_assert_uint_eq(settings.pipeline_window, 1024);
     ck_assert_uint_eq(settings.pipeline_bytes, 16 << 20);
     ck_assert(!settings.reconnect);
@@ -125,6 +125,7 @@ START_TEST(settings_sizes_are_cut_to_what_the_wire_can_carry)
     ck_assert_uint_eq(limits.max_key_size, GIB_MOST_KEY_SIZE);
     ck_assert_uint_eq(limits.max_value_size, limits.max_request_size - 2);
     ck_assert_int_eq(limits.max_seconds, 32767);
+    ck_assert_int_eq(limits.seconds_source, GIB_SECONDS_UNKNOWN);
     given.max_request_size = 100;
     given.max_key_size = 0;
     ck_assert_status(gib_settings_make(&settings, &given, &error), GIBSON_OK);

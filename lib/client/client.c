@@ -1,0 +1,161 @@
+/* Making, looking at and freeing a client. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "client/client.h"
+#include "client/settings.h"
+#include "net/address.h"
+#include "net/fork.h"
+#include "session/single.h"
+#include "wire/command.h"
+
+gibson_status gib_client_fail(gibson_client *client, gibson_status status, const char *message)
+{
+    return gib_error_set(&client->error, status, "%s", message);
+}
+
+gibson_status gib_client_timed_out(gibson_client *client, const char *deadline, int64_t length_ms,
+                                   const char *waiting_for)
+{
+    return gib_error_set(&client->error, GIBSON_TIMEOUT, "%s of %" PRId64 " ms passed while %.150s",
+                         deadline, length_ms, waiting_for);
+}
+
+/* Copies a string to *to, moves *to behind it, and returns the copy. */
+static const char *keep_text(char **to, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(*to, text, size);
+    *to += size;
+    return copy;
+}
+
+/* Bytes that the strings of a client take: see struct gibson_client. */
+static size_t text_needed(const gibson_options *settings)
+{
+    size_t size = strlen(settings->host) + 1;
+    if (settings->unix_socket) {
+        size += strlen(settings->unix_socket) + 1;
+    }
+    return size + 1 +
+           (size_t)gib_address_text(NULL, 0, settings->host, settings->port, settings->unix_socket);
+}
+
+static void init(gibson_client *client, const gibson_options *settings, size_t text_size)
+{
+    memset(client, 0, sizeof *client);
+    client->settings = *settings;
+    char *to = client->text;
+    client->settings.host = keep_text(&to, settings->host);
+    if (settings->unix_socket) {
+        client->settings.unix_socket = keep_text(&to, settings->unix_socket);
+    }
+    gib_address_text(to, text_size - (size_t)(to - client->text), settings->host, settings->port,
+                     settings->unix_socket);
+    client->peer = to;
+    client->descriptor = -1;
+    client->interrupt = (gib_interrupt){settings->interrupt, settings->interrupt_context};
+    gib_limits limits = gib_settings_limits(settings);
+    gib_window window = {settings->pipeline_window, settings->pipeline_bytes};
+    gib_session_init(&client->session, &limits, window, &client->settings.allocator);
+    gib_backoff_init(&client->backoff, settings->reconnect_delay_ms,
+                     settings->reconnect_max_delay_ms,
+                     (uint64_t)gib_now_ns() ^ (uint64_t)(uintptr_t)client);
+}
+
+gibson_status gibson_client_new(gibson_client **client, const gibson_options *options,
+                                gibson_error *error)
+{
+    if (error) {
+        memset(error, 0, sizeof *error);
+    }
+    if (!client) {
+        return gib_error_set(error, GIBSON_USAGE, "client is NULL");
+    }
+    *client = NULL;
+    gibson_options settings;
+    gibson_status status = gib_settings_make(&settings, options, error);
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    size_t text_size = text_needed(&settings);
+    gibson_client *made = gib_allocate(&settings.allocator, sizeof *made + text_size);
+    if (!made) {
+        return gib_error_set(error, GIBSON_NOMEM, "no memory for the client");
+    }
+    init(made, &settings, text_size);
+    gib_fork_watch();
+    *client = made;
+    return GIBSON_OK;
+}
+
+void gibson_client_free(gibson_client *client)
+{
+    if (client) {
+        gibson_allocator allocator = client->settings.allocator;
+        gibson_client_close(client);
+        gib_session_clear(&client->session);
+        gib_release(&allocator, client);
+    }
+}
+
+int gibson_client_fd(const gibson_client *client)
+{
+    return client ? client->descriptor : -1;
+}
+
+const char *gibson_client_peer(const gibson_client *client)
+{
+    return client ? client->peer : "";
+}
+
+/* What the server answers is common, and gets its text only when somebody looks. */
+static void describe_answer(gibson_client *client)
+{
+    gibson_error *error = &client->error;
+    const gibson_command *command = gib_command((uint32_t)client->answered);
+    if (error->status == GIBSON_OK || !command) {
+        gib_error_set(error, error->status, "%s", gibson_status_text(error->status));
+        return;
+    }
+    const char *text = gibson_status_text(error->status);
+    if (error->status == GIBSON_NOT_FOUND) {
+        const bool reads = command->effect == GIBSON_EFFECT_READ;
+        text = command->arguments < GIBSON_ARGUMENTS_PREFIX ? "no such key"
+               : reads                                      ? "no key has the prefix"
+                       : "no item under the prefix was changed";
+    }
+    gib_error_set(error, error->status, "%s: %s", command->name, text);
+}
+
+const gibson_error *gibson_client_error(gibson_client *client)
+{
+    static const gibson_error no_client = {.status = GIBSON_USAGE, .message = "client is NULL"};
+    if (!client) {
+        return &no_client;
+    }
+    if (client->error.status <= GIBSON_SERVER_ERROR) {
+        describe_answer(client);
+    }
+    return &client->error;
+}
+
+#if defined(GIB_CHECK_STATE)
+void gib_client_assert(gibson_client **client)
+{
+    if (!*client) {
+        return;
+    }
+    const char *fault = gib_session_check(&(*client)->session);
+    if (!fault && (*client)->descriptor < 0 && gib_session_is_settled(&(*client)->session)) {
+        fault = "the short way is open without a connection";
+    }
+    if (fault) {
+        fprintf(stderr, "libgibson: the state of a client is not sound: %s\n", fault);
+        abort();
+    }
+}
+#endif

@@ -1,0 +1,35 @@
+#include "session/queue.h"
+
+#include "base/error.h"
+
+static bool is_full(const gib_session *session)
+{
+    return gib_session_count(session) >= session->window.requests ||
+           (gib_session_count(session) && gib_buffer_size(&session->out) >= session->window.bytes);
+}
+
+/* How far gib_session_queue_key may go. It does not look at the bytes of the window, so the output
+   buffer must not be able to hold more. */
+static size_t queue_until(gib_session *session)
+{
+    if (session->out.capacity > session->window.bytes) {
+        return 0;
+    }
+    const size_t fits = gib_session_reserve(session);
+    const size_t window = session->answered + session->window.requests;
+    return fits < window ? fits : window;
+}
+
+gibson_status gib_session_queue(gib_session *session, const gibson_request *request,
+                                gibson_error *error)
+{
+    session->queue_until = 0;
+    if (is_full(session)) {
+        return gib_error_set(error, GIBSON_WOULD_BLOCK, "the pipeline is full: read a reply first");
+    }
+    const gibson_status status = gib_session_push(session, request, GIB_VALUE_COPIED, error);
+    if (status == GIBSON_OK) {
+        session->queue_until = queue_until(session);
+    }
+    return status;
+}

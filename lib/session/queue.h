@@ -1,0 +1,65 @@
+/* The short ways of a pipeline: requests of nothing but a key, and replies that are values in
+   bytes. All else is left to the functions of session.h. */
+#ifndef GIB_SESSION_QUEUE_H
+#define GIB_SESSION_QUEUE_H
+
+#include "base/likely.h"
+#include "session/session.h"
+#include "wire/reply_decode.h"
+
+/* Appends a request, copied. Returns GIBSON_OK; GIBSON_INVALID; GIBSON_NOMEM; GIBSON_WOULD_BLOCK if
+   the window is full, or the server has to be asked for its limit of times first. Unless OK,
+   nothing was appended. */
+gibson_status gib_session_queue(gib_session *session, const gibson_request *request,
+                                gibson_error *error);
+
+/* Does so for a request of nothing but a key, where requests are under way already and there is
+   room for one more. False where gib_session_queue has to look. */
+static inline bool gib_session_queue_key(gib_session *session, const gibson_request *request)
+{
+    const size_t key_size = request->key.size;
+    if (session->pushed >= session->queue_until ||
+        !gib_command_is_keyed((uint32_t)request->opcode) ||
+        !gib_request_encode_key(request->opcode, request->key.data, key_size, &session->limits,
+                                &session->out)) {
+        return false;
+    }
+    *gib_session_pending(session, session->pushed++) =
+        (gib_pending){0, (uint32_t)(GIB_REQUEST_HEADER + key_size), request->opcode};
+    return true;
+}
+
+/* Takes the next reply if it answers GET, is there as a whole, and is a value in bytes. `last` says
+   whether to take the reply to the last pending request, which nothing may follow, or else one
+   before that. False where gib_session_next has to look. */
+static inline bool gib_session_take_value(gib_session *session, bool last, gibson_reply *reply)
+{
+    const size_t waiting = session->sent - session->answered;
+    if (last ? waiting != 1 || session->sent != session->pushed : waiting < 2) {
+        return false;
+    }
+    const gib_pending *pending = gib_session_pending(session, session->answered);
+    if (pending->opcode != GIBSON_OP_GET) {
+        return false;
+    }
+    const size_t held = session->in.end - session->next;
+    const size_t frame_size = gib_reply_find_value(session->in.data + session->next, held,
+                                                   session->limits.max_reply_size, &reply->value);
+    if (!frame_size || (last && frame_size != held)) {
+        return false;
+    }
+    reply->status = GIBSON_OK;
+    reply->opcode = GIBSON_OP_GET;
+    reply->items.cursor = NULL;
+    reply->items.left = 0;
+    session->next += frame_size; /* in.begin stays behind: nothing moves until more is read */
+    session->frame_size = GIB_REPLY_HEADER;
+    session->out.begin += pending->frame_size;
+    session->answered++;
+    if (last) {
+        session->queue_until = 0; /* the next request begins a new pipeline */
+    }
+    return true;
+}
+
+#endif
