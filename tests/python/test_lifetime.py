@@ -67,6 +67,34 @@ def test_the_server_sees_the_end(peer: Callable[..., Peer]) -> None:
     assert gone.wait(LONG)
 
 
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_quit_over_a_lost_connection_makes_no_new_one(
+    peer: Callable[..., Peer], reconnect: bool
+) -> None:
+    requests: list[tuple[int, bytes]] = []
+    gone = threading.Event()
+
+    def hang_up(connection: Connection) -> None:
+        connection.end.close()
+        gone.set()
+
+    def note(connection: Connection) -> None:
+        requests.append(connection.request())
+
+    started = peer(hang_up, note)
+    client = Client(unix_socket=started.path, timeout=30_000, reconnect=reconnect)
+    assert gone.wait(LONG)
+    try:
+        client.quit()
+    except ConnectionLostError:
+        pass
+    assert not client.connected
+    with pytest.raises(ConnectionLostError, match="closed"):
+        client.ping()
+    assert started.connections == 1
+    assert requests == []
+
+
 def test_repr(unix_server: Server) -> None:
     client = unix_server.client()
     place = f"unix:{unix_server.unix_socket}"
