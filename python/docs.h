@@ -38,8 +38,8 @@
     "    max_request_size (int): most bytes of a request; None for 4 MiB.\n"                       \
     "    max_key_size (int): most bytes of a key or prefix; None for 1023.\n"                      \
     "    max_value_size (int): most bytes of a value; None for what max_request_size leaves.\n"    \
-    "    max_seconds (int): longest ttl or lock time in seconds; None for 32767, which is what\n"  \
-    "        the reference server can keep.\n"                                                     \
+    "    max_seconds (int): longest ttl or lock time in seconds; None to learn it from the\n"      \
+    "        server: 32767 unless the server says otherwise (STATS max_item_ttl).\n"               \
     "    pipeline_window (int): most requests under way; None for 1024.\n"                         \
     "    pipeline_bytes (int): most bytes of requests under way; None for 16 MiB.\n"               \
     "    reconnect_delay (int), reconnect_max_delay (int): after a failure to connect,\n"          \

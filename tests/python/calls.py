@@ -134,7 +134,13 @@ def _bad(chance: random.Random, command: str, name: str, limits: Limits) -> tupl
     }  # fmt: skip
     later: dict[str, list[Any]] = {
         "key": ["", b"", "bad key", b"a b", "a\0b", b"\0", " ", "k" * (key + 1), b"k" * 9999],
-        "value": ["", b"", bytearray(), b"v" * (limits.max_value_size + 1), "ü" * 9999],
+        "value": [
+            "",
+            b"",
+            bytearray(),
+            b"v" * (limits.max_value_size + 1),
+            "ü" * limits.max_value_size,
+        ],
         "ttl": [-2 if command in LOCKS else -1, -7, MAX_SECONDS + 1, 1 << 70, -(1 << 70)],
         "limit": [],
         "field": [],
