@@ -1,5 +1,6 @@
 import os
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Literal, SupportsIndex, final
 
@@ -46,8 +47,8 @@ class UsageError(PyGibsonError, RuntimeError): ...
 class SystemCallError(PyGibsonError, OSError): ...
 
 class PipelineError(PyGibsonError):
-    failures: list[PipelineFailure]
-    results: list[_Result]
+    failures: Sequence[PipelineFailure]
+    results: Sequence[_Result]
 
 @final
 class PipelineFailure(structseq[Any], tuple[int, str, str | bytes | None, PyGibsonError]):

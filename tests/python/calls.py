@@ -146,7 +146,8 @@ def _bad(chance: random.Random, command: str, name: str, limits: Limits) -> tupl
         "field": [],
     }
     kind = {"prefix": "key", "seconds": "ttl"}.get(name, name)
-    return chance.choice(at_once[kind] + [(bad, None) for bad in later[kind]] * 2)
+    choices: list[tuple[Any, Any]] = at_once[kind] + [(bad, None) for bad in later[kind]] * 2
+    return chance.choice(choices)
 
 
 def refused_call(chance: random.Random, limits: Limits, space: str) -> Call:

@@ -332,7 +332,8 @@ def test_addr_may_be_none_as_for_the_old_package(unix_server: Server) -> None:
         assert client.server == f"unix:{unix_server.unix_socket}"
     with Server(port=0) as server:
         assert server.port is not None
-        for arguments in ({"addr": None}, {"host": None}, {"addr": None, "host": None}):
+        choices: list[dict[str, Any]] = [{"addr": None}, {"host": None}]
+        for arguments in (*choices, {"addr": None, "host": None}):
             with Client(port=server.port, **arguments) as client:
                 assert client.server == f"127.0.0.1:{server.port}"
         with Client(None, server.port, host="127.0.0.1") as client:

@@ -21,6 +21,10 @@ START = """
 import os, signal, sys, threading, time
 from pygibson import Proxy, Server
 
+# Of who runs in the background these may be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 def tell(*started):
     for each in started:
         print(each.directory, each.process.pid if each.process else 0, flush=True)

@@ -123,11 +123,12 @@ def test_without_raise_on_error_the_results_tell(client: Client, prefix: str) ->
         assert [type(result) for result in batch.results] == [NotFoundError, type(None)]
     with pytest.raises(PipelineError), client.pipeline(raise_on_error=True) as batch:
         batch.get(prefix)
-    for call in (
-        lambda: client.pipeline(False),  # type: ignore[misc]
+    calls: list[Callable[[], Any]] = [
+        lambda: client.pipeline(False),  # type: ignore[call-arg]
         lambda: client.pipeline(nonsense=1),  # type: ignore[call-arg]
-        lambda: Pipeline(client, False),  # type: ignore[misc]
-    ):
+        lambda: Pipeline(client, False),  # type: ignore[call-arg]
+    ]
+    for call in calls:
         with pytest.raises(TypeError):
             call()
 
