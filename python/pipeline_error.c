@@ -10,21 +10,6 @@ PyDoc_STRVAR(error_doc,
              "        each that failed in its place\n"
              "    server (str): such as \"127.0.0.1:10128\" or \"unix:/run/gibson.sock\"\n");
 
-static PyStructSequence_Field failure_fields[] = {
-    {"index", "int: the place of the operation in the batch, from 0"},
-    {"command", "str: the method, such as \"get\""},
-    {"key", "str or bytes: the key or prefix as it was given, None where there is none"},
-    {"error", "PyGibsonError: what the method of Client would have raised"},
-    {NULL, NULL},
-};
-
-static PyStructSequence_Desc failure_desc = {
-    .name = "pygibson.PipelineFailure",
-    .doc = "An operation of a batch that failed: (index, command, key, error).",
-    .fields = failure_fields,
-    .n_in_sequence = 4,
-};
-
 /* How many failures a message names. */
 enum { MOST_SHOWN = 20 };
 
@@ -41,9 +26,27 @@ static int add_error(PyObject *module, module_state *state)
                                  : -1;
 }
 
+static PyTypeObject *make_failure_type(void)
+{
+    PyStructSequence_Field fields[] = {
+        {"index", "int: the place of the operation in the batch, from 0"},
+        {"command", "str: the method, such as \"get\""},
+        {"key", "str or bytes: the key or prefix as it was given, None where there is none"},
+        {"error", "PyGibsonError: what the method of Client would have raised"},
+        {NULL, NULL},
+    };
+    PyStructSequence_Desc desc = {
+        .name = "pygibson.PipelineFailure",
+        .doc = "An operation of a batch that failed: (index, command, key, error).",
+        .fields = fields,
+        .n_in_sequence = 4,
+    };
+    return PyStructSequence_NewType(&desc);
+}
+
 int pipeline_error_add(PyObject *module, module_state *state)
 {
-    state->failure_type = PyStructSequence_NewType(&failure_desc);
+    state->failure_type = make_failure_type();
     if (!state->failure_type || PyModule_AddType(module, state->failure_type) < 0) {
         return -1;
     }
