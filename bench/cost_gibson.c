@@ -1,10 +1,11 @@
 /* Runs a number of operations over one connection, for counting what they cost the client.
 
-       cost_gibson SOCKET get|miss|set|pipeline|mget COUNT
+       cost_gibson SOCKET OPERATION COUNT
 
-   get and set: COUNT operations on one key with a value of 100 bytes; pipeline: the same as get, 64
-   at a time; mget: reads the prefix "item:" once, after COUNT items of 100 bytes were stored under
-   it. Prints nothing; ends with status 1 if any reply is not the right one. */
+   get and set: COUNT operations on one key with a value of 100 bytes; miss: GET of a key that is
+   not there; each other single-key command by its name, on a key that it succeeds on; pipeline: the
+   same as get, 64 at a time; mget: reads the prefix "item:" once, after COUNT items of 100 bytes
+   were stored under it. Prints nothing; ends with status 1 if any reply is not the right one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,66 @@ static void run_set(gibson_client *client, long count)
     for (long i = 0; i < count; i++) {
         check(client, gibson_client_set(client, key, sizeof key - 1, value, sizeof value, 0));
     }
+}
+
+/* The other commands of a single key, each with arguments that it succeeds with. */
+
+static gibson_status run_inc(gibson_client *client)
+{
+    int64_t number;
+    return gibson_client_inc(client, "app:user:1000:hits", 18, &number);
+}
+
+static gibson_status run_dec(gibson_client *client)
+{
+    int64_t number;
+    return gibson_client_dec(client, "app:user:1000:hits", 18, &number);
+}
+
+static gibson_status run_del(gibson_client *client)
+{
+    const gibson_status status = gibson_client_del(client, "app:user:1000:none", 18);
+    return status == GIBSON_NOT_FOUND ? GIBSON_OK : status;
+}
+
+static gibson_status run_ttl(gibson_client *client)
+{
+    return gibson_client_ttl(client, key, sizeof key - 1, 3600);
+}
+
+static gibson_status run_lock(gibson_client *client)
+{
+    return gibson_client_lock(client, key, sizeof key - 1, 0);
+}
+
+static gibson_status run_unlock(gibson_client *client)
+{
+    return gibson_client_unlock(client, key, sizeof key - 1);
+}
+
+static gibson_status run_meta(gibson_client *client)
+{
+    int64_t number;
+    return gibson_client_meta(client, key, sizeof key - 1, GIBSON_META_SIZE, &number);
+}
+
+static void run_others(gibson_client *client, const char *name, long count)
+{
+    static const struct {
+        const char *name;
+        gibson_status (*run)(gibson_client *client);
+    } rows[] = {{"inc", run_inc},   {"dec", run_dec},       {"del", run_del},  {"ttl", run_ttl},
+                {"lock", run_lock}, {"unlock", run_unlock}, {"meta", run_meta}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!strcmp(rows[i].name, name)) {
+            for (long j = 0; j < count; j++) {
+                check(client, rows[i].run(client));
+            }
+            return;
+        }
+    }
+    fprintf(stderr, "cost_gibson: no such operation: %s\n", name);
+    exit(2);
 }
 
 static void run_pipeline(gibson_client *client, long count)
@@ -149,7 +210,7 @@ static void run_mget(gibson_client *client, long count)
 int main(int argc, char **argv)
 {
     if (argc != 4) {
-        fprintf(stderr, "usage: cost_gibson SOCKET get|miss|set|pipeline|mget COUNT\n");
+        fprintf(stderr, "usage: cost_gibson SOCKET OPERATION COUNT\n");
         return 2;
     }
     memset(value, 'v', sizeof value);
@@ -177,8 +238,7 @@ int main(int argc, char **argv)
     } else if (!strcmp(argv[2], "mget")) {
         run_mget(client, count);
     } else {
-        fprintf(stderr, "cost_gibson: no such operation: %s\n", argv[2]);
-        return 2;
+        run_others(client, argv[2], count);
     }
     gibson_client_free(client);
     return 0;

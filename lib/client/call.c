@@ -114,26 +114,25 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
 }
 
 /* Tells the session what the kernel said to a request, which has become a pending one. */
-static gibson_status note_exchange(gibson_client *client, const gib_exchanged *exchanged)
+static gibson_status note_exchange(gibson_client *client, gib_exchanged done)
 {
-    gibson_status status = gib_client_sent(client, exchanged->sent);
+    gibson_status status = gib_client_sent(client, done.sent);
     return status == GIBSON_OK && !gib_session_unsent_frames(&client->session)
-               ? gib_client_received(client, exchanged->received)
+               ? gib_client_received(client, done.received)
                : status;
 }
 
 GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_request *request,
-                                           gibson_reply *reply, const gib_exchanged *exchanged)
+                                           gibson_reply *reply, gib_exchanged done)
 {
-    if (GIB_LIKELY(exchanged->received > 0) &&
-        gib_single_take(&client->session, request, (size_t)exchanged->received, reply,
-                        &client->error)) {
+    if (GIB_LIKELY(done.received > 0) &&
+        gib_single_take(&client->session, request, (size_t)done.received, reply, &client->error)) {
         gib_client_answered(client, reply);
         return reply->status;
     }
-    gib_single_hand_over(&client->session, request);
+    gib_single_hand_over(&client->session, request, done.size);
     client->fresh = false;
-    gibson_status status = note_exchange(client, exchanged);
+    gibson_status status = note_exchange(client, done);
     if (status == GIBSON_OK || status == GIBSON_WOULD_BLOCK) {
         status = gib_client_exchange(client, reply);
     }
@@ -150,14 +149,36 @@ gibson_status gibson_client_call(gibson_client *client, const gibson_request *re
     if (GIB_UNLIKELY(request->value.size > BORROW_ABOVE || !gib_call_begin(client))) {
         return gib_call_long(client, request, reply);
     }
-    gibson_status status = gib_single_push(&client->session, request, &client->error);
+    size_t size;
+    gibson_status status = gib_single_push(&client->session, request, &size, &client->error);
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
         return status == GIBSON_WOULD_BLOCK ? gib_call_long(client, request, reply)
                                             : fail(client, request, reply, status);
     }
-    gib_exchanged exchanged;
-    gib_call_exchange(client, &exchanged);
-    return gib_call_finish(client, request, reply, &exchanged);
+    return gib_call_finish(client, request, reply, gib_call_exchange(client, size));
+}
+
+GIB_NOINLINE gibson_status gib_call_any(gibson_client *client, gibson_opcode opcode,
+                                        gibson_bytes key, gibson_bytes value, int64_t number,
+                                        gibson_value *got)
+{
+    const gibson_request request = gibson_request_make(opcode, key, value, number);
+    gibson_reply reply;
+    gibson_status status = gibson_client_call(client, &request, &reply);
+    *got = reply.value;
+    return status;
+}
+
+GIB_NOINLINE gibson_status gib_call_finish_value(gibson_client *client, gibson_opcode opcode,
+                                                 gibson_bytes key, gibson_bytes value,
+                                                 int64_t number, gibson_value *got,
+                                                 gib_exchanged done)
+{
+    const gibson_request request = gibson_request_make(opcode, key, value, number);
+    gibson_reply reply;
+    gibson_status status = gib_call_finish(client, &request, &reply, done);
+    *got = reply.value;
+    return status;
 }
 
 gibson_status gibson_client_take_reply(gibson_client *client, gibson_owned_reply **owned)

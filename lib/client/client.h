@@ -81,6 +81,15 @@ gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply);
 gibson_status gib_client_sent(gibson_client *client, ssize_t sent);
 gibson_status gib_client_received(gibson_client *client, ssize_t received);
 
+/* Notes what the server answered, and that the operation has ended. */
+static inline void gib_client_note_answer(gibson_client *client, gibson_opcode opcode,
+                                          gibson_status status)
+{
+    client->answered = opcode;
+    client->error.status = status;
+    gib_idle_end(&client->idle);
+}
+
 /* Notes that a reply was read: sets the status of client->error, and closes the connection after
    the answer to END, which is the last thing that a server sends. */
 void gib_client_answered(gibson_client *client, const gibson_reply *reply);

@@ -2,7 +2,7 @@
    where a result may be passed over, its pointer may be NULL. */
 #include <gibson/pipeline.h>
 
-#include "client/client.h"
+#include "client/call.h"
 
 gibson_status gib_client_missing(gibson_client *client)
 {
@@ -10,38 +10,40 @@ gibson_status gib_client_missing(gibson_client *client)
                   : GIBSON_USAGE;
 }
 
-static gibson_status run(gibson_client *client, const gibson_request *request, int64_t *number)
+/* The number of a reply goes to *number, where that is wanted. */
+static GIB_INLINE gibson_status run(gibson_client *client, gibson_opcode opcode, gibson_bytes key,
+                                    gibson_bytes value, int64_t argument, int64_t *number)
 {
-    gibson_reply reply;
-    gibson_status status = gibson_client_call(client, request, &reply);
+    gibson_value got;
+    gibson_status status = gib_call_value(client, opcode, key, value, argument, &got);
     if (number) {
-        *number = reply.value.number;
+        *number = got.number;
     }
     return status;
 }
 
 /* For commands that take a key or a prefix and nothing else. */
-static gibson_status run_key(gibson_client *client, gibson_opcode opcode, const void *key,
-                             size_t key_size, int64_t *number)
+static GIB_INLINE gibson_status run_key(gibson_client *client, gibson_opcode opcode,
+                                        const void *key, size_t key_size, int64_t *number)
 {
-    gibson_request request = gibson_request_key(opcode, key, key_size);
-    return run(client, &request, number);
+    return run(client, opcode, gibson_bytes_of(key, key_size), gibson_bytes_of(NULL, 0), 0, number);
 }
 
 /* For commands that take a key or a prefix and a number: seconds, or a field. */
-static gibson_status run_key_number(gibson_client *client, gibson_opcode opcode, const void *key,
-                                    size_t key_size, int64_t argument, int64_t *number)
+static GIB_INLINE gibson_status run_key_number(gibson_client *client, gibson_opcode opcode,
+                                               const void *key, size_t key_size, int64_t argument,
+                                               int64_t *number)
 {
-    gibson_request request = gibson_request_key_number(opcode, key, key_size, argument);
-    return run(client, &request, number);
+    return run(client, opcode, gibson_bytes_of(key, key_size), gibson_bytes_of(NULL, 0), argument,
+               number);
 }
 
-static gibson_status run_value(gibson_client *client, gibson_opcode opcode, const void *key,
-                               size_t key_size, const void *value, size_t value_size, int64_t ttl_s,
-                               int64_t *number)
+static GIB_INLINE gibson_status run_value(gibson_client *client, gibson_opcode opcode,
+                                          const void *key, size_t key_size, const void *value,
+                                          size_t value_size, int64_t ttl_s, int64_t *number)
 {
-    gibson_request request = gibson_request_value(opcode, key, key_size, value, value_size, ttl_s);
-    return run(client, &request, number);
+    return run(client, opcode, gibson_bytes_of(key, key_size), gibson_bytes_of(value, value_size),
+               ttl_s, number);
 }
 
 /* For commands that yield items; without a key or a limit, those are ignored. */
@@ -173,8 +175,7 @@ gibson_status gibson_client_stats(gibson_client *client, gibson_items *stats)
 
 gibson_status gibson_client_ping(gibson_client *client)
 {
-    gibson_request request = gibson_request_bare(GIBSON_OP_PING);
-    return run(client, &request, NULL);
+    return run_key(client, GIBSON_OP_PING, NULL, 0, NULL);
 }
 
 /* Tells whether there is a connection that somebody can be told to end. */
@@ -191,8 +192,9 @@ gibson_status gibson_client_quit(gibson_client *client)
     }
     gibson_status status = GIBSON_OK;
     if (has_someone_to_tell(client)) {
-        gibson_request request = gibson_request_bare(GIBSON_OP_END);
-        status = run(client, &request, NULL);
+        const gibson_request request = gibson_request_bare(GIBSON_OP_END);
+        gibson_reply reply;
+        status = gibson_client_call(client, &request, &reply);
     }
     gibson_error error = client->error;
     gibson_client_close(client);

@@ -48,9 +48,7 @@ void gib_client_answered(gibson_client *client, const gibson_reply *reply)
         gib_client_fail(client, GIBSON_CLOSED, "the connection was ended by END");
         gib_client_break(client);
     }
-    client->answered = reply->opcode;
-    client->error.status = reply->status;
-    gib_idle_end(&client->idle);
+    gib_client_note_answer(client, reply->opcode, reply->status);
 }
 
 gibson_status gib_client_closed(gibson_client *client)

@@ -7,6 +7,7 @@
 #include "base/likely.h"
 #include "client/client.h"
 #include "net/socket.h"
+#include "session/queue.h"
 
 static gibson_status connection_error(gibson_client *client, int failure, const char *call)
 {
@@ -130,6 +131,9 @@ static gibson_status look_at_input(gibson_client *client, gibson_reply *reply,
 {
     gib_session *session = &client->session;
     if (reply) {
+        if (gib_session_take_value(session, false, reply)) {
+            return GIBSON_OK;
+        }
         return gib_session_has_input(session) ? gib_session_next(session, reply, &client->error)
                                               : GIBSON_WOULD_BLOCK;
     }

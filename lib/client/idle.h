@@ -22,7 +22,7 @@ enum {
 
 typedef struct gib_idle {
     int64_t since_ns;    /* when the last use began, or ended if that was timed */
-    uint32_t uses_left;  /* until the connection is looked at, however short the pauses */
+    int32_t uses_left;   /* before the connection is looked at, however short the pauses */
     uint32_t timed_left; /* uses whose end is to be timed */
 } gib_idle;
 
@@ -34,14 +34,14 @@ static inline bool gib_idle_is_pause(const gib_idle *idle, int64_t now_ns)
 /* Begins a use. Returns whether the connection has to be looked at first. */
 static inline bool gib_idle_begin(gib_idle *idle, int64_t now_ns)
 {
-    const bool due = gib_idle_is_pause(idle, now_ns) || !idle->uses_left;
-    if (GIB_UNLIKELY(due)) {
-        idle->timed_left = gib_idle_is_pause(idle, now_ns) ? GIB_IDLE_TIMED_USES : 0;
-        idle->uses_left = GIB_IDLE_USES;
-    }
-    idle->uses_left--;
+    const bool pause = gib_idle_is_pause(idle, now_ns);
     idle->since_ns = now_ns;
-    return due;
+    if (GIB_LIKELY(!pause) && GIB_LIKELY(--idle->uses_left >= 0)) {
+        return false;
+    }
+    idle->timed_left = pause ? GIB_IDLE_TIMED_USES : 0;
+    idle->uses_left = GIB_IDLE_USES - 1;
+    return true;
 }
 
 /* Makes the next use look at the connection. */

@@ -1,14 +1,12 @@
 #include "session/echo.h"
 
-#include <string.h>
-
 #include "base/error.h"
 
-void gib_echo_check(const uint8_t *sent, size_t size, gibson_reply *reply, gibson_error *error)
+void gib_echo_check(const gibson_bytes *sent, gibson_reply *reply, gibson_error *error)
 {
     const gibson_value *stored = &reply->value;
-    if (stored->kind == GIBSON_KIND_BYTES && stored->bytes.size == size &&
-        !memcmp(stored->bytes.data, sent, size)) {
+    const size_t size = sent->size;
+    if (stored->kind == GIBSON_KIND_BYTES && gib_echo_is_same(sent, &stored->bytes)) {
         return;
     }
     const char *cause = stored->kind != GIBSON_KIND_BYTES ? "it is a number"

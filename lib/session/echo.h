@@ -3,9 +3,15 @@
 #define GIB_SESSION_ECHO_H
 
 #include <gibson/reply.h>
+#include <string.h>
 
-/* Compares the reply to SET with the value that was sent. If they differ, the status of the reply
-   becomes GIBSON_TRUNCATED, with an error that says how. */
-void gib_echo_check(const uint8_t *sent, size_t size, gibson_reply *reply, gibson_error *error);
+static inline bool gib_echo_is_same(const gibson_bytes *sent, const gibson_bytes *stored)
+{
+    return stored->size == sent->size && !memcmp(stored->data, sent->data, sent->size);
+}
+
+/* Compares a reply that echoes with the value that was sent. If they differ, the status of the
+   reply becomes GIBSON_TRUNCATED, with an error that says how. */
+void gib_echo_check(const gibson_bytes *sent, gibson_reply *reply, gibson_error *error);
 
 #endif

@@ -5,6 +5,7 @@
 #include "session/session.h"
 #include "wire/frame.h"
 #include "wire/reply_decode.h"
+#include "wire/request_write.h"
 
 enum { READ_SIZE = 16 * 1024 }; /* bytes of an input buffer that no reply has made larger */
 
@@ -64,12 +65,11 @@ gibson_status gib_session_scan_input(const gib_session *session, gib_session_sca
 }
 
 /* The value that was sent with a pending request. */
-static const uint8_t *sent_value(const gib_session *session, const gib_pending *pending)
+static gibson_bytes sent_value(const gib_session *session, const gib_pending *pending)
 {
-    if (session->borrowed) {
-        return session->borrowed;
-    }
-    return session->out.data + session->out.begin + pending->frame_size - pending->value_size;
+    const uint8_t *end = session->out.data + session->out.begin + pending->frame_size;
+    return gibson_bytes_of(session->borrowed ? session->borrowed : end - pending->value_size,
+                           pending->value_size);
 }
 
 gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error)
@@ -94,8 +94,9 @@ gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson
         return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes after the reply to %s",
                              size - session->frame_size, command->name);
     }
-    if (pending->opcode == GIBSON_OP_SET && reply->status == GIBSON_OK) {
-        gib_echo_check(sent_value(session, pending), pending->value_size, reply, error);
+    if (gib_echoes(command->arguments, command->yield) && reply->status == GIBSON_OK) {
+        const gibson_bytes sent = sent_value(session, pending);
+        gib_echo_check(&sent, reply, error);
     }
     session->next += session->frame_size;
     session->frame_size = GIB_REPLY_HEADER;

@@ -27,6 +27,12 @@ gibson_status gib_session_queue(gib_session *session, const gibson_request *requ
     if (is_full(session)) {
         return gib_error_set(error, GIBSON_WOULD_BLOCK, "the pipeline is full: read a reply first");
     }
+    session->queue_until = queue_until(session);
+    if (gib_session_queue_key(session, request)) {
+        session->settled = false;
+        return GIBSON_OK;
+    }
+    session->queue_until = 0;
     const gibson_status status = gib_session_push(session, request, GIB_VALUE_COPIED, error);
     if (status == GIBSON_OK) {
         session->queue_until = queue_until(session);

@@ -6,6 +6,7 @@
 #include "base/likely.h"
 #include "session/session.h"
 #include "wire/reply_decode.h"
+#include "wire/request_write.h"
 
 /* Appends a request, copied. Returns GIBSON_OK; GIBSON_INVALID; GIBSON_NOMEM; GIBSON_WOULD_BLOCK if
    the window is full, or the server has to be asked for its limit of times first. Unless OK,
@@ -17,15 +18,23 @@ gibson_status gib_session_queue(gib_session *session, const gibson_request *requ
    room for one more. False where gib_session_queue has to look. */
 static inline bool gib_session_queue_key(gib_session *session, const gibson_request *request)
 {
-    const size_t key_size = request->key.size;
-    if (session->pushed >= session->queue_until ||
-        !gib_command_is_keyed((uint32_t)request->opcode) ||
-        !gib_request_encode_key(request->opcode, request->key.data, key_size, &session->limits,
-                                &session->out)) {
+    if (GIB_UNLIKELY(session->pushed >= session->queue_until)) {
         return false;
     }
-    *gib_session_pending(session, session->pushed++) =
-        (gib_pending){0, (uint32_t)(GIB_REQUEST_HEADER + key_size), request->opcode};
+    gibson_opcode opcode = request->opcode;
+    GIB_FORGET(opcode);
+    if (GIB_UNLIKELY(!gib_command_is_keyed((uint32_t)opcode))) {
+        return false;
+    }
+    GIB_FORGET(opcode);
+    size_t size;
+    if (GIB_UNLIKELY(!gib_request_write(opcode, GIBSON_ARGUMENTS_KEY, request, &session->limits,
+                                        true, session->out.data, session->out.end,
+                                        session->out.capacity, &size))) {
+        return false;
+    }
+    session->out.end += size;
+    *gib_session_pending(session, session->pushed++) = (gib_pending){0, (uint32_t)size, opcode};
     return true;
 }
 

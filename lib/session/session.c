@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "session/owned_reply.h"
+#include "wire/command.h"
 #include "wire/frame.h"
 
 enum {

@@ -1,21 +1,24 @@
-/* The short way of a single request: its frame and its reply are at the beginning of the buffers,
-   and it never becomes a pending request. The steps, in order:
+/* The short way of a single request, while the session is settled: its frame and its reply are at
+   the beginning of the buffers, and it never becomes a pending request. The steps, in order:
 
-       begin, if the session is settled
-       push or push_key      the frame; where it is refused, nothing has happened
-       output                the bytes to send
-       input, received       where to read to, and how much was read
-       take or take_value    ends it; or else
+       write or push         the frame; where it is refused, nothing has happened
+       frame                 the bytes to send
+       input                 where to read to
+       take or take_common   ends it, if what was read is its reply; or else
        hand_over             makes it a pending request in the state it has reached, and what is
                              uncommon goes on by the functions of session.h
 
-   Between begin and the end no other function of the session may be called. */
+   Between the first step and the last no other function of the session may be called. */
 #ifndef GIB_SESSION_SINGLE_H
 #define GIB_SESSION_SINGLE_H
 
+#include <sys/types.h>
+
 #include "base/likely.h"
+#include "session/echo.h"
 #include "session/session.h"
 #include "wire/reply_decode.h"
+#include "wire/request_write.h"
 
 /* Makes the short way open if it can be: nothing is pending, and there are buffers, none of them
    large. Views of the last reply stay. */
@@ -26,31 +29,24 @@ static inline bool gib_session_is_settled(const gib_session *session)
     return session->settled;
 }
 
-/* Begins. The session must be settled. Views of the last reply end. */
-static inline void gib_single_begin(gib_session *session)
+/* Writes the frame of a request and sets *size, where that is easily done. The opcode should be a
+   constant. False where gib_single_push has to look. */
+static GIB_INLINE bool gib_single_write(gib_session *session, gibson_opcode opcode,
+                                        const gibson_request *request, size_t *size)
 {
-    session->in.begin = session->in.end = session->next = 0;
+    return gib_request_write(opcode, gib_arguments_of(opcode), request, &session->limits, true,
+                             session->out.data, 0, session->out.capacity, size);
 }
 
-/* Writes the frame of a request of nothing but a key. False where gib_single_push has to look. */
-static inline bool gib_single_push_key(gib_session *session, gibson_opcode opcode, const void *key,
-                                       size_t key_size)
-{
-    return gib_request_encode_key(opcode, key, key_size, &session->limits, &session->out);
-}
+/* Writes the frame of any request, its value copied, and sets *size. Returns what gib_session_push
+   returns. Views of the last reply end. */
+gibson_status gib_single_push(gib_session *session, const gibson_request *request, size_t *size,
+                              gibson_error *error);
 
-/* Writes the frame of any request, its value copied. Returns what gib_session_push returns. */
-static inline gibson_status gib_single_push(gib_session *session, const gibson_request *request,
-                                            gibson_error *error)
+/* The frame that was written. */
+static inline const uint8_t *gib_single_frame(const gib_session *session)
 {
-    gib_encoded encoded;
-    return gib_request_encode(request, &session->limits, GIB_VALUE_COPIED, &session->out, &encoded,
-                              error);
-}
-
-static inline gibson_bytes gib_single_output(const gib_session *session)
-{
-    return gibson_bytes_of(session->out.data, session->out.end);
+    return session->out.data;
 }
 
 static inline uint8_t *gib_single_input(const gib_session *session, size_t *size)
@@ -62,28 +58,55 @@ static inline uint8_t *gib_single_input(const gib_session *session, size_t *size
 /* Ends the request with the first `size` bytes of input, which are all there are, as its reply. */
 static inline void gib_single_end(gib_session *session, size_t size)
 {
+    session->in.begin = 0;
     session->in.end = session->next = size;
-    session->out.end = 0;
 }
 
-/* Ends it if the reply to GET is a value in bytes, and the `received` bytes are all of it. */
-static inline bool gib_single_take_value(gib_session *session, size_t received, gibson_value *value)
+/* Decodes the `received` bytes if they are a reply of a common shape and nothing else. Of a command
+   that sends a value and yields one, that must be the value that was sent, in *sent. There must be
+   GIB_REPLY_HEADER bytes. */
+static GIB_INLINE bool gib_single_decode(const gib_session *session, gibson_yield yield,
+                                         const gibson_bytes *sent, size_t received,
+                                         gibson_reply *reply)
 {
-    const size_t size =
-        gib_reply_find_value(session->in.data, received, session->limits.max_reply_size, value);
-    if (GIB_UNLIKELY(!size || size != received)) {
+    const uint8_t *data = session->in.data;
+    const size_t most = session->limits.max_reply_size;
+    reply->status = GIBSON_OK;
+    reply->value = (gibson_value){GIBSON_KIND_NONE, {NULL, 0}, 0};
+    if (yield == GIBSON_YIELD_VALUE && gib_reply_is_value(data, received, most, &reply->value)) {
+        return !sent || gib_echo_is_same(sent, &reply->value.bytes);
+    }
+    if (!sent && received == GIB_NUMBER_FRAME &&
+        gib_reply_find_number(data, yield, most, &reply->value.number)) {
+        reply->value.kind = GIBSON_KIND_NUMBER;
+        return true;
+    }
+    return received == GIB_CODE_FRAME && gib_reply_find_code(data, yield, &reply->status);
+}
+
+/* Ends the request if the `received` bytes (-1 for none) are its reply, and that is of a common
+   shape. The opcode should be a constant. Of *reply, status and value are set. */
+static GIB_INLINE bool gib_single_take_common(gib_session *session, gibson_opcode opcode,
+                                              const gibson_request *request, ssize_t received,
+                                              gibson_reply *reply)
+{
+    const gibson_yield yield = gib_yield_of(opcode);
+    const bool echoes = gib_echoes(gib_arguments_of(opcode), yield);
+    if (GIB_UNLIKELY(received < GIB_REPLY_HEADER) ||
+        GIB_UNLIKELY(!gib_single_decode(session, yield, echoes ? &request->value : NULL,
+                                        (size_t)received, reply))) {
         return false;
     }
-    gib_single_end(session, size);
+    gib_single_end(session, (size_t)received);
     return true;
 }
 
-/* Ends it if the `received` bytes are its reply and nothing else. */
+/* Ends the request if the `received` bytes are its reply and nothing else. */
 bool gib_single_take(gib_session *session, const gibson_request *request, size_t received,
                      gibson_reply *reply, gibson_error *error);
 
-/* Makes it a pending request of which nothing is sent and nothing received: what was, is told next
-   by gib_session_sent and gib_session_received. */
-void gib_single_hand_over(gib_session *session, const gibson_request *request);
+/* Makes it a pending request, its frame of `size` bytes, of which nothing is sent and nothing
+   received: what was, is told next by gib_session_sent and gib_session_received. */
+void gib_single_hand_over(gib_session *session, const gibson_request *request, size_t size);
 
 #endif

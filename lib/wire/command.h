@@ -13,6 +13,31 @@ static inline const gibson_command *gib_command(uint32_t opcode)
     return opcode < 256 && gib_commands[opcode].name ? &gib_commands[opcode] : NULL;
 }
 
+/* What a command takes and yields, where the opcode is one that the compiler knows. */
+static inline gibson_arguments gib_arguments_of(gibson_opcode opcode)
+{
+    switch (opcode) {
+#define GIB_ARGUMENTS_CASE(NAME, name, number, arguments, yield, effect, summary)                  \
+    case GIBSON_OP_##NAME:                                                                         \
+        return GIBSON_ARGUMENTS_##arguments;
+        GIBSON_COMMAND_LIST(GIB_ARGUMENTS_CASE)
+#undef GIB_ARGUMENTS_CASE
+    }
+    return GIBSON_ARGUMENTS_NONE;
+}
+
+static inline gibson_yield gib_yield_of(gibson_opcode opcode)
+{
+    switch (opcode) {
+#define GIB_YIELD_CASE(NAME, name, number, arguments, yield, effect, summary)                      \
+    case GIBSON_OP_##NAME:                                                                         \
+        return GIBSON_YIELD_##yield;
+        GIBSON_COMMAND_LIST(GIB_YIELD_CASE)
+#undef GIB_YIELD_CASE
+    }
+    return GIBSON_YIELD_NONE;
+}
+
 /* Tells whether it is of use to connect for a command. */
 static inline bool gib_command_connects(gibson_opcode opcode)
 {

@@ -5,6 +5,7 @@
 #include <gibson/reply.h>
 #include <gibson/status.h>
 
+#include "base/likely.h"
 #include "wire/command.h"
 #include "wire/frame.h"
 
@@ -23,22 +24,46 @@ extern const gibson_status gib_code_statuses[GIB_CODE_KVAL + 1];
 /* The short ways: each knows one common shape of a reply, which is there as a whole at the
    beginning of the bytes, and leaves all others to gib_reply_decode. */
 
-/* A value in bytes. Returns the size of its frame, or 0. */
-static inline size_t gib_reply_find_value(const uint8_t *data, size_t size, size_t max_reply_size,
-                                          gibson_value *value)
+/* Whether the bytes, GIB_REPLY_HEADER of them at least, begin a value in bytes. */
+static inline bool gib_reply_begins_value(const uint8_t *data)
 {
-    if (size < GIB_REPLY_HEADER || gib_load_u16(data) != GIB_CODE_VAL ||
-        data[2] != GIB_ENCODING_PLAIN) {
-        return 0;
-    }
-    const size_t value_size = gib_load_u32(data + 3);
-    if (value_size > size - GIB_REPLY_HEADER || value_size > max_reply_size) {
-        return 0;
-    }
+    return (gib_load_u32(data) & 0xffffff) == (GIB_CODE_VAL | (uint32_t)GIB_ENCODING_PLAIN << 16);
+}
+
+static inline void gib_reply_set_value(const uint8_t *data, size_t value_size, gibson_value *value)
+{
     value->kind = GIBSON_KIND_BYTES;
     value->bytes.data = data + GIB_REPLY_HEADER;
     value->bytes.size = value_size;
     value->number = 0;
+}
+
+/* A value in bytes, which is all of the `size` bytes, GIB_REPLY_HEADER at least. */
+static inline bool gib_reply_is_value(const uint8_t *data, size_t size, size_t max_reply_size,
+                                      gibson_value *value)
+{
+    const size_t value_size = size - GIB_REPLY_HEADER;
+    if (!gib_reply_begins_value(data) || GIB_UNLIKELY(gib_load_u32(data + 3) != value_size) ||
+        GIB_UNLIKELY(value_size > max_reply_size)) {
+        return false;
+    }
+    gib_reply_set_value(data, value_size, value);
+    return true;
+}
+
+/* A value in bytes. Returns the size of its frame, or 0. */
+static inline size_t gib_reply_find_value(const uint8_t *data, size_t size, size_t max_reply_size,
+                                          gibson_value *value)
+{
+    if (size < GIB_REPLY_HEADER || !gib_reply_begins_value(data)) {
+        return 0;
+    }
+    const size_t value_size = gib_load_u32(data + 3);
+    if (GIB_UNLIKELY(value_size > size - GIB_REPLY_HEADER) ||
+        GIB_UNLIKELY(value_size > max_reply_size)) {
+        return 0;
+    }
+    gib_reply_set_value(data, value_size, value);
     return GIB_REPLY_HEADER + value_size;
 }
 

@@ -1,97 +1,52 @@
 #include "wire/request_encode.h"
 
-#include <string.h>
-
 #include "base/error.h"
 #include "base/likely.h"
-#include "wire/command.h"
-#include "wire/key.h"
-#include "wire/number.h"
 #include "wire/request_refuse.h"
+#include "wire/request_write.h"
 
-/* Beside key and value: the header, two spaces, and a number or a META field. */
-enum { FRAME_OVERHEAD = GIB_REQUEST_HEADER + 2 + GIB_LONGEST_NUMBER };
-
-/* Tells whether a time, where the command takes one, is within the limits. */
-static bool is_valid_time(const gibson_request *request, const gibson_command *command,
-                          const gib_limits *limits)
+/* Writes a request behind the end of the buffer, if it is allowed and there is room. */
+static bool write_to(const gib_buffer *out, const gibson_request *request,
+                     const gibson_command *command, const gib_limits *limits, bool copy_value,
+                     size_t *written)
 {
-    const int64_t number = request->number;
-    switch (command->arguments) {
-    case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
-    case GIBSON_ARGUMENTS_KEY_SECONDS:
-    case GIBSON_ARGUMENTS_PREFIX_SECONDS:
-        return number <= limits->max_seconds &&
-               (number >= 0 || number >= gib_lowest_seconds(command));
-    default:
-        return true;
-    }
+    return out->data && gib_request_write(command->opcode, command->arguments, request, limits,
+                                          copy_value, out->data, out->end, out->capacity, written);
 }
 
-/* The writers below write a part of the payload and return its end. They write any number: whether
-   it is allowed is looked at last, as a time may have to wait for what the server says. */
-
-static uint8_t *write_number(uint8_t *to, int64_t number)
+/* Finds out why a request that has room was not written: by writing it without what may be wrong.
+ */
+static gibson_status refuse(const gibson_request *request, const gibson_command *command,
+                            const gib_limits *limits, const gib_buffer *out, gibson_error *error)
 {
-    if (GIB_LIKELY(number >= 0 && number < 10)) {
-        *to = (uint8_t)('0' + number);
-        return to + 1;
+    gib_limits boundless = *limits;
+    boundless.max_request_size = SIZE_MAX;
+    gibson_request timeless = *request;
+    if (!gib_time_allowed(command->opcode, command->arguments, request->number, limits)) {
+        timeless.number = 0;
     }
-    return to + gib_number_write(to, number);
+    size_t written;
+    if (!write_to(out, &timeless, command, &boundless, false, &written)) {
+        return gib_refuse_contents(request, command, error);
+    }
+    const size_t size = gib_load_u32(out->data + out->end);
+    return size > limits->max_request_size ? gib_refuse_size(command, size, limits, error)
+                                           : gib_refuse_time(request, command, limits, error);
 }
 
-/* NULL if there is no such field. */
-static uint8_t *write_field(uint8_t *to, int64_t field)
+static gibson_status make_room(const gibson_request *request, const gibson_command *command,
+                               bool copy_value, gib_buffer *out, gibson_error *error)
 {
-    const char *name = gib_field_name(field);
-    if (!name) {
-        return NULL;
+    size_t room = GIB_REQUEST_OVERHEAD;
+    if (command->arguments != GIBSON_ARGUMENTS_NONE) {
+        room += request->key.size;
     }
-    const size_t size = strlen(name);
-    memcpy(to, name, size);
-    return to + size;
-}
-
-/* Writes what is behind the key, up to the value. */
-static uint8_t *write_behind_key(uint8_t *to, const gibson_request *request,
-                                 const gibson_command *command)
-{
-    switch (command->arguments) {
-    case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
-    case GIBSON_ARGUMENTS_PREFIX_VALUE:
-        *to++ = ' ';
-        return to;
-    case GIBSON_ARGUMENTS_PREFIX_LIMIT:
-        if (request->number <= 0) {
-            return to;
-        }
-        *to++ = ' ';
-        return write_number(to, request->number);
-    case GIBSON_ARGUMENTS_KEY_SECONDS:
-    case GIBSON_ARGUMENTS_PREFIX_SECONDS:
-        *to++ = ' ';
-        return write_number(to, request->number);
-    case GIBSON_ARGUMENTS_KEY_FIELD:
-        *to++ = ' ';
-        return write_field(to, request->number);
-    default:
-        return to;
+    if (copy_value && gib_takes_value(command->arguments)) {
+        room += request->value.size;
     }
-}
-
-/* Writes the payload up to the value, and returns its end, or NULL if the key or the field is
-   refused. */
-static uint8_t *write_payload(uint8_t *to, const gibson_request *request,
-                              const gibson_command *command)
-{
-    if (command->arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL) {
-        to = write_number(to, request->number);
-        *to++ = ' ';
-    }
-    if (GIB_UNLIKELY(!gib_key_copy(to, request->key.data, request->key.size))) {
-        return NULL;
-    }
-    return write_behind_key(to + request->key.size, request, command);
+    return gib_buffer_reserve(out, room)
+               ? GIBSON_OK
+               : gib_error_set(error, GIBSON_NOMEM, "no memory for the request");
 }
 
 gibson_status gib_request_encode(const gibson_request *request, const gib_limits *limits,
@@ -102,44 +57,22 @@ gibson_status gib_request_encode(const gibson_request *request, const gib_limits
     if (GIB_UNLIKELY(!command)) {
         return gib_refuse_opcode(request, error);
     }
-    const bool has_key = command->arguments != GIBSON_ARGUMENTS_NONE;
-    const size_t key_size = has_key ? request->key.size : 0;
-    if (GIB_UNLIKELY(has_key && (key_size - 1 >= limits->max_key_size || !request->key.data))) {
-        return gib_refuse_key_size(request, command, limits, error);
-    }
-    size_t value_size = 0;
-    if (gib_command_takes_value(command)) {
-        value_size = request->value.size;
-        if (GIB_UNLIKELY(value_size - 1 >= limits->max_value_size || !request->value.data)) {
-            return gib_refuse_value_size(request, command, limits, error);
+    const bool copy = place == GIB_VALUE_COPIED;
+    size_t written;
+    if (GIB_UNLIKELY(!write_to(out, request, command, limits, copy, &written))) {
+        if (!gib_sizes_allowed(command->arguments, &request->key, &request->value, limits)) {
+            return gib_refuse_sizes(request, command, limits, error);
+        }
+        gibson_status status = make_room(request, command, copy, out, error);
+        if (status != GIBSON_OK) {
+            return status;
+        }
+        if (!write_to(out, request, command, limits, copy, &written)) {
+            return refuse(request, command, limits, out, error);
         }
     }
-    const size_t copied = place == GIB_VALUE_COPIED ? value_size : 0;
-    if (GIB_UNLIKELY(!gib_buffer_reserve(out, FRAME_OVERHEAD + key_size + copied))) {
-        return gib_error_set(error, GIBSON_NOMEM, "no memory for the request");
-    }
-    uint8_t *frame = out->data + out->end;
-    uint8_t *end = frame + GIB_REQUEST_HEADER;
-    if (has_key) {
-        end = write_payload(end, request, command);
-        if (GIB_UNLIKELY(!end)) {
-            return gib_refuse_payload(request, command, error);
-        }
-    }
-    const size_t size = (size_t)(end - frame) - GIB_SIZE_FIELD + value_size;
-    if (GIB_UNLIKELY(size > limits->max_request_size)) {
-        return gib_refuse_size(command, size, limits, error);
-    }
-    if (GIB_UNLIKELY(!is_valid_time(request, command, limits))) {
-        return gib_refuse_time(request, command, limits, error);
-    }
-    gib_store_u32(frame, (uint32_t)size);
-    gib_store_u16(frame + GIB_SIZE_FIELD, (uint16_t)command->opcode);
-    if (copied) {
-        memcpy(end, request->value.data, copied);
-        end += copied;
-    }
-    out->end += (size_t)(end - frame);
-    *encoded = (gib_encoded){GIB_SIZE_FIELD + size, value_size};
+    out->end += written;
+    encoded->value_size = gib_takes_value(command->arguments) ? request->value.size : 0;
+    encoded->frame_size = written + (copy ? 0 : encoded->value_size);
     return GIBSON_OK;
 }

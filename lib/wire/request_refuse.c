@@ -1,19 +1,9 @@
 #include "wire/request_refuse.h"
 
 #include <inttypes.h>
-#include <limits.h>
 
 #include "base/error.h"
-
-int64_t gib_lowest_seconds(const gibson_command *command)
-{
-    return command->opcode == GIBSON_OP_LOCK || command->opcode == GIBSON_OP_MLOCK ? -1 : 0;
-}
-
-const char *gib_field_name(int64_t field)
-{
-    return field >= 0 && field <= INT_MAX ? gibson_meta_field_name((gibson_meta_field)field) : NULL;
-}
+#include "wire/request_write.h"
 
 gibson_status gib_refuse_opcode(const gibson_request *request, gibson_error *error)
 {
@@ -26,8 +16,8 @@ static const char *key_noun(const gibson_command *command)
     return command->arguments >= GIBSON_ARGUMENTS_PREFIX ? "prefix" : "key";
 }
 
-gibson_status gib_refuse_key_size(const gibson_request *request, const gibson_command *command,
-                                  const gib_limits *limits, gibson_error *error)
+static gibson_status refuse_key_size(const gibson_request *request, const gibson_command *command,
+                                     const gib_limits *limits, gibson_error *error)
 {
     const char *noun = key_noun(command);
     if (!request->key.size) {
@@ -40,8 +30,8 @@ gibson_status gib_refuse_key_size(const gibson_request *request, const gibson_co
                          command->name, noun, request->key.size, limits->max_key_size);
 }
 
-gibson_status gib_refuse_value_size(const gibson_request *request, const gibson_command *command,
-                                    const gib_limits *limits, gibson_error *error)
+static gibson_status refuse_value_size(const gibson_request *request, const gibson_command *command,
+                                       const gib_limits *limits, gibson_error *error)
 {
     if (!request->value.size) {
         return gib_error_set(error, GIBSON_INVALID, "%s: the value is empty", command->name);
@@ -52,17 +42,6 @@ gibson_status gib_refuse_value_size(const gibson_request *request, const gibson_
     return gib_error_set(error, GIBSON_INVALID,
                          "%s: the value has %zu bytes, over max_value_size (%zu)", command->name,
                          request->value.size, limits->max_value_size);
-}
-
-gibson_status gib_refuse_payload(const gibson_request *request, const gibson_command *command,
-                                 gibson_error *error)
-{
-    if (command->arguments == GIBSON_ARGUMENTS_KEY_FIELD && !gib_field_name(request->number)) {
-        return gib_error_set(error, GIBSON_INVALID, "%s: %" PRId64 " is no field", command->name,
-                             request->number);
-    }
-    return gib_error_set(error, GIBSON_INVALID, "%s: the %s contains a space or a NUL byte",
-                         command->name, key_noun(command));
 }
 
 gibson_status gib_refuse_size(const gibson_command *command, size_t size, const gib_limits *limits,
@@ -86,6 +65,25 @@ gibson_status gib_refuse_time(const gibson_request *request, const gibson_comman
         limits->seconds_source == GIB_SECONDS_UNKNOWN && request->number > limits->max_seconds;
     return gib_error_set(error, ask ? GIBSON_WOULD_BLOCK : GIBSON_INVALID,
                          "%s: %" PRId64 " seconds are not between %" PRId64 " and %s (%" PRId64 ")",
-                         command->name, request->number, gib_lowest_seconds(command),
+                         command->name, request->number, gib_lowest_seconds(command->opcode),
                          names[limits->seconds_source], limits->max_seconds);
+}
+
+gibson_status gib_refuse_sizes(const gibson_request *request, const gibson_command *command,
+                               const gib_limits *limits, gibson_error *error)
+{
+    const bool key_is_fine = request->key.size - 1 < limits->max_key_size && request->key.data;
+    return key_is_fine ? refuse_value_size(request, command, limits, error)
+                       : refuse_key_size(request, command, limits, error);
+}
+
+gibson_status gib_refuse_contents(const gibson_request *request, const gibson_command *command,
+                                  gibson_error *error)
+{
+    if (command->arguments == GIBSON_ARGUMENTS_KEY_FIELD && !gib_field_name(request->number)) {
+        return gib_error_set(error, GIBSON_INVALID, "%s: %" PRId64 " is no field", command->name,
+                             request->number);
+    }
+    return gib_error_set(error, GIBSON_INVALID, "%s: the %s contains a space or a NUL byte",
+                         command->name, key_noun(command));
 }

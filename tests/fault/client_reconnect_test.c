@@ -2,13 +2,14 @@
 #include <gibson/pipeline.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/client.h"
+#include "support/idle.h"
 #include "support/peer.h"
 #include "support/samples.h"
 #include "support/suite.h"
@@ -331,11 +332,6 @@ static void serve_one(peer_link *link)
     }
 }
 
-static void pretend_idle(gibson_client *client)
-{
-    client->idle.since_ns -= INT64_C(2000000); /* 2 ms */
-}
-
 /* Makes a client whose connection has gone stale while it was idle. *value is the last reply. */
 static gibson_client *stale_client(peer **server, bool unasked, gibson_value *value)
 {
@@ -347,7 +343,8 @@ static gibson_client *stale_client(peer **server, bool unasked, gibson_value *va
     ck_assert_status(gibson_client_get(client, "key", 3, value), GIBSON_OK);
     peer_tell(*server);
     peer_hear(*server);
-    /* On loopback the end of the connection is there with the call that makes it. */
+    struct pollfd arrived = {.fd = gibson_client_fd(client), .events = POLLIN};
+    ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
     pretend_idle(client);
     return client;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "net/socket.h"
+#include "support/idle.h"
 #include "support/peer.h"
 #include "support/process.h"
 #include "support/samples.h"
@@ -95,11 +96,13 @@ ssize_t __real_recv(int fd, void *to, size_t size, int flags);
 ssize_t __wrap_recv(int fd, void *to, size_t size, int flags);
 ssize_t __wrap_recv(int fd, void *to, size_t size, int flags)
 {
-    if (fault.call && !strcmp(fault.call, "recv") && fault.takes) {
+    /* The look at an idle connection is another matter than reading a reply. */
+    const char *call = flags & MSG_PEEK ? "peek" : "recv";
+    if (fault.call && !strcmp(fault.call, call) && fault.takes) {
         usleep(1000);
         return __real_recv(fd, to, fault.takes, flags);
     }
-    return fails("recv") ? -1 : __real_recv(fd, to, size, flags);
+    return fails(call) ? -1 : __real_recv(fd, to, size, flags);
 }
 
 ssize_t __real_send(int fd, const void *from, size_t size, int flags);
@@ -223,12 +226,13 @@ START_TEST(operation_whose_system_call_fails_says_so_and_closes)
         {"send", EPIPE, GIBSON_CLOSED},        {"send", ECONNRESET, GIBSON_CLOSED},
         {"send", EHOSTUNREACH, GIBSON_CLOSED}, {"send", EPERM, GIBSON_SYSTEM},
         {"recv", ECONNRESET, GIBSON_CLOSED},   {"recv", ETIMEDOUT, GIBSON_CLOSED},
-        {"recv", EIO, GIBSON_SYSTEM},
+        {"recv", EIO, GIBSON_SYSTEM},          {"peek", ECONNRESET, GIBSON_CLOSED},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         begin(PEER_UNIX);
         client = sample_client(server, &options);
         int64_t number = 7;
+        pretend_idle(client);
         make_fail(rows[i].call, rows[i].failure);
         ck_assert_status(gibson_client_inc(client, "n", 1, &number), rows[i].expected);
         ck_assert_int_eq(number, 0);
@@ -371,11 +375,42 @@ START_TEST(operation_makes_two_system_calls)
     client = sample_client(server, &options);
     for (size_t n = 0; n + 1 < SAMPLE_COUNT; n++) {
         gibson_reply reply;
+        pretend_busy(client);
         seen.calls = 0;
         gibson_status status = gibson_client_call(client, &samples[n].request, &reply);
         size_t calls = seen.calls;
         ck_assert_status(status, GIBSON_OK);
         ck_assert(calls == 2 || !n); /* the first may need memory */
+    }
+    end();
+}
+END_TEST
+
+/* In a loop without pauses the connection is looked at once in 32 calls; after a pause, always. */
+START_TEST(operation_looks_at_the_connection_once_in_32_calls)
+{
+    begin(PEER_UNIX);
+    client = sample_client(server, &options);
+    gibson_value value;
+    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+    pretend_busy(client);
+    seen.calls = 0;
+    size_t failures = 0;
+    for (size_t n = 0; n < 320; n++) { /* without an assertion, which may call malloc */
+        client->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause, ever */
+        failures += gibson_client_get(client, "key", 3, &value) != GIBSON_OK;
+    }
+    size_t calls = seen.calls;
+    ck_assert_uint_eq(failures, 0);
+    ck_assert_uint_le(calls, 2 * 320 + 320 / 32);
+    ck_assert_uint_ge(calls, 2 * 320 + 320 / 32 - 1);
+    for (size_t n = 0; n < 10; n++) {
+        pretend_idle(client);
+        seen.calls = 0;
+        gibson_status status = gibson_client_get(client, "key", 3, &value);
+        calls = seen.calls;
+        ck_assert_status(status, GIBSON_OK);
+        ck_assert_uint_eq(calls, 3);
     }
     end();
 }
@@ -416,4 +451,4 @@ SUITE_IN_MODES("client_system", SAMPLE_MODES, connect_that_meets_itself_is_refus
                short_send_at_every_byte_goes_on_where_it_stopped,
                short_send_of_a_large_value_goes_on_where_it_stopped,
                reply_that_is_always_ready_in_part_ends_at_the_deadline, every_send_has_its_flags,
-               operation_makes_two_system_calls)
+               operation_makes_two_system_calls, operation_looks_at_the_connection_once_in_32_calls)

@@ -193,12 +193,11 @@ static void single(gib_session *session, model *at, program *code, uint8_t how)
     if (!gib_session_is_settled(session)) {
         return;
     }
-    gib_single_begin(session);
-    if (gib_single_push(session, &each->request, &error) != GIBSON_OK) {
+    size_t frame_size;
+    if (gib_single_push(session, &each->request, &frame_size, &error) != GIBSON_OK) {
         FUZZ_CHECK(counts.fail_at);
         return;
     }
-    const size_t frame_size = gib_single_output(session).size;
     size_t size;
     uint8_t *room = gib_single_input(session, &size);
     size_t received = how & 0x80 ? take_byte(code) : 0;
@@ -214,7 +213,7 @@ static void single(gib_session *session, model *at, program *code, uint8_t how)
         use_reply(session, &reply, how & 0x40);
         return;
     }
-    gib_single_hand_over(session, &each->request);
+    gib_single_hand_over(session, &each->request, frame_size);
     note_pending(session, at, each);
     FUZZ_CHECK(gib_buffer_size(&at->unsent) == frame_size);
     const size_t sent = received ? frame_size : take_byte(code) % (frame_size + 1);

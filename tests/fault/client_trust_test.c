@@ -1,0 +1,479 @@
+/* Each reply is the right one for its request, or an error. Regression tests of what broke that
+   promise: a request that was refused, bytes that nobody had asked for, servers that restart, and
+   deadlines that did not hold over all of an operation. */
+#include <gibson/pipeline.h>
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/idle.h"
+#include "support/peer.h"
+#include "support/samples.h"
+#include "support/suite.h"
+
+static gibson_options options;
+
+static void use_defaults(void)
+{
+    gibson_options_init(&options);
+    options.timeout_ms = 5000;
+}
+
+static gibson_status get(gibson_client *client, const char *key, gibson_value *value)
+{
+    return gibson_client_get(client, key, strlen(key), value);
+}
+
+static void check_is(const gibson_value *value, const char *text)
+{
+    ck_assert_int_eq(value->kind, GIBSON_KIND_BYTES);
+    ck_assert_uint_eq(value->bytes.size, strlen(text));
+    ck_assert_mem_eq(value->bytes.data, text, strlen(text));
+}
+
+/* ---- A request that was refused ---- */
+
+static atomic_size_t frames_seen;
+
+/* Answers GET with the key it asked for. */
+static bool answer_with_key(peer_link *link, const peer_frame *frame)
+{
+    gib_buffer reply = bytes_new();
+    if (frame->opcode == GIBSON_OP_GET) {
+        reply_add_bytes(&reply, frame->payload, frame->size);
+    } else {
+        sample_reply(&reply, frame->opcode, frame->payload, frame->size);
+    }
+    bool fine = peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+    gib_buffer_clear(&reply);
+    return fine;
+}
+
+static void serve_keys(peer_link *link)
+{
+    peer_frame frame;
+    while (peer_read_frame(link, &frame)) {
+        atomic_fetch_add(&frames_seen, 1);
+        if (!answer_with_key(link, &frame)) {
+            return;
+        }
+    }
+}
+
+START_TEST(refused_request_leaves_nothing_to_be_sent_with_the_next_batch)
+{
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, serve_keys, NULL);
+    gibson_client *client = sample_client(server, &options);
+    gibson_request bad = gibson_request_key(GIBSON_OP_GET, "a b", 3);
+    gibson_request good = gibson_request_key(GIBSON_OP_GET, "batch", 5);
+    gibson_value value;
+    gibson_reply reply;
+    ck_assert_status(get(client, "warm", &value), GIBSON_OK);
+    for (int i = 0; i < 20; i++) {
+        atomic_store(&frames_seen, 0);
+        ck_assert_status(gibson_client_queue(client, &bad), GIBSON_INVALID);
+        ck_assert_status(get(client, "first", &value), GIBSON_OK);
+        ck_assert_status(get(client, "second", &value), GIBSON_OK);
+        check_is(&value, "second");
+        ck_assert_status(gibson_client_queue(client, &good), GIBSON_OK);
+        ck_assert_uint_eq(gibson_client_outstanding(client), 1);
+        ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
+        check_is(&reply.value, "batch");
+        ck_assert_status(gibson_client_next(client, &reply), GIBSON_END);
+        ck_assert_uint_eq(atomic_load(&frames_seen), 3);
+    }
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* ---- Bytes that nobody asked for ---- */
+
+/* Serves, and whenever it is told to, sends a stray value. */
+static void serve_with_strays(peer_link *link)
+{
+    if (link->index) {
+        serve_keys(link);
+        return;
+    }
+    peer_frame frame;
+    while (peer_read_frame(link, &frame)) {
+        if (!answer_with_key(link, &frame)) {
+            return;
+        }
+        if (frame.opcode == GIBSON_OP_GET && frame.size == 4 && !memcmp(frame.payload, "last", 4)) {
+            if (!peer_await(link)) {
+                return;
+            }
+            peer_send(link, "\6\0\0\5\0\0\0STRAY", 12);
+            peer_report(link);
+        }
+    }
+}
+
+/* A client on whose connection a stray value has arrived. */
+static gibson_client *client_with_stray(peer **server, peer_kind kind)
+{
+    *server = peer_start(kind, serve_with_strays, NULL);
+    gibson_client *client = sample_client(*server, &options);
+    gibson_value value;
+    ck_assert_status(get(client, "last", &value), GIBSON_OK);
+    peer_tell(*server);
+    peer_hear(*server);
+    struct pollfd arrived = {.fd = gibson_client_fd(client), .events = POLLIN};
+    ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
+    return client;
+}
+
+START_TEST(stray_reply_before_a_call_is_an_error_and_not_its_answer)
+{
+    for (peer_kind kind = PEER_UNIX; kind <= PEER_TCP4; kind++) {
+        use_defaults();
+        peer *server;
+        gibson_client *client = client_with_stray(&server, kind);
+        gibson_value value;
+        pretend_idle(client);
+        ck_assert_status(get(client, "b", &value), GIBSON_PROTOCOL);
+        ck_assert_int_eq(value.kind, GIBSON_KIND_NONE);
+        ck_assert_message_has(gibson_client_error(client), "12 bytes arrived before");
+        ck_assert(!gibson_client_connected(client));
+        ck_assert_status(get(client, "c", &value), GIBSON_CLOSED);
+        ck_assert_message_has(gibson_client_error(client), "12 bytes arrived before");
+        ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+        ck_assert_status(get(client, "c", &value), GIBSON_OK);
+        check_is(&value, "c");
+        gibson_client_free(client);
+        peer_stop(server);
+    }
+}
+END_TEST
+
+START_TEST(stray_reply_before_a_call_is_passed_over_with_reconnect)
+{
+    use_defaults();
+    options.reconnect = true;
+    peer *server;
+    gibson_client *client = client_with_stray(&server, PEER_UNIX);
+    gibson_value value;
+    pretend_idle(client);
+    ck_assert_status(get(client, "b", &value), GIBSON_OK);
+    check_is(&value, "b");
+    ck_assert_status(get(client, "c", &value), GIBSON_OK);
+    check_is(&value, "c");
+    ck_assert_uint_eq(peer_connections(server), 2);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* Without a pause the stray may be taken for an answer, but only so often. */
+START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_32_calls)
+{
+    use_defaults();
+    peer *server;
+    gibson_client *client = client_with_stray(&server, PEER_UNIX);
+    gibson_value value;
+    gibson_status status = GIBSON_OK;
+    int calls = 0;
+    while (status == GIBSON_OK && calls < 100) {
+        client->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        status = get(client, "b", &value);
+        calls++;
+    }
+    ck_assert_status(status, GIBSON_PROTOCOL);
+    ck_assert_int_le(calls, 33);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* The requests wait in the client while the stray comes: nothing of them was sent. */
+START_TEST(stray_reply_before_a_batch_is_sent_is_not_its_answer)
+{
+    for (int reconnect = 0; reconnect < 2; reconnect++) {
+        use_defaults();
+        options.reconnect = reconnect;
+        peer *server = peer_start(PEER_UNIX, serve_with_strays, NULL);
+        gibson_client *client = sample_client(server, &options);
+        gibson_value value;
+        ck_assert_status(get(client, "last", &value), GIBSON_OK);
+        gibson_request requests[] = {gibson_request_key(GIBSON_OP_GET, "x", 1),
+                                     gibson_request_key(GIBSON_OP_GET, "y", 1)};
+        for (size_t i = 0; i < COUNT_OF(requests); i++) {
+            ck_assert_status(gibson_client_queue(client, &requests[i]), GIBSON_OK);
+        }
+        peer_tell(server);
+        peer_hear(server);
+        pretend_idle(client);
+        gibson_reply reply;
+        gibson_status expected = reconnect ? GIBSON_OK : GIBSON_PROTOCOL;
+        ck_assert_status(gibson_client_next(client, &reply), expected);
+        if (reconnect) {
+            check_is(&reply.value, "x");
+        }
+        ck_assert_status(gibson_client_next(client, &reply), reconnect ? GIBSON_OK : GIBSON_CLOSED);
+        if (reconnect) {
+            check_is(&reply.value, "y");
+        }
+        ck_assert_status(gibson_client_next(client, &reply), GIBSON_END);
+        gibson_client_free(client);
+        peer_stop(server);
+    }
+}
+END_TEST
+
+/* ---- Servers that restart ---- */
+
+START_TEST(restart_of_the_server_is_not_seen_by_any_command)
+{
+    static const peer_kind kinds[] = {PEER_UNIX, PEER_TCP4};
+    for (size_t i = 0; i < COUNT_OF(kinds) * SAMPLE_COUNT; i++) {
+        const sample *each = &samples[i % SAMPLE_COUNT];
+        use_defaults();
+        options.reconnect = true;
+        peer *server = peer_start(kinds[i / SAMPLE_COUNT], sample_serve, NULL);
+        gibson_client *client = sample_client(server, &options);
+        ck_assert_status(gibson_client_ping(client), GIBSON_OK);
+        peer_go_down(server);
+        peer_come_up(server);
+        struct pollfd ended = {.fd = gibson_client_fd(client), .events = POLLIN};
+        ck_assert_int_eq(poll(&ended, 1, 5000), 1);
+        pretend_idle(client);
+        gibson_reply reply;
+        const bool is_end = each->request.opcode == GIBSON_OP_END;
+        ck_assert_status(gibson_client_call(client, &each->request, &reply),
+                         is_end ? GIBSON_CLOSED : GIBSON_OK);
+        ck_assert(is_end || sample_reply_matches(&reply));
+        gibson_client_free(client);
+        peer_stop(server);
+    }
+}
+END_TEST
+
+START_TEST(quit_makes_no_connection_to_say_so)
+{
+    use_defaults();
+    options.reconnect = true;
+    peer *server = peer_start(PEER_UNIX, sample_serve, NULL);
+    gibson_client *client = sample_client(server, &options);
+    peer_go_down(server);
+    peer_come_up(server);
+    size_t before = peer_connections(server);
+    ck_assert_status(gibson_client_quit(client),
+                     GIBSON_OK); /* the end was seen before it was said */
+    ck_assert_status(gibson_client_quit(client), GIBSON_OK); /* there is no connection */
+    ck_assert_uint_eq(peer_connections(server), before);
+    ck_assert(!gibson_client_connected(client));
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* ---- One deadline for all of an operation ---- */
+
+/* Connecting hangs while the backlog of a listener that accepts nothing is full. */
+static void fill_backlog(const gibson_options *of, int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        gibson_client *filler;
+        gibson_options fill = *of;
+        fill.connect_timeout_ms = 20;
+        ck_assert_status(gibson_client_new(&filler, &fill, NULL), GIBSON_OK);
+        fds[i] = gibson_client_connect(filler) == GIBSON_OK ? dup(gibson_client_fd(filler)) : -1;
+        gibson_client_free(filler);
+    }
+}
+
+START_TEST(connecting_within_an_operation_ends_at_the_deadline_of_the_operation)
+{
+    enum { FILLERS = 6 };
+    int fds[FILLERS];
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, NULL, NULL);
+    peer_point(server, &options);
+    fill_backlog(&options, fds, FILLERS);
+    options.reconnect = true;
+    options.timeout_ms = 100;
+    options.connect_timeout_ms = 60000;
+    gibson_client *client;
+    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+    int64_t began = suite_now_ms();
+    ck_assert_status(gibson_client_ping(client), GIBSON_TIMEOUT);
+    int64_t took = suite_now_ms() - began;
+    ck_assert_int_ge(took, 99);
+    ck_assert_int_le(took, 100 + SUITE_SLACK_MS);
+    ck_assert_message_has(gibson_client_error(client), "timeout of 100 ms passed while connecting");
+    gibson_client_free(client);
+    for (size_t i = 0; i < FILLERS; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+    peer_stop(server);
+}
+END_TEST
+
+/* The first connection is cut half-way through the deadline, the second one never answers. */
+static void cut_then_be_silent(peer_link *link)
+{
+    peer_frame frame;
+    if (link->index == 0) {
+        sample_warm_up(link);
+        peer_read_frame(link, &frame);
+        peer_await(link);
+        peer_close(link);
+    } else {
+        peer_read_to_end(link);
+    }
+}
+
+/* An interrupt callback, called every 50 ms: lets the peer cut the connection at that time. */
+static int64_t cut_at_ms;
+
+static int cut_in_time(void *server)
+{
+    if (suite_now_ms() >= cut_at_ms) {
+        peer_tell(server);
+        cut_at_ms = INT64_MAX;
+    }
+    return 0;
+}
+
+START_TEST(repeated_request_keeps_the_deadline_of_the_first)
+{
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, cut_then_be_silent, NULL);
+    options.reconnect = true;
+    options.retry_repeatable = true;
+    options.timeout_ms = 1000;
+    options.interrupt = cut_in_time;
+    options.interrupt_context = server;
+    cut_at_ms = INT64_MAX;
+    gibson_client *client = sample_client(server, &options);
+    ck_assert_status(gibson_client_set_timeout(client, 1000), GIBSON_OK);
+    gibson_value value;
+    int64_t began = suite_now_ms();
+    cut_at_ms = began + 900;
+    ck_assert_status(get(client, "key", &value), GIBSON_TIMEOUT);
+    int64_t took = suite_now_ms() - began;
+    ck_assert_message_has(gibson_client_error(client),
+                          "timeout of 1000 ms passed while waiting for the reply to get");
+    ck_assert_uint_eq(peer_connections(server), 2);
+    ck_assert_int_ge(took, 999);
+    ck_assert_int_lt(took, 1850); /* it was 1900: 900 until the cut, and 1000 more */
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* ---- How long a time may be ---- */
+
+/* Answers STATS with a max_item_ttl of 2592000, or without, and all else as usual. */
+static void serve_times(peer_link *link)
+{
+    peer_frame frame;
+    while (peer_read_frame(link, &frame)) {
+        if (frame.opcode != GIBSON_OP_STATS) {
+            if (!sample_answer(link, &frame)) {
+                return;
+            }
+            continue;
+        }
+        atomic_fetch_add(&frames_seen, 1);
+        const uint8_t month[8] = {0x00, 0x8d, 0x27};
+        gib_buffer reply = bytes_new();
+        size_t at = reply_begin_items(&reply, 1);
+        reply_add_item(&reply, link->context ? "max_item_ttl" : "total_items", GIB_ENCODING_NUMBER,
+                       month, sizeof month);
+        reply_end_items(&reply, at);
+        peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+        gib_buffer_clear(&reply);
+    }
+}
+
+START_TEST(long_time_is_sent_to_a_server_that_keeps_it)
+{
+    use_defaults();
+    atomic_store(&frames_seen, 0);
+    peer *server = peer_start(PEER_UNIX, serve_times, "month");
+    gibson_client *client = sample_client(server, &options);
+    ck_assert_status(gibson_client_ttl(client, "key", 3, 32767), GIBSON_OK);
+    ck_assert_uint_eq(atomic_load(&frames_seen), 0); /* nothing to ask */
+    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 86400), GIBSON_OK);
+    ck_assert_status(gibson_client_lock(client, "key", 3, 2592000), GIBSON_OK);
+    ck_assert_status(gibson_client_ttl(client, "key", 3, 2592001), GIBSON_INVALID);
+    ck_assert_message_has(gibson_client_error(client), "max_item_ttl of the server (2592000)");
+    ck_assert_status(gibson_client_ttl(client, "a b", 3, 86400), GIBSON_INVALID);
+    ck_assert_uint_eq(atomic_load(&frames_seen), 1); /* asked once */
+    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+    ck_assert_status(gibson_client_ttl(client, "a b", 3, 86400), GIBSON_INVALID);
+    ck_assert_uint_eq(atomic_load(&frames_seen), 1); /* a bad key is bad whatever the server says */
+    ck_assert_status(gibson_client_ttl(client, "key", 3, 86400), GIBSON_OK);
+    ck_assert_uint_eq(atomic_load(&frames_seen), 2); /* once a connection */
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+START_TEST(long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it)
+{
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, serve_times, NULL);
+    gibson_client *client = sample_client(server, &options);
+    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 86400), GIBSON_INVALID);
+    ck_assert_message_has(gibson_client_error(client), "no max_item_ttl in STATS (32767)");
+    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 32767), GIBSON_OK);
+    gibson_client_free(client);
+    options.max_seconds = 100000; /* the caller knows better */
+    client = sample_client(server, &options);
+    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 86400), GIBSON_OK);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+START_TEST(long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
+{
+    use_defaults();
+    atomic_store(&frames_seen, 0);
+    peer *server = peer_start(PEER_UNIX, serve_times, "month");
+    gibson_client *client = sample_client(server, &options);
+    gibson_request get_key = gibson_request_key(GIBSON_OP_GET, "key", 3);
+    gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, "key", 3, 86400);
+    gibson_reply reply;
+    ck_assert_status(gibson_client_queue(client, &get_key), GIBSON_OK);
+    ck_assert_status(gibson_client_queue(client, &day), GIBSON_WOULD_BLOCK);
+    ck_assert_uint_eq(gibson_client_outstanding(client), 1);
+    ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
+    ck_assert_status(gibson_client_queue(client, &day), GIBSON_OK); /* it asks first */
+    ck_assert_uint_eq(atomic_load(&frames_seen), 1);
+    ck_assert_status(gibson_client_queue(client, &day), GIBSON_OK);
+    ck_assert_uint_eq(gibson_client_outstanding(client), 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
+        ck_assert_uint_eq(reply.opcode, GIBSON_OP_TTL);
+    }
+    ck_assert_status(gibson_client_next(client, &reply), GIBSON_END);
+    ck_assert_uint_eq(atomic_load(&frames_seen), 1);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+SUITE_IN_MODES("client_trust", SAMPLE_MODES,
+               refused_request_leaves_nothing_to_be_sent_with_the_next_batch,
+               stray_reply_before_a_call_is_an_error_and_not_its_answer,
+               stray_reply_before_a_call_is_passed_over_with_reconnect,
+               stray_reply_in_a_loop_without_pauses_is_noticed_within_32_calls,
+               stray_reply_before_a_batch_is_sent_is_not_its_answer,
+               restart_of_the_server_is_not_seen_by_any_command, quit_makes_no_connection_to_say_so,
+               connecting_within_an_operation_ends_at_the_deadline_of_the_operation,
+               repeated_request_keeps_the_deadline_of_the_first,
+               long_time_is_sent_to_a_server_that_keeps_it,
+               long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it,
+               long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
