@@ -148,8 +148,8 @@ def positions(exchange: Exchange) -> range:
 
 
 def is_lost(exchange: Exchange, at: int, result: Any) -> bool:
-    """Tells whether a result is right where a cut struck. At 0 it may strike before quit looks, which
-    then has nobody to tell."""
+    """Tells whether a result is right where a cut struck. At 0 it may strike before quit looks,
+    which then has nobody to tell."""
     if at == 0 and exchange.command == "quit" and result is None:
         return True
     return isinstance(result, ConnectionLostError)
