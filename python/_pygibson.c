@@ -4,6 +4,7 @@
 #include "errors.h"
 #include "module.h"
 #include "pipeline.h"
+#include "pipeline_error.h"
 
 static module_state *state_of(PyObject *module)
 {
@@ -64,7 +65,7 @@ static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec)
 static int module_exec(PyObject *module)
 {
     module_state *state = state_of(module);
-    if (errors_add(module, state) < 0) {
+    if (errors_add(module, state) < 0 || pipeline_error_add(module, state) < 0) {
         return -1;
     }
     state->client_type = add_type(module, &client_spec);
@@ -82,7 +83,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     module_state *state = state_of(module);
     Py_VISIT(state->client_type);
     Py_VISIT(state->pipeline_type);
+    Py_VISIT(state->failure_type);
     Py_VISIT(state->base_error);
+    Py_VISIT(state->pipeline_error);
     for (size_t i = 0; i < STATUS_COUNT; i++) {
         Py_VISIT(state->errors[i]);
     }
@@ -94,7 +97,9 @@ static int module_clear(PyObject *module)
     module_state *state = state_of(module);
     Py_CLEAR(state->client_type);
     Py_CLEAR(state->pipeline_type);
+    Py_CLEAR(state->failure_type);
     Py_CLEAR(state->base_error);
+    Py_CLEAR(state->pipeline_error);
     for (size_t i = 0; i < STATUS_COUNT; i++) {
         Py_CLEAR(state->errors[i]);
     }

@@ -145,13 +145,13 @@ gibson_error client_error(Client *self)
     return error->status == GIBSON_INTERRUPTED && self->forked ? closed_error(parent_text) : *error;
 }
 
-PyObject *client_raise(const Client *self, const gibson_error *error, const char *command,
+PyObject *client_raise(const Client *self, const gibson_error *error, const command_kind *kind,
                        PyObject *key)
 {
     if (PyErr_Occurred()) {
         return NULL;
     }
-    failure failed = {*error, command, key, self->server};
+    failure failed = {*error, kind, key, self->server};
     return failure_raise(self->state, &failed);
 }
 
@@ -198,7 +198,7 @@ static PyObject *run_operation(Client *self, const operation *op)
     }
     client_end(self);
     if (!ok) {
-        return client_raise(self, &error, op->kind->name, op->key);
+        return client_raise(self, &error, op->kind, op->key);
     }
     if (owned) { /* other threads need not wait while the objects are made */
         result = items_object(op->kind, reply.items);
@@ -340,14 +340,16 @@ static int take_numbers(Client *self, const init_arguments *given)
 
 static int take_host(Client *self, const init_arguments *given)
 {
-    if (given->addr && given->host && given->host != Py_None) {
+    bool has_addr = given->addr && given->addr != Py_None;
+    bool has_host = given->host && given->host != Py_None;
+    if (has_addr && has_host) {
         PyErr_SetString(PyExc_TypeError, "Client() takes addr or host, not both");
         return -1;
     }
-    PyObject *host = given->host && given->host != Py_None ? given->host : given->addr;
-    if (!host) {
+    if (!has_addr && !has_host) {
         return 0;
     }
+    PyObject *host = has_host ? given->host : given->addr;
     if (!PyUnicode_Check(host)) {
         PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be str, not %.200s",
                      host == given->addr ? "addr" : "host", Py_TYPE(host)->tp_name);
@@ -455,6 +457,14 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *keywor
 static int client_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((Client *)self)->attributes);
+    return 0;
+}
+
+/* What else a Client has is str and bytes, through which no circle goes. */
+static int client_clear(PyObject *self)
+{
+    Py_CLEAR(((Client *)self)->attributes);
     return 0;
 }
 
@@ -466,6 +476,7 @@ static void client_dealloc(PyObject *object)
     if (self->weakrefs) {
         PyObject_ClearWeakRefs(object);
     }
+    client_clear(object);
     gibson_client_free(self->client);
     turn_free(&self->turn);
     Py_XDECREF(self->host);
@@ -502,16 +513,23 @@ static PyObject *client_connect(PyObject *object, PyObject *unused)
     self->closed_because = NULL;
     client_end(self);
     if (!ok) {
-        return client_raise(self, &error, "connect", NULL);
+        static const command_kind kind = {.name = "connect"};
+        return client_raise(self, &error, &kind, NULL);
     }
     Py_RETURN_NONE;
 }
 
-static PyObject *client_pipeline(PyObject *self, PyObject *unused)
+static PyObject *client_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    (void)unused;
     PyObject *type = (PyObject *)((Client *)self)->state->pipeline_type;
-    return PyObject_CallFunctionObjArgs(type, self, NULL);
+    if (PyTuple_GET_SIZE(args)) {
+        PyErr_SetString(PyExc_TypeError, "pipeline() takes no positional arguments");
+        return NULL;
+    }
+    PyObject *given = PyTuple_Pack(1, self);
+    PyObject *made = given ? PyObject_Call(type, given, keywords) : NULL;
+    Py_XDECREF(given);
+    return made;
 }
 
 static PyObject *client_context_enter(PyObject *self, PyObject *unused)
@@ -613,9 +631,12 @@ static PyMethodDef client_methods[] = {
      "connect($self, /)\n--\n\n"
      "Connect, and close the connection first if there is one.\n\n"
      "Raises UnreachableError, ServerTimeoutError."},
-    {"pipeline", client_pipeline, METH_NOARGS,
-     "pipeline($self, /)\n--\n\n"
-     "Return a new Pipeline, which collects operations and runs them at once."},
+    {"pipeline", (PyCFunction)(void (*)(void))client_pipeline, METH_VARARGS | METH_KEYWORDS,
+     "pipeline($self, /, *, raise_on_error=True)\n--\n\n"
+     "Return a new Pipeline, which collects operations and runs them at once.\n\n"
+     "Arguments:\n"
+     "    raise_on_error (bool): whether the end of the batch raises PipelineError where\n"
+     "        operations failed; else their exceptions stand in the results only."},
     {"__enter__", client_context_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nReturn self."},
     {"__exit__", (PyCFunction)(void (*)(void))client_context_exit, METH_FASTCALL,
      "__exit__($self, /, *args)\n--\n\nClose the connection."},
@@ -634,20 +655,29 @@ static PyGetSetDef client_attributes[] = {
      NULL},
     {"timeout", client_get_timeout, client_set_timeout,
      "int or None: milliseconds for a whole operation, None for no end. It can be set.", NULL},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict,
+     "dict: attributes that were set on this Client, such as the method of a mock.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMemberDef client_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Client, weakrefs), READONLY, NULL},
+    {"__dictoffset__", T_PYSSIZET, offsetof(Client, attributes), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot client_slots[] = {
-    {Py_tp_doc, DOC_CLIENT},           {Py_tp_new, client_new},
-    {Py_tp_init, client_init},         {Py_tp_dealloc, client_dealloc},
-    {Py_tp_traverse, client_traverse}, {Py_tp_repr, client_repr},
-    {Py_tp_methods, client_methods},   {Py_tp_getset, client_attributes},
-    {Py_tp_members, client_members},   {0, NULL},
+    {Py_tp_doc, DOC_CLIENT},
+    {Py_tp_new, client_new},
+    {Py_tp_init, client_init},
+    {Py_tp_dealloc, client_dealloc},
+    {Py_tp_traverse, client_traverse},
+    {Py_tp_clear, client_clear},
+    {Py_tp_repr, client_repr},
+    {Py_tp_methods, client_methods},
+    {Py_tp_getset, client_attributes},
+    {Py_tp_members, client_members},
+    {0, NULL},
 };
 
 PyType_Spec client_spec = {

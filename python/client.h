@@ -25,6 +25,7 @@ typedef struct Client {
     PyObject *unix_socket; /* bytes, or NULL */
     PyObject *server;      /* str: the peer; set once */
     PyObject *weakrefs;
+    PyObject *attributes; /* the dict of what was set on the instance, or NULL */
 
     turn turn;
     PyThreadState *released; /* of the thread that is in libgibson */
@@ -59,7 +60,7 @@ bool client_is_closed(const Client *self, gibson_error *error);
 gibson_error client_error(Client *self);
 
 /* Raises the exception for an error, unless a signal handler has raised one. Returns NULL. */
-PyObject *client_raise(const Client *self, const gibson_error *error, const char *command,
+PyObject *client_raise(const Client *self, const gibson_error *error, const command_kind *kind,
                        PyObject *key);
 
 extern PyType_Spec client_spec;

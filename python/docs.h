@@ -23,7 +23,7 @@
     ", tcp_user_timeout=None)\n--\n\n"                                                             \
     "A connection to a Gibson server, which is made at once.\n\n"                                  \
     "Arguments:\n"                                                                                 \
-    "    addr (str): name, IPv4 or IPv6 address of the server.\n"                                  \
+    "    addr (str): name, IPv4 or IPv6 address of the server; None for the default.\n"            \
     "    port (int): its TCP port.\n"                                                              \
     "    unix_socket (str, bytes or os.PathLike): path of its unix socket, in place of addr and\n" \
     "        port; '@' and a name for an abstract one.\n"                                          \
@@ -38,8 +38,8 @@
     "    max_request_size (int): most bytes of a request; None for 4 MiB.\n"                       \
     "    max_key_size (int): most bytes of a key or prefix; None for 1023.\n"                      \
     "    max_value_size (int): most bytes of a value; None for what max_request_size leaves.\n"    \
-    "    max_seconds (int): longest ttl or lock time in seconds; None for 32767, which is what\n"  \
-    "        the reference server can keep.\n"                                                     \
+    "    max_seconds (int): longest ttl or lock time in seconds; None to learn it from the\n"      \
+    "        server: 32767 unless the server says otherwise (STATS max_item_ttl).\n"               \
     "    pipeline_window (int): most requests under way; None for 1024.\n"                         \
     "    pipeline_bytes (int): most bytes of requests under way; None for 16 MiB.\n"               \
     "    reconnect_delay (int), reconnect_max_delay (int): after a failure to connect,\n"          \
@@ -151,7 +151,7 @@
     "Arguments:\n" DOC_PREFIX "\nReturns how many there are (int), 0 for none."
 #define DOC_META                                                                                   \
     "Read one property of an item.\n\n"                                                            \
-    "Arguments:\n" DOC_KEY "    field (str): one of\n" GIBSON_META_LIST(                           \
+    "Arguments:\n" DOC_KEY "    field (str or bytes): one of\n" GIBSON_META_LIST(                  \
         DOC_FIELD) "\nReturns it (int).\n"                                                         \
                    "Raises NotFoundError; InvalidArgumentError for another field."
 #define DOC_FIELD(NAME, name, summary) "        " #name ": " summary "\n"

@@ -119,7 +119,7 @@ static PyObject *shown_key(PyObject *key)
 /* Such as "get('some_key') on 127.0.0.1:10128". */
 static PyObject *shown_call(const failure *failed)
 {
-    const char *command = failed->command ? failed->command : "Client";
+    const char *command = failed->kind ? failed->kind->name : "Client";
     PyObject *text;
     if (failed->key) {
         PyObject *key = shown_key(failed->key);
@@ -136,12 +136,25 @@ static PyObject *shown_call(const failure *failed)
     return text;
 }
 
-/* libgibson starts some messages with the name of the command, which is in front already. */
+static const char *miss(const command_kind *kind)
+{
+    if (!takes_prefix(kind)) {
+        return "no such key";
+    }
+    return yields_items(kind) ? "no key is under the prefix"
+                              : "nothing under the prefix was changed";
+}
+
+/* What libgibson says of a miss is for any command, and some of its messages start with the name of
+   the command, which is in front already. */
 static const char *detail(const failure *failed)
 {
     const char *message = failed->error.message;
     const char *colon = strchr(message, ':');
-    if (failed->command && colon && colon[1] == ' ' &&
+    if (failed->error.status == GIBSON_NOT_FOUND && failed->kind) {
+        return miss(failed->kind);
+    }
+    if (failed->kind && colon && colon[1] == ' ' &&
         gibson_command_by_name(message, (size_t)(colon - message))) {
         return colon + 2;
     }
@@ -164,8 +177,8 @@ static PyObject *message_text(const failure *failed)
 
 static int set_attributes(PyObject *error, const failure *failed)
 {
-    if (failed->command) {
-        PyObject *command = PyUnicode_FromString(failed->command);
+    if (failed->kind) {
+        PyObject *command = PyUnicode_FromString(failed->kind->name);
         int set = command ? PyObject_SetAttrString(error, "command", command) : -1;
         Py_XDECREF(command);
         if (set < 0) {

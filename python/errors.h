@@ -2,7 +2,7 @@
 #ifndef PYGIBSON_ERRORS_H
 #define PYGIBSON_ERRORS_H
 
-#include "module.h"
+#include "operation.h"
 
 /* Makes the exceptions and adds them to the module. Returns 0, or -1 with an exception set. */
 int errors_add(PyObject *module, module_state *state);
@@ -10,9 +10,9 @@ int errors_add(PyObject *module, module_state *state);
 /* A failed call, with copies of all that the exception is to tell. */
 typedef struct failure {
     gibson_error error;
-    const char *command; /* static; NULL where no command ran, as for connecting */
-    PyObject *key;       /* borrowed; NULL where the command has none */
-    PyObject *server;    /* borrowed; NULL where none is known */
+    const command_kind *kind; /* static; NULL where no method ran, as for making a Client */
+    PyObject *key;            /* borrowed; NULL where the command has none */
+    PyObject *server;         /* borrowed; NULL where none is known */
 } failure;
 
 /* Makes the exception for a failure. Returns a new reference, or NULL with an exception set. */

@@ -13,7 +13,9 @@ enum { STATUS_COUNT = GIBSON_SYSTEM + 1 };
 typedef struct module_state {
     PyTypeObject *client_type;
     PyTypeObject *pipeline_type;
+    PyTypeObject *failure_type;     /* PipelineFailure */
     PyObject *base_error;           /* PyGibsonError */
+    PyObject *pipeline_error;       /* PipelineError */
     PyObject *errors[STATUS_COUNT]; /* the exception of each status, or NULL */
     unsigned long forks;            /* how many forks this process descends from since import */
 } module_state;

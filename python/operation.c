@@ -172,12 +172,14 @@ static int take_number(operation *made, int at, PyObject *number)
 
 static int take_field(operation *made, const module_state *state, PyObject *field)
 {
-    if (!PyUnicode_Check(field)) {
-        return bad_type(made->kind, 1, "str", field);
-    }
     Py_ssize_t size;
-    const char *name = PyUnicode_AsUTF8AndSize(field, &size);
-    if (!name) {
+    const char *name;
+    if (PyBytes_Check(field)) {
+        name = PyBytes_AS_STRING(field);
+        size = PyBytes_GET_SIZE(field);
+    } else if (!PyUnicode_Check(field)) {
+        return bad_type(made->kind, 1, "str or bytes", field);
+    } else if (!(name = PyUnicode_AsUTF8AndSize(field, &size))) {
         return -1;
     }
     gibson_meta_field found;

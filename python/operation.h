@@ -5,7 +5,8 @@
 
 #include "module.h"
 
-/* The name and kinds of a method that runs a command. */
+/* The name and kinds of a method that runs a command. Of the others that can fail, only the name
+   counts. */
 typedef struct command_kind {
     const char *name; /* of the method */
     gibson_opcode opcode;
@@ -50,6 +51,11 @@ PyObject *value_object(const command_kind *kind, const gibson_value *value);
 
 /* The same for a reply with items: a dict or a list. It may start a garbage collection. */
 PyObject *items_object(const command_kind *kind, gibson_items items);
+
+static inline int takes_prefix(const command_kind *kind)
+{
+    return kind->arguments >= GIBSON_ARGUMENTS_PREFIX;
+}
 
 static inline int yields_items(const command_kind *kind)
 {

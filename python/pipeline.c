@@ -6,6 +6,7 @@
 #include "batch.h"
 #include "client.h"
 #include "errors.h"
+#include "pipeline_error.h"
 
 /* Before Python 3.13, the GIL is what it stands for. */
 #ifndef Py_BEGIN_CRITICAL_SECTION
@@ -23,7 +24,8 @@ typedef struct Pipeline {
     PyObject ob_base;
     Client *client;
     operations collected;
-    PyObject *results; /* a list, or NULL before the first run */
+    PyObject *results;   /* a list, or NULL where the last run found none */
+    bool raise_on_error; /* an operation that failed makes execute raise */
 } Pipeline;
 
 /* -- collecting ----------------------------------------------------------------------------- */
@@ -96,7 +98,7 @@ static PyObject *run_command(PyObject *object, const command_kind *kind, const c
 
 static PyObject *outcome_error(const batch *run, const outcome *of, const operation *op)
 {
-    failure failed = {{.status = of->status}, op->kind->name, op->key, run->client->server};
+    failure failed = {{.status = of->status}, op->kind, op->key, run->client->server};
     if (of->error) {
         failed.error = *of->error;
     } else {
@@ -147,7 +149,8 @@ static int run_in_turn(Client *client, batch *run)
     }
     client_end(client);
     if (closed) {
-        client_raise(client, &error, "pipeline", NULL);
+        static const command_kind kind = {.name = "pipeline"};
+        client_raise(client, &error, &kind, NULL);
     }
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -155,12 +158,24 @@ static int run_in_turn(Client *client, batch *run)
 static void set_results(Pipeline *self, PyObject *results)
 {
     PyObject *former;
-    Py_INCREF(results);
+    Py_XINCREF(results);
     Py_BEGIN_CRITICAL_SECTION(self);
     former = self->results;
     self->results = results;
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(former);
+}
+
+/* What execute is to raise: what broke the connection, or the exception for all that failed.
+   Returns a new reference; NULL where there is nothing to raise, or with an exception set. */
+static PyObject *error_of(const Pipeline *self, const batch *run, PyObject *results)
+{
+    if (run->broken) {
+        PyObject *broken = PyList_GET_ITEM(results, run->broken - run->outcomes);
+        Py_INCREF(broken);
+        return broken;
+    }
+    return self->raise_on_error ? pipeline_error_of(run, results) : NULL;
 }
 
 static PyObject *run_operations(Pipeline *self, const operations *list)
@@ -174,12 +189,13 @@ static PyObject *run_operations(Pipeline *self, const operations *list)
         results = results_object(&run);
     }
     if (results) {
-        PyObject *broken = run.broken ? PyList_GET_ITEM(results, run.broken - run.outcomes) : NULL;
-        Py_XINCREF(broken);
+        PyObject *error = error_of(self, &run, results);
         set_results(self, results); /* from here on, others may change the list */
-        if (broken) {
-            PyErr_SetObject((PyObject *)Py_TYPE(broken), broken);
-            Py_DECREF(broken);
+        if (error) {
+            PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+            Py_DECREF(error);
+        }
+        if (PyErr_Occurred()) {
             Py_CLEAR(results);
         }
     }
@@ -192,6 +208,7 @@ static PyObject *pipeline_execute(PyObject *object, PyObject *unused)
     (void)unused;
     Pipeline *self = (Pipeline *)object;
     operations list = take_collected(self);
+    set_results(self, NULL); /* of an earlier run */
     PyObject *results = run_operations(self, &list);
     PyObject *type, *value, *traceback; /* dropping must not see, nor clear, an exception */
     PyErr_Fetch(&type, &value, &traceback);
@@ -227,18 +244,20 @@ static PyObject *pipeline_exit(PyObject *self, PyObject *const *args, Py_ssize_t
 
 static PyObject *pipeline_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"client", NULL};
+    static const char *const names[] = {"client", "raise_on_error", NULL};
     module_state *state = module_state_of_type(type);
     PyObject *client;
+    int raise_on_error = 1;
     if (!state ||
-        !PyArg_ParseTupleAndKeywords(args, keywords, "O!:Pipeline", (char **)(uintptr_t)names,
-                                     state->client_type, &client)) {
+        !PyArg_ParseTupleAndKeywords(args, keywords, "O!|$p:Pipeline", (char **)(uintptr_t)names,
+                                     state->client_type, &client, &raise_on_error)) {
         return NULL;
     }
     Pipeline *self = (Pipeline *)type->tp_alloc(type, 0);
     if (self) {
         Py_INCREF(client);
         self->client = (Client *)client;
+        self->raise_on_error = raise_on_error;
     }
     return (PyObject *)self;
 }
@@ -296,28 +315,32 @@ static PyObject *pipeline_get_results(PyObject *object, void *closure)
 
 PyDoc_STRVAR(
     pipeline_doc,
-    "Pipeline(client)\n--\n\n"
+    "Pipeline(client, *, raise_on_error=True)\n--\n\n"
     "Operations of a Client that are sent together, so that they wait for one answer only.\n\n"
     "Made by Client.pipeline. Its methods are those of Client but for quit: each notes the\n"
     "operation, sends nothing yet, and returns the Pipeline. A value that could change until\n"
     "then is copied.\n\n"
     "    with client.pipeline() as batch:\n"
-    "        batch.set(\"a\", \"1\").get(\"b\")\n"
+    "        batch.set(\"a\", \"1\").get(\"a\")\n"
     "    print(batch.results)\n\n"
     "The end of the with statement runs execute; where an exception ends it, the operations\n"
-    "are dropped.");
+    "are dropped.\n\n"
+    "Arguments:\n"
+    "    client (Client): the connection to use.\n"
+    "    raise_on_error (bool): whether execute raises PipelineError where operations failed.");
 
 PyDoc_STRVAR(
     execute_doc,
     "execute($self, /)\n--\n\n"
     "Run the collected operations in order, and forget them.\n\n"
-    "Returns a list with the result of each operation, or in its place the exception (a\n"
-    "PyGibsonError) that the method of Client would have raised. One that failed does not\n"
-    "keep the others from being run.\n"
+    "Returns a list with the result of each operation. One that fails does not keep the others\n"
+    "from being run. In place of its result stands the exception (a PyGibsonError) that the\n"
+    "method of Client would have raised, such as NotFoundError for a get of a missing key.\n"
     "Each reply may take the timeout of the Client from the one before.\n\n"
-    "If the connection breaks, the exception of the operation at which it did is raised.\n"
-    "Then the results attribute still has all results: those before it, and an exception\n"
-    "for each operation that got no answer.");
+    "Raises PipelineError where any failed, after all were run, unless the Pipeline was made\n"
+    "with raise_on_error=False. If the connection breaks, the exception of the operation at\n"
+    "which it did is raised, whatever raise_on_error is. In both cases the results attribute\n"
+    "has all results: after a break an exception for each operation that got no answer.");
 
 /* END cannot be one of many, as nothing is answered after it. It comes last in the list, so its row
    ends the table. */
@@ -335,7 +358,9 @@ static PyMethodDef pipeline_methods[] = {
 
 static PyGetSetDef pipeline_attributes[] = {
     {"results", pipeline_get_results, NULL,
-     "list or None: what the last execute found, in the order of the operations.", NULL},
+     "list or None: what the last execute found, in the order of the operations, also where it\n"
+     "raised. None where it ran nothing: the Client was closed, or a signal handler raised.",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

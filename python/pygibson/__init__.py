@@ -20,6 +20,8 @@ from ._pygibson import (
     NoMemoryError,
     NotFoundError,
     Pipeline,
+    PipelineError,
+    PipelineFailure,
     ProtocolError,
     PyGibsonError,
     ServerError,
@@ -28,9 +30,9 @@ from ._pygibson import (
     TruncatedError,
     UnreachableError,
     UsageError,
-    __version__,
     libgibson_version,
 )
+from ._pygibson import __version__ as __version__
 
 if TYPE_CHECKING:
     from .proxy import Proxy as Proxy
@@ -45,6 +47,8 @@ __all__ = [
     "NoMemoryError",
     "NotFoundError",
     "Pipeline",
+    "PipelineError",
+    "PipelineFailure",
     "ProtocolError",
     "Proxy",
     "PyGibsonError",
@@ -55,7 +59,6 @@ __all__ = [
     "TruncatedError",
     "UnreachableError",
     "UsageError",
-    "__version__",
     "libgibson_version",
 ]
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import weakref
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from ._guard import Guard
 from ._pygibson import Client
 
 _BUNDLED = Path(__file__).parent / "bin"
-_LONGEST_SOCKET_PATH = 107  # bytes, of a unix socket on Linux
 
 _Self = TypeVar("_Self", bound="Process")
 
@@ -41,13 +41,15 @@ def find_program(name: str, variable: str) -> str:
     return found
 
 
-def _make_directory() -> str:
-    """Make a temporary directory in which a unix socket has room for its path."""
-    directory = tempfile.mkdtemp(prefix="gibson-")
-    if len(os.fsencode(directory)) + len("/gibson.sock") > _LONGEST_SOCKET_PATH:
-        os.rmdir(directory)
-        directory = tempfile.mkdtemp(prefix="gibson-", dir="/tmp")
-    return directory
+def lacking(said: str) -> str:
+    """Say it where what was said is the dynamic loader missing a library, else return ""."""
+    found = re.search(r"error while loading shared libraries: ([^\s:]+): cannot open", said)
+    if found is None:
+        return ""
+    package = ""
+    if found[1].startswith("liblzf."):
+        package = "; install the package liblzf1 (Debian, Ubuntu) or liblzf (Fedora, Alpine)"
+    return f"\nIt needs the library {found[1]}, which this machine does not have{package}"
 
 
 def _end(process: subprocess.Popen[bytes], owner: int, timeout: float = 10) -> None:
@@ -66,25 +68,26 @@ def _end(process: subprocess.Popen[bytes], owner: int, timeout: float = 10) -> N
             pipe.close()
 
 
-def _remove(directory: str, owner: int) -> None:
+def _remove(guard: Guard, owner: int) -> None:
     if os.getpid() == owner:
-        shutil.rmtree(directory, ignore_errors=True)
+        guard.end()
 
 
 class Process:
     """A process that listens on a unix socket or a TCP port of 127.0.0.1, with a directory of its
-    own. It ends with its owner, however that ends."""
+    own. Both end with their owner, however that ends."""
 
     def __init__(self, unix_socket: str | None, port: int | None) -> None:
         """Make one that does not run yet: with neither, on a unix socket in its directory."""
-        self.directory = _make_directory()
+        self._guard = Guard()
+        self.directory = self._guard.directory
         if unix_socket is None and port is None:
             unix_socket = os.path.join(self.directory, "gibson.sock")
         self.unix_socket = unix_socket
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
         self._ending: weakref.finalize[..., Any] | None = None
-        weakref.finalize(self, _remove, self.directory, os.getpid())
+        weakref.finalize(self, _remove, self._guard, os.getpid())
 
     def _launch(self) -> subprocess.Popen[bytes]:
         """Start the process, and return it when it listens and self.port is its port."""

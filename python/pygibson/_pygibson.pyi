@@ -1,19 +1,24 @@
 import os
 import sys
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Literal, SupportsIndex, final
+from typing import Any, Final, Literal, SupportsIndex, final
 
 if sys.version_info >= (3, 11):
     from typing import Self
 else:
     from typing_extensions import Self
 
+from _typeshed import structseq
 from typing_extensions import Buffer, TypeAlias
 
 _Key: TypeAlias = str | bytes
 _Given: TypeAlias = str | Buffer
 _Value: TypeAlias = bytes | int
-_Field: TypeAlias = Literal["size", "encoding", "access", "created", "ttl", "left", "lock"]
+_Field: TypeAlias = (
+    Literal["size", "encoding", "access", "created", "ttl", "left", "lock"]
+    | Literal[b"size", b"encoding", b"access", b"created", b"ttl", b"left", b"lock"]
+)
 _Result: TypeAlias = (
     _Value | dict[str, _Value] | dict[str, str | int] | list[bytes] | PyGibsonError | None
 )
@@ -41,10 +46,27 @@ class InvalidArgumentError(PyGibsonError, ValueError): ...
 class UsageError(PyGibsonError, RuntimeError): ...
 class SystemCallError(PyGibsonError, OSError): ...
 
+class PipelineError(PyGibsonError):
+    failures: Sequence[PipelineFailure]
+    results: Sequence[_Result]
+
+@final
+class PipelineFailure(structseq[Any], tuple[int, str, str | bytes | None, PyGibsonError]):
+    if sys.version_info >= (3, 10):
+        __match_args__: Final = ("index", "command", "key", "error")
+    @property
+    def index(self) -> int: ...  # type: ignore[override]
+    @property
+    def command(self) -> str: ...
+    @property
+    def key(self) -> str | bytes | None: ...
+    @property
+    def error(self) -> PyGibsonError: ...
+
 class Client:
     def __init__(
         self,
-        addr: str = "127.0.0.1",
+        addr: str | None = "127.0.0.1",
         port: SupportsIndex = 10128,
         unix_socket: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
         timeout: SupportsIndex | None = 60,
@@ -89,7 +111,7 @@ class Client:
     def quit(self) -> None: ...
     def close(self) -> None: ...
     def connect(self) -> None: ...
-    def pipeline(self) -> Pipeline: ...
+    def pipeline(self, *, raise_on_error: bool = True) -> Pipeline: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -109,7 +131,7 @@ class Client:
 
 @final
 class Pipeline:
-    def __new__(cls, client: Client) -> Self: ...
+    def __new__(cls, client: Client, *, raise_on_error: bool = True) -> Self: ...
     def set(self, key: _Key, value: _Given, ttl: SupportsIndex = 0) -> Self: ...
     def mset(self, prefix: _Key, value: _Given) -> Self: ...
     def ttl(self, key: _Key, seconds: SupportsIndex) -> Self: ...

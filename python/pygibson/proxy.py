@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 
-from ._process import Process, find_program
+from ._process import Process, find_program, lacking
 from ._pygibson import PyGibsonError
 from .server import Server
 
@@ -66,7 +66,7 @@ class Proxy(Process):
 
     def _launch(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            self._command(),
+            self._guard.command(self._command()),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -94,7 +94,9 @@ class Proxy(Process):
             piece = process.stdout.readline()
             if not piece:
                 said = process.stderr.read().decode(errors="replace").strip()
-                raise PyGibsonError(f"{self._executable} ended with {process.wait()}: {said}")
+                raise PyGibsonError(
+                    f"{self._executable} ended with {process.wait()}: {said}{lacking(said)}"
+                )
             line += piece
         return line.decode().strip()
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from ._process import Process, find_program
+from ._process import Process, find_program, lacking
 from ._pygibson import PyGibsonError
 
 __all__ = ["Server", "find_server"]
@@ -82,7 +82,7 @@ class Server(Process):
     def _launch_notifying(self, notify: socket.socket, notify_path: str) -> subprocess.Popen[bytes]:
         self._log.write_bytes(b"")
         process = subprocess.Popen(
-            self._command(),
+            self._guard.command(self._command()),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, "NOTIFY_SOCKET": notify_path},
@@ -124,7 +124,8 @@ class Server(Process):
                 chunk = os.read(stderr, 4096)
                 said += chunk
                 if not chunk:
-                    return f"ended with {process.wait()}: {said.decode()}{self.log}"
+                    text = said.decode(errors="replace")
+                    return f"ended with {process.wait()}: {text}{self.log}{lacking(text)}"
 
     def _find_port(self) -> str | None:
         found = re.search(r"listening on \S+ port (\d+)", self.log)

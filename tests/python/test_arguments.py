@@ -6,10 +6,11 @@ import inspect
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pygibson
 import pytest
+from peer import Connection, Peer, items, value
 from pygibson import Client, InvalidArgumentError, Pipeline, Server
 
 SIGNATURES = {
@@ -97,7 +98,7 @@ BAD: dict[str, list[Any]] = {
     "seconds": [None, "1", 1.5],
     "ttl": [None, "1", 1.5],
     "limit": ["1", 1.5],
-    "field": [None, 1, b"size"],
+    "field": [None, 1, bytearray(b"size")],
 }
 BAD["prefix"] = BAD["key"]
 
@@ -182,10 +183,76 @@ def test_an_exception_of_index_is_passed_on(unix_client: Client, prefix: str) ->
         Client(timeout=Number())
 
 
-@pytest.mark.parametrize("field", ["", "sizes", "SIZE", "si", "left\0"])
+def test_fields_may_be_bytes(unix_client: Client, prefix: str) -> None:
+    unix_client.set(prefix, "value", 77)
+    assert unix_client.meta(prefix, b"size") == 5
+    assert unix_client.meta(prefix, field=b"ttl") == 77
+    assert unix_client.pipeline().meta(prefix, b"size").execute() == [5]
+
+
+@pytest.mark.parametrize("field", ["", "sizes", "SIZE", "si", "left\0", b"", b"sizes", b"left\0"])
 def test_refused_fields(unix_client: Client, prefix: str, field: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="size encoding access created ttl left lock"):
         unix_client.meta(prefix, field)
+
+
+def test_long_times_are_learnt_from_the_server(unix_server: Server, prefix: str) -> None:
+    day = 86_400
+    with unix_server.client(timeout=30_000) as client:
+        if "max_item_ttl" not in client.stats():
+            pytest.skip("this server does not say how long a time may be")
+        client.set(prefix, "value", day)
+        assert client.meta(prefix, "ttl") == day
+        client.ttl(prefix, 2 * day)
+        client.lock(prefix, 3 * day)
+        assert client.meta(prefix, "lock") == 3 * day
+        client.unlock(prefix)
+        most = client.stats()["max_item_ttl"]
+        assert isinstance(most, int)
+        client.ttl(prefix, most)
+        with pytest.raises(InvalidArgumentError, match=str(most)):
+            client.ttl(prefix, most + 1)
+    for limit in (32_767, day):
+        with unix_server.client(timeout=30_000, max_seconds=limit) as client:
+            client.set(prefix, "value", limit)
+            with pytest.raises(InvalidArgumentError, match=str(limit)):
+                client.set(prefix, "value", limit + 1)
+
+
+@pytest.mark.parametrize("window", [None, 1, 3])
+def test_long_times_in_a_batch(unix_server: Server, prefix: str, window: int | None) -> None:
+    """The limit is asked for in the middle of it: what is under way is answered first."""
+    with unix_server.client(timeout=30_000, pipeline_window=window) as client:
+        if "max_item_ttl" not in client.stats():
+            pytest.skip("this server does not say how long a time may be")
+        batch = client.pipeline()
+        for number in range(20):
+            batch.set(f"{prefix}{number}", str(number), 86_400 + number if number % 5 == 2 else 7)
+        batch.mttl(prefix, 90_000).meta(prefix + "2", "ttl")
+        assert batch.execute() == [None] * 20 + [20, 90_000]
+
+
+def test_a_server_that_says_no_limit_gets_no_long_times(peer: Callable[..., Peer]) -> None:
+    requests: list[tuple[int, bytes]] = []
+
+    def script(connection: Connection) -> None:
+        while True:
+            requests.append(connection.request())
+            if requests[-1][0] == 18:  # STATS
+                connection.send(items((b"server_version", b"2.0")))
+            else:
+                connection.send(value(requests[-1][1].split(b" ", 2)[-1]))
+
+    client = Client(unix_socket=peer(script).path, timeout=30_000)
+    for _ in range(2):
+        with pytest.raises(InvalidArgumentError, match="32767"):
+            client.set("key", "value", 32_768)
+    client.set("key", "value", 32_767)
+    assert requests == [(18, b""), (1, b"32767 key value")]
+    batch = client.pipeline(raise_on_error=False).set("a", "1", 5).set("b", "2", 40_000)
+    results = batch.set("c", "3").execute()
+    assert [type(result) for result in results] == [type(None), InvalidArgumentError, type(None)]
+    assert len(requests) == 4
 
 
 # -- the constructor ---------------------------------------------------------------------------
@@ -253,11 +320,24 @@ def test_addr_and_host_are_the_same_argument() -> None:
     with pytest.raises(TypeError, match="'host' must be str"):
         Client(host=b"127.0.0.1")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'addr' must be str"):
-        Client(None)  # type: ignore[arg-type]
+        Client(1)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="NUL"):
         Client("127.0.0.1\0")
     with pytest.raises(InvalidArgumentError, match="empty"):
         Client("")
+
+
+def test_addr_may_be_none_as_for_the_old_package(unix_server: Server) -> None:
+    with Client(None, 10128, unix_socket=unix_server.unix_socket) as client:
+        assert client.server == f"unix:{unix_server.unix_socket}"
+    with Server(port=0) as server:
+        assert server.port is not None
+        choices: list[dict[str, Any]] = [{"addr": None}, {"host": None}]
+        for arguments in (*choices, {"addr": None, "host": None}):
+            with Client(port=server.port, **arguments) as client:
+                assert client.server == f"127.0.0.1:{server.port}"
+        with Client(None, server.port, host="127.0.0.1") as client:
+            assert client.connected
 
 
 def test_unix_socket_may_be_a_path(unix_server: Server) -> None:

@@ -28,7 +28,7 @@ from peer import (
     silence,
     value,
 )  # fmt: skip
-from pygibson import Client, PyGibsonError, Server
+from pygibson import Client, Pipeline, PyGibsonError, Server
 
 BUILTINS = {
     "NotFoundError": Exception,
@@ -54,7 +54,7 @@ def test_the_list_is_complete() -> None:
         if isinstance(getattr(pygibson, name), type)
         and issubclass(getattr(pygibson, name), PyGibsonError)
     }
-    assert found == {*BUILTINS, "PyGibsonError"}
+    assert found == {*BUILTINS, "PyGibsonError", "PipelineError"}
 
 
 @pytest.mark.parametrize("name", BUILTINS)
@@ -72,7 +72,7 @@ def test_statuses_differ() -> None:
     assert PyGibsonError.status is None
 
 
-@pytest.mark.parametrize("name", [*BUILTINS, "PyGibsonError"])
+@pytest.mark.parametrize("name", [*BUILTINS, "PyGibsonError", "PipelineError"])
 def test_made_by_hand(name: str) -> None:
     error = getattr(pygibson, name)("text")
     assert str(error) == "text"
@@ -92,7 +92,32 @@ def test_attributes_and_message(unix_client: Client, prefix: str) -> None:
     assert error.command == "get"
     assert error.key == prefix
     assert error.server == unix_client.server
-    assert str(error).startswith(f"get('{prefix}') on {unix_client.server}: no such key")
+    assert str(error) == f"get('{prefix}') on {unix_client.server}: no such key"
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_miss_says_what_is_missing(unix_client: Client, prefix: str, single: bool) -> None:
+    arguments = {"ttl": 5, "lock": 5, "meta": "size", "mset": "1", "mttl": 5, "mlock": 5}
+
+    def text(name: str) -> str:
+        target = unix_client if single else unix_client.pipeline(raise_on_error=False)
+        given = [arguments[name]] if name in arguments else []
+        made = getattr(target, name)(prefix, *given)
+        if isinstance(made, Pipeline):
+            return str(made.execute()[0])
+        return f"{name} found something: {made}"
+
+    def said(name: str) -> str:
+        if single:
+            return str(raised(lambda: text(name))).rpartition(": ")[2]
+        return text(name).rpartition(": ")[2]
+
+    for name in ("get", "dl", "ttl", "lock", "unlock", "meta"):
+        assert said(name) == "no such key"
+    for name in ("mget", "keys"):
+        assert said(name) == "no key is under the prefix"
+    for name in ("mset", "mttl", "mdl", "minc", "mdec", "mlock", "munlock"):
+        assert said(name) == "nothing under the prefix was changed"
 
 
 def test_message_names_the_method_not_the_command(unix_client: Client, prefix: str) -> None:

@@ -14,6 +14,7 @@ import textwrap
 import threading
 import weakref
 from typing import Any, Callable
+from unittest import mock
 
 import pygibson
 import pytest
@@ -66,6 +67,34 @@ def test_the_server_sees_the_end(peer: Callable[..., Peer]) -> None:
     assert gone.wait(LONG)
 
 
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_quit_over_a_lost_connection_makes_no_new_one(
+    peer: Callable[..., Peer], reconnect: bool
+) -> None:
+    requests: list[tuple[int, bytes]] = []
+    gone = threading.Event()
+
+    def hang_up(connection: Connection) -> None:
+        connection.end.close()
+        gone.set()
+
+    def note(connection: Connection) -> None:
+        requests.append(connection.request())
+
+    started = peer(hang_up, note)
+    client = Client(unix_socket=started.path, timeout=30_000, reconnect=reconnect)
+    assert gone.wait(LONG)
+    try:
+        client.quit()
+    except ConnectionLostError:
+        pass
+    assert not client.connected
+    with pytest.raises(ConnectionLostError, match="closed"):
+        client.ping()
+    assert started.connections == 1
+    assert requests == []
+
+
 def test_repr(unix_server: Server) -> None:
     client = unix_server.client()
     place = f"unix:{unix_server.unix_socket}"
@@ -83,7 +112,7 @@ def test_repr_of_a_broken_connection(peer: Callable[..., Peer]) -> None:
 
 
 def test_attributes_are_read_only(unix_client: Client) -> None:
-    for name in ("connected", "server", "new"):
+    for name in ("connected", "server"):
         with pytest.raises(AttributeError):
             setattr(unix_client, name, 1)
 
@@ -108,6 +137,60 @@ def test_subclass(unix_server: Server, prefix: str) -> None:
     del client
     gc.collect()
     assert gone() is None
+
+
+def test_a_method_can_be_mocked(unix_client: Client, prefix: str) -> None:
+    unix_client.set(prefix, "value")
+    with mock.patch.object(unix_client, "get", autospec=True) as get:
+        get.return_value = b"mocked"
+        assert unix_client.get(prefix) == b"mocked"
+    assert unix_client.get(prefix) == b"value"
+    assert vars(unix_client) == {}
+    with mock.patch.object(Client, "ping") as ping:
+        unix_client.ping()
+    ping.assert_called_once_with()
+
+
+def test_attributes_of_ones_own(unix_client: Client) -> None:
+    unix_client.name = "mine"  # type: ignore[attr-defined]
+    assert vars(unix_client) == {"name": "mine"}
+    del unix_client.name  # type: ignore[attr-defined]
+    unix_client.__dict__ = {"other": 1}
+    assert unix_client.other == 1  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError):
+        unix_client.name  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_circles_through_a_client_are_collected(peer: Callable[..., Peer]) -> None:
+    gone = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.wait_for_end()
+        gone.set()
+
+    client = Client(unix_socket=peer(script).path)
+    client.batch = client.pipeline().get("key")  # type: ignore[attr-defined]
+    client.call = client.get  # type: ignore[attr-defined]
+    dead = weakref.ref(client)
+    del client
+    gc.collect()
+    assert dead() is None
+    assert gone.wait(LONG)
+
+
+def test_what_an_attribute_does_when_the_client_ends(unix_server: Server) -> None:
+    class Last:
+        def __init__(self, client: Client) -> None:
+            self.client = weakref.ref(client)
+
+        def __del__(self) -> None:
+            seen.append(self.client())
+
+    seen: list[object] = []
+    client = unix_server.client()
+    client.last = Last(client)  # type: ignore[attr-defined]
+    del client
+    assert seen == [None]
 
 
 def test_weak_references(unix_server: Server) -> None:
@@ -161,12 +244,14 @@ def everything(client: Client, server: Server, prefix: str) -> None:
         lambda: Client(timeout=0),
         lambda: client.pipeline().get("\ud800"),
         lambda: client.pipeline().set(key, 1),  # type: ignore[arg-type]
+        lambda: client.pipeline(nonsense=1),  # type: ignore[call-arg]
+        lambda: client.pipeline().get(prefix + "missing").get(b"a b").ping().execute(),
     ):
         try:
             bad()
         except (PyGibsonError, TypeError, ValueError, BufferError):
             pass
-    with client.pipeline() as batch:
+    with client.pipeline(raise_on_error=False) as batch:
         batch.set(key, bytearray(b"v" * 20_000)).get(key).mget(prefix).get("").get(prefix + "gone")
         batch.set(prefix + "\udc80", "ü\udc80")
     client.pipeline().get(key)  # never run
@@ -193,7 +278,8 @@ def test_nothing_leaks_references(unix_client: Client, unix_server: Server, pref
     before = [sys.getrefcount(thing) for thing in (None, key, value, unix_client, NotFoundError)]
     for _ in range(100):
         unix_client.set(key, value)
-        unix_client.pipeline().set(key, value).get(key).get(key + "2").execute()
+        unix_client.pipeline().set(key, value).get(key).execute()
+        unix_client.pipeline(raise_on_error=False).get(key + "2").execute()
         everything(unix_client, unix_server, prefix)
     gc.collect()
     after = [sys.getrefcount(thing) for thing in (None, key, value, unix_client, NotFoundError)]

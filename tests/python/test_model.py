@@ -18,12 +18,15 @@ from types import FrameType
 from typing import Any, Callable
 
 import pytest
+from calls import MAX_SECONDS, Call, Limits, refused_call
 from pygibson import (
     Client,
     ConnectionLostError,
+    InvalidArgumentError,
     LockedError,
     NaNError,
     NotFoundError,
+    Pipeline,
     ProtocolError,
     Proxy,
     PyGibsonError,
@@ -48,6 +51,7 @@ from space import (
 STEPS = 60
 CONNECTIONS = 150  # that faults are planned for
 PATIENT = 20_000  # milliseconds
+LIMITS = Limits(200, 20_000)  # of all clients, so that arguments can be past them
 SLACK = 3.0  # seconds that a call may be late on a busy machine
 ENOUGH_WORLDS = 150
 
@@ -152,6 +156,7 @@ class Worker:
         self.writes = 0
         self.asked = 0
         self.errors = 0
+        self.refused = 0
         self.history: list[str] = []
         self.failure: BaseException | None = None
         self.call: Callable[[Callable[[], Any]], Any] = lambda function: function()
@@ -207,6 +212,8 @@ class Worker:
             self.renew(client)
         elif dice < 0.3:
             self.run_pipeline(client)
+        elif dice < 0.38:
+            self.run_refused(client)
         else:
             self.run_single(client, repeats)
         if self.worlds.may_become() > ENOUGH_WORLDS or self.chance.random() < 0.02:
@@ -249,18 +256,66 @@ class Worker:
             self.worlds.lose([request])  # over a connection that was lost before
         self.judge(request, got)
 
-    def run_pipeline(self, client: Client) -> None:
-        requests = [self.request() for _ in range(self.chance.randrange(1, 12))]
-        batch = client.pipeline()
-        for request in requests:
-            request.call(batch, self.space)
+    def run_refused(self, client: Client) -> None:
+        """It is refused with or without a connection, and changes nothing."""
+        call = self.refused_call()
         try:
-            results = self.timed(client, batch.execute, len(requests) + 1)
+            self.timed(client, lambda: call.of(client), 2)
+        except (PyGibsonError, TypeError, ValueError, BufferError) as error:
+            self.judge_refusal(call, error)
+        except Interruption:
+            return
+        else:
+            raise Violation(f"{call} was not refused")
+
+    def refused_call(self) -> Call:
+        return refused_call(self.chance, LIMITS, self.space)
+
+    def judge_refusal(self, call: Call, error: BaseException) -> None:
+        self.refused += 1
+        kinds = (call.at_once,) if call.at_once else (InvalidArgumentError, *ERRORS)
+        if not isinstance(error, kinds):
+            raise Violation(f"{call} was refused by {error!r}")
+
+    def add_refused(self, batch: Pipeline) -> bool:
+        """Tells whether a refused call became a part of the batch."""
+        call = self.refused_call()
+        try:
+            call.of(batch)
+        except (PyGibsonError, TypeError, ValueError, BufferError) as error:
+            self.judge_refusal(call, error)
+            return False
+        return True
+
+    def run_pipeline(self, client: Client) -> None:
+        planned = [self.request() for _ in range(self.chance.randrange(1, 12))]
+        batch = client.pipeline(raise_on_error=False)
+        there: list[bool] = []  # or refused
+        for request in planned:
+            if self.chance.random() < 0.15 and self.add_refused(batch):
+                there.append(False)
+            request.call(batch, self.space)
+            there.append(True)
+        requests = iter(planned)
+        self.judge_pipeline(client, batch, [next(requests) if it else None for it in there])
+
+    def judge_pipeline(
+        self, client: Client, batch: Pipeline, all_requests: list[Request | None]
+    ) -> None:
+        requests = [request for request in all_requests if request is not None]
+        try:
+            answers = self.timed(client, batch.execute, len(requests) + 1)
         except (*ERRORS, Interruption) as error:
-            results = batch.results
-            if results is None:  # it got nowhere, or was interrupted
+            answers = batch.results
+            if answers is None:  # it got nowhere, or was interrupted
                 self.lose(requests, error)
                 return
+        results = []
+        for request, got in zip(all_requests, answers):
+            if request is not None:
+                results.append(got)
+            elif not isinstance(got, (InvalidArgumentError, *ERRORS)):
+                raise Violation(f"what is refused was answered {got!r:.300}")
         for index, (request, got) in enumerate(zip(requests, results)):
             if isinstance(got, ERRORS):
                 self.lose(requests[index:], got)
@@ -332,6 +387,9 @@ def make_clients(chance: random.Random, proxy: Proxy) -> list[tuple[Client, bool
             "retry_repeatable": repeats,
             "reconnect_delay": 1,
             "reconnect_max_delay": 3,
+            "max_key_size": LIMITS.max_key_size,
+            "max_value_size": LIMITS.max_value_size,
+            "max_seconds": MAX_SECONDS,
         }
         made.append((connect(options), repeats))
     return made

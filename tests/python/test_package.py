@@ -24,6 +24,14 @@ def test_all_names_are_there() -> None:
         _ = pygibson.nonsense
 
 
+def test_importing_all_leaves_the_names_of_the_module_alone() -> None:
+    names = {"__version__": "of the caller", "__name__": "caller"}
+    exec("from pygibson import *", names)
+    assert names["__version__"] == "of the caller"
+    assert names["Client"] is Client  # type: ignore[comparison-overlap]
+    assert not [name for name in pygibson.__all__ if name.startswith("_")]
+
+
 def test_versions() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", pygibson.__version__)
     assert re.fullmatch(r"\d+\.\d+\.\d+", pygibson.libgibson_version)
@@ -76,6 +84,18 @@ def test_only_the_function_that_python_calls_is_exported() -> None:
         pytest.skip("no nm")
     exported = [line.split()[-1] for line in nm.stdout.splitlines()]
     assert exported == ["PyInit__pygibson"]
+
+
+def test_the_programs_bring_liblzf_along() -> None:
+    """On the machine where a wheel is installed there may be none."""
+    programs = list((PACKAGE / "bin").glob("gibson-*"))
+    if not programs:
+        pytest.skip("the package comes without programs")
+    for program in (*programs, Path(_pygibson.__file__)):
+        done = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=True)
+        for line in done.stdout.splitlines():
+            if "liblzf" in line:
+                assert Path(line.split()[2]).parent == program.parent, line
 
 
 EXAMPLES = Path(__file__).parents[2] / "python" / "examples"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 import weakref
 from typing import Any, Callable
@@ -17,6 +19,8 @@ from pygibson import (
     NaNError,
     NotFoundError,
     Pipeline,
+    PipelineError,
+    PipelineFailure,
     ProtocolError,
     PyGibsonError,
     ServerTimeoutError,
@@ -25,7 +29,7 @@ from pygibson import (
 
 def test_all_operations(client: Client, prefix: str) -> None:
     key = prefix + "k"
-    with client.pipeline() as batch:
+    with client.pipeline(raise_on_error=False) as batch:
         batch.set(key, "1", 100).get(key).ttl(key, 50).inc(key).dec(key).get(key)
         batch.lock(key, 9).unlock(key).meta(key, "size").count(prefix).keys(prefix).mget(prefix)
         batch.mset(prefix, "5").mttl(prefix, 9).minc(prefix).mdec(prefix).mlock(prefix, 9)
@@ -48,7 +52,7 @@ def test_errors_stand_in_their_places(client: Client, prefix: str) -> None:
     client.set(prefix + "locked", "1")
     client.lock(prefix + "locked", 60)
     results = (
-        client.pipeline()
+        client.pipeline(raise_on_error=False)
         .get(prefix + "missing")
         .inc(prefix + "text")
         .set(prefix + "locked", "2")
@@ -66,6 +70,139 @@ def test_errors_stand_in_their_places(client: Client, prefix: str) -> None:
     assert str(error).startswith(f"get('{prefix}missing') on {client.server}: no such key")
     assert isinstance(results[3], InvalidArgumentError)
     assert "a space" in str(results[3])
+
+
+def test_a_failed_operation_makes_the_with_statement_raise(client: Client, prefix: str) -> None:
+    client.set(prefix + "locked", "1")
+    client.lock(prefix + "locked", 60)
+    with pytest.raises(PipelineError) as caught, client.pipeline() as batch:
+        batch.set(prefix + "locked", "2").set(prefix + "a", "3").get(prefix + "b").ping()
+        batch.get("bad key").get(prefix + "a")
+    error = caught.value
+    assert isinstance(error, PyGibsonError)
+    assert error.results is batch.results
+    assert [(each.index, each.command, each.key) for each in error.failures] == [
+        (0, "set", prefix + "locked"), (2, "get", prefix + "b"), (4, "get", "bad key"),
+    ]  # fmt: skip
+    assert [type(each.error) for each in error.failures] == [
+        LockedError, NotFoundError, InvalidArgumentError,
+    ]  # fmt: skip
+    for index, command, key, failure in error.failures:
+        assert failure is error.results[index]
+        assert (failure.command, failure.key) == (command, key)
+    assert error.results[1] is None
+    assert error.results[5] == b"3"
+    assert (error.status, error.command, error.key) == (None, None, None)
+    assert error.server == client.server
+    assert str(error) == (
+        f"3 of 6 operations failed: [0] {error.failures[0].error}; [2] {error.failures[1].error}; "
+        f"[4] {error.failures[2].error}"
+    )
+    assert len(batch) == 0
+    client.ping()
+
+
+def test_execute_raises_too(client: Client, prefix: str) -> None:
+    batch = client.pipeline().get(prefix)
+    with pytest.raises(PipelineError, match=r"^1 of 1 operations failed: \[0\] get\("):
+        batch.execute()
+    assert batch.results is not None
+    assert type(batch.results[0]) is NotFoundError
+    assert batch.set(prefix, "1").get(prefix).execute() == [None, b"1"]
+
+
+def test_without_raise_on_error_the_results_tell(client: Client, prefix: str) -> None:
+    for batch in (
+        client.pipeline(raise_on_error=False),
+        Pipeline(client, raise_on_error=False),
+        client.pipeline(raise_on_error=0),  # type: ignore[arg-type]
+    ):
+        with batch:
+            batch.get(prefix).ping()
+        assert batch.results is not None
+        assert [type(result) for result in batch.results] == [NotFoundError, type(None)]
+    with pytest.raises(PipelineError), client.pipeline(raise_on_error=True) as batch:
+        batch.get(prefix)
+    calls: list[Callable[[], Any]] = [
+        lambda: client.pipeline(False),  # type: ignore[call-arg]
+        lambda: client.pipeline(nonsense=1),  # type: ignore[call-arg]
+        lambda: Pipeline(client, False),  # type: ignore[call-arg]
+    ]
+    for call in calls:
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_every_single_call_that_would_raise_is_a_failure(client: Client, prefix: str) -> None:
+    """And no other."""
+    requests: list[tuple[str, tuple[Any, ...]]] = [
+        ("get", ()), ("dl", ()), ("inc", ()), ("count", ()), ("mget", ()), ("keys", ()),
+        ("mset", ("v",)), ("minc", ()), ("ttl", (5,)), ("ttl", (-5,)), ("lock", (9,)), ("dec", ()),
+        ("set", ("v", -1)), ("set", ("",)), ("munlock", ()), ("inc", ()), ("get", ()), ("dl", ()),
+    ]  # fmt: skip
+    expected = []
+    for index, (name, arguments) in enumerate(requests):
+        try:
+            getattr(client, name)(prefix, *arguments)
+        except PyGibsonError as error:
+            expected.append((index, name, prefix, type(error), str(error)))
+    batch = client.pipeline()
+    for name, arguments in requests:
+        getattr(batch, name)(prefix, *arguments)
+    with pytest.raises(PipelineError) as caught:
+        batch.execute()
+    got = [(*each[:3], type(each.error), str(each.error)) for each in caught.value.failures]
+    assert got == expected
+    assert 5 < len(got) < len(requests)
+
+
+def test_many_failures_are_all_in_the_list(client: Client, prefix: str) -> None:
+    batch = client.pipeline()
+    for number in range(3000):
+        batch.get(f"{prefix}{number}")
+    with pytest.raises(PipelineError) as caught:
+        batch.execute()
+    assert [each.index for each in caught.value.failures] == list(range(3000))
+    last = f"[19] get('{prefix}19') on {client.server}: no such key; and 2980 more"
+    assert str(caught.value).endswith(last)
+
+
+def test_the_exception_of_the_body_wins(client: Client, prefix: str) -> None:
+    with pytest.raises(ZeroDivisionError) as caught, client.pipeline() as batch:
+        batch.get(prefix).set(prefix, "1")
+        raise ZeroDivisionError
+    assert caught.value.__context__ is None
+    assert batch.results is None
+    assert client.count(prefix) == 0
+    with pytest.raises(ZeroDivisionError), client.pipeline() as batch:
+        with pytest.raises(PipelineError):
+            batch.get(prefix).execute()
+        batch.set(prefix, "1")
+        raise ZeroDivisionError
+    assert client.count(prefix) == 0
+
+
+def test_the_exception_can_be_pickled(client: Client, prefix: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        client.pipeline().get(prefix).ping().execute()
+    for copied in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
+        assert type(copied) is PipelineError
+        assert str(copied) == str(caught.value)
+        assert copied.server == client.server
+        assert type(copied.results[0]) is NotFoundError
+        (failure,) = copied.failures
+        assert type(failure) is PipelineFailure
+        assert (failure.index, failure.command, failure.key) == (0, "get", prefix)
+        assert type(failure.error) is NotFoundError
+
+
+def test_results_of_an_earlier_run_do_not_stay(client: Client, prefix: str) -> None:
+    batch = client.pipeline().set(prefix, "1")
+    batch.execute()
+    client.close()
+    with pytest.raises(ConnectionLostError):
+        batch.get(prefix).execute()
+    assert batch.results is None
 
 
 def test_it_can_be_used_again(client: Client, prefix: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from pygibson import Client, NotFoundError, PyGibsonError, Server
+from pygibson import Client, NotFoundError, Proxy, PyGibsonError, Server
 from pygibson.server import find_server
 
 pytest_plugins = ["pytester"]
@@ -91,6 +91,27 @@ def test_it_says_why_it_did_not_start(tmp_path: Path) -> None:
         sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
         sleeper.chmod(0o755)
         Server(executable=sleeper, start_timeout=0.2).start()
+
+
+def test_a_server_without_its_library_says_which_package_to_install(tmp_path: Path) -> None:
+    program = Path(find_server()).read_bytes()
+    if b"liblzf.so.1\0" not in program:
+        pytest.skip("the server has liblzf inside")
+    lacking = tmp_path / "gibson-server"
+    lacking.write_bytes(program.replace(b"liblzf.so.1\0", b"liblzf.so.0\0"))
+    lacking.chmod(0o755)
+    with pytest.raises(PyGibsonError, match=r"needs the library liblzf.so.0.* package liblzf1 "):
+        Server(executable=lacking).start()
+
+
+def test_of_another_library_it_says_the_name(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    said = "error while loading shared libraries: libx.so.3: cannot open shared object file"
+    program.write_text(f"#!/bin/sh\necho 'program: {said}: No such file' >&2\nexit 127\n")
+    program.chmod(0o755)
+    for process in (Server(executable=program), Proxy("unix:/tmp/x", executable=program)):
+        with pytest.raises(PyGibsonError, match=r"needs the library libx.so.3, .*not have$"):
+            process.start()
 
 
 def test_a_server_that_was_killed() -> None:
