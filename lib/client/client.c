@@ -153,6 +153,9 @@ void gib_client_assert(gibson_client **client)
     if (!fault && (*client)->descriptor < 0 && gib_session_is_settled(&(*client)->session)) {
         fault = "the short way is open without a connection";
     }
+    if (!fault && (*client)->unquiet) {
+        fault = "what was found on the connection was not dealt with";
+    }
     if (fault) {
         fprintf(stderr, "libgibson: the state of a client is not sound: %s\n", fault);
         abort();

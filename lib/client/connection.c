@@ -23,6 +23,7 @@ static void drop_descriptor(gibson_client *client)
         close(client->descriptor);
         client->descriptor = -1;
     }
+    client->unquiet = false;
 }
 
 void gibson_client_close(gibson_client *client)
@@ -224,7 +225,6 @@ gibson_status gib_client_ready(gibson_client *client, bool connect)
         } else if (status == GIBSON_OK && due) {
             status = look(client);
         }
-        client->unquiet = false;
         if (status == GIBSON_OK) {
             return GIBSON_OK;
         }

@@ -171,6 +171,27 @@ START_TEST(stray_reply_before_a_call_is_passed_over_with_reconnect)
 }
 END_TEST
 
+/* What quit has found on the old connection says nothing of the next one. */
+START_TEST(stray_reply_before_quit_is_forgotten_with_the_connection)
+{
+    use_defaults();
+    options.reconnect = true;
+    peer *server;
+    gibson_client *client = client_with_stray(&server, PEER_UNIX);
+    gibson_request request = gibson_request_key(GIBSON_OP_GET, "d", 1);
+    gibson_value value;
+    gibson_reply reply;
+    ck_assert_status(gibson_client_quit(client), GIBSON_OK);
+    ck_assert_status(get(client, "c", &value), GIBSON_OK);
+    ck_assert_status(gibson_client_queue(client, &request), GIBSON_OK);
+    ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
+    check_is(&reply.value, "d");
+    ck_assert_uint_eq(peer_connections(server), 2);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
 /* Without a pause the stray may be taken for an answer, but only so often. */
 START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_32_calls)
 {
@@ -469,6 +490,7 @@ SUITE_IN_MODES("client_trust", SAMPLE_MODES,
                refused_request_leaves_nothing_to_be_sent_with_the_next_batch,
                stray_reply_before_a_call_is_an_error_and_not_its_answer,
                stray_reply_before_a_call_is_passed_over_with_reconnect,
+               stray_reply_before_quit_is_forgotten_with_the_connection,
                stray_reply_in_a_loop_without_pauses_is_noticed_within_32_calls,
                stray_reply_before_a_batch_is_sent_is_not_its_answer,
                restart_of_the_server_is_not_seen_by_any_command, quit_makes_no_connection_to_say_so,
