@@ -238,7 +238,8 @@ static gibson_status look_before_sending(gibson_client *client, bool pause)
 {
     const bool may_look = pause && !gib_session_is_in_flight(&client->session);
     gibson_status status = may_look ? look(client) : GIBSON_OK;
-    if (status != GIBSON_OK && client->settings.reconnect) {
+    const gibson_opcode first = gib_session_due(&client->session)->opcode;
+    if (status != GIBSON_OK && client->settings.reconnect && gib_command_connects(first)) {
         client->broken = client->error;
         drop_descriptor(client);
         status = gib_client_reconnect(client);

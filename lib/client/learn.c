@@ -3,6 +3,10 @@
 
 static const char row[] = "max_item_ttl"; /* of STATS: seconds */
 
+/* Bytes that STATS may have whatever options.max_reply_size is: the caller has not asked for them.
+ */
+enum { STATS_SIZE = 64 * 1024 };
+
 static void take_limit(gibson_client *client, const gibson_items *stats)
 {
     gibson_value value;
@@ -23,7 +27,9 @@ gibson_status gib_client_learn_seconds(gibson_client *client)
     if (status != GIBSON_OK) {
         return status;
     }
+    const size_t most = gib_session_set_max_reply(&client->session, STATS_SIZE);
     status = gib_client_exchange(client, &reply);
+    gib_session_set_max_reply(&client->session, most);
     client->fresh = false;
     if (status != GIBSON_OK) {
         gib_client_break(client);

@@ -22,6 +22,19 @@ static gibson_status start_queue(gibson_client *client, const gibson_request *re
     return gib_client_ready(client, gib_command_connects(request->opcode));
 }
 
+/* Asks the server how long a time may be; on a new connection if this one is found to be lost. */
+static gibson_status learn(gibson_client *client)
+{
+    gibson_status status = gib_client_learn_seconds(client);
+    if (status == GIBSON_CLOSED && client->settings.reconnect) {
+        status = gib_client_reconnect(client);
+        if (status == GIBSON_OK) {
+            status = gib_client_learn_seconds(client);
+        }
+    }
+    return status;
+}
+
 static GIB_NOINLINE gibson_status queue(gibson_client *client, const gibson_request *request)
 {
     if (!client) {
@@ -36,7 +49,7 @@ static GIB_NOINLINE gibson_status queue(gibson_client *client, const gibson_requ
         status = gib_session_queue(session, request, &client->error);
     }
     if (status == GIBSON_WOULD_BLOCK && !gib_session_count(session)) {
-        status = gib_client_learn_seconds(client);
+        status = learn(client);
         if (status == GIBSON_OK) {
             status = gib_session_queue(session, request, &client->error);
         }

@@ -117,6 +117,13 @@ void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seco
     session->limits.seconds_source = source;
 }
 
+size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size)
+{
+    const size_t before = session->limits.max_reply_size;
+    session->limits.max_reply_size = max_reply_size;
+    return before;
+}
+
 gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **owned)
 {
     *owned = NULL;

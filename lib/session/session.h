@@ -93,6 +93,9 @@ void gib_session_trim(gib_session *session);
 /* Changes limits.max_seconds, as for a new connection, or once the server has told. */
 void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seconds_source source);
 
+/* Changes limits.max_reply_size. Returns what it was. */
+size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
+
 /* Hands the memory of the last reply to the caller, with its views unchanged. Returns GIBSON_OK;
    GIBSON_NOMEM; GIBSON_USAGE if there is no such reply. */
 gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **owned);

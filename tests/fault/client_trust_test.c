@@ -171,6 +171,28 @@ START_TEST(stray_reply_before_a_call_is_passed_over_with_reconnect)
 }
 END_TEST
 
+/* A new connection is of no use to END. */
+START_TEST(queued_end_makes_no_connection)
+{
+    use_defaults();
+    options.reconnect = true;
+    peer *server = peer_start(PEER_UNIX, serve_with_strays, NULL);
+    gibson_client *client = sample_client(server, &options);
+    gibson_value value;
+    ck_assert_status(get(client, "last", &value), GIBSON_OK);
+    gibson_request end = gibson_request_bare(GIBSON_OP_END);
+    ck_assert_status(gibson_client_queue(client, &end), GIBSON_OK);
+    peer_tell(server);
+    peer_hear(server);
+    pretend_idle(client);
+    gibson_reply reply;
+    ck_assert_status(gibson_client_next(client, &reply), GIBSON_PROTOCOL);
+    ck_assert_uint_eq(peer_connections(server), 1);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
 /* What quit has found on the old connection says nothing of the next one. */
 START_TEST(stray_reply_before_quit_is_forgotten_with_the_connection)
 {
@@ -441,6 +463,21 @@ START_TEST(long_time_is_sent_to_a_server_that_keeps_it)
 }
 END_TEST
 
+/* What the client asks for itself is not held to the limit of the caller's replies. */
+START_TEST(long_time_is_learned_whatever_the_limit_of_replies)
+{
+    use_defaults();
+    options.max_reply_size = 20;
+    peer *server = peer_start(PEER_UNIX, serve_times, "month");
+    gibson_client *client = sample_client(server, &options);
+    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 86400), GIBSON_OK);
+    gibson_items items;
+    ck_assert_status(gibson_client_stats(client, &items), GIBSON_PROTOCOL);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
 START_TEST(long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it)
 {
     use_defaults();
@@ -490,6 +527,7 @@ SUITE_IN_MODES("client_trust", SAMPLE_MODES,
                refused_request_leaves_nothing_to_be_sent_with_the_next_batch,
                stray_reply_before_a_call_is_an_error_and_not_its_answer,
                stray_reply_before_a_call_is_passed_over_with_reconnect,
+               queued_end_makes_no_connection,
                stray_reply_before_quit_is_forgotten_with_the_connection,
                stray_reply_in_a_loop_without_pauses_is_noticed_within_32_calls,
                stray_reply_before_a_batch_is_sent_is_not_its_answer,
@@ -497,5 +535,6 @@ SUITE_IN_MODES("client_trust", SAMPLE_MODES,
                connecting_within_an_operation_ends_at_the_deadline_of_the_operation,
                repeated_request_keeps_the_deadline_of_the_first,
                long_time_is_sent_to_a_server_that_keeps_it,
+               long_time_is_learned_whatever_the_limit_of_replies,
                long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it,
                long_time_in_a_pipeline_waits_until_the_server_can_be_asked)

@@ -243,19 +243,14 @@ walk_verdict walk_link_verdict(const walk *self, const gibson_request *request)
                : WALK_INVALID;
 }
 
-bool walk_link_ask(walk *self)
+void walk_link_ask(walk *self)
 {
     const gibson_request stats = gibson_request_bare(GIBSON_OP_STATS);
     walk_link_single(self, &stats);
-    if (self->limits.max_reply_size < WALK_SOME_STATS) {
-        walk_link_end(self);
-        return false;
-    }
     self->asked = true;
     if (self->world->max_seconds > self->limits.max_seconds) {
         self->limits.max_seconds = self->world->max_seconds;
     }
-    return true;
 }
 
 void walk_link_sent(walk *self)

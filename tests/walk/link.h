@@ -43,7 +43,7 @@ ino_t walk_link_socket(const walk *self);
 /* What a client may do with a request on this connection. */
 walk_verdict walk_link_verdict(const walk *self, const gibson_request *request);
 
-/* The server was asked for its limit of times. False if that has ended the connection. */
-bool walk_link_ask(walk *self);
+/* The server was asked for its limit of times. */
+void walk_link_ask(walk *self);
 
 #endif

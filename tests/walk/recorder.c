@@ -40,9 +40,9 @@ static record *record_of(recorder *self, size_t connection)
 static void make_store(recorder *self)
 {
     const gibs_store_settings settings = {.max_memory = (size_t)1 << 30,
-                                         .compression = 1 << 20,
-                                         .gc_ratio = 900,
-                                         .unix_time = time(NULL)};
+                                          .compression = 1 << 20,
+                                          .gc_ratio = 900,
+                                          .unix_time = time(NULL)};
     gibs_store_free(self->service.store);
     self->service.store = gibs_store_new(&settings);
     if (!self->service.store) {

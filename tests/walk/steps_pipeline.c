@@ -83,8 +83,7 @@ static void note_asking(walk *self, walk_verdict verdict)
 }
 
 /* The first request: the connection may be found to be lost, and be replaced. */
-static gibson_status expect_queue_first(walk *self, const gibson_request *request,
-                                        gibson_status got)
+static gibson_status expect_queue_first(walk *self, const gibson_request *request)
 {
     const walk_stale stale = self->stale;
     const bool same = walk_link_socket(self) == self->socket;
@@ -94,10 +93,8 @@ static gibson_status expect_queue_first(walk *self, const gibson_request *reques
         return verdict == WALK_VALID ? GIBSON_OK : GIBSON_INVALID;
     }
     if (!self->connected || stale) {
-        /* To ask the server is to find out as well, too late for another connection. */
-        const bool too_late = stale == WALK_CUT && verdict == WALK_ASK && got == GIBSON_CLOSED;
         walk_link_end(self);
-        if (!self->options.reconnect || request->opcode == GIBSON_OP_END || too_late) {
+        if (!self->options.reconnect || request->opcode == GIBSON_OP_END) {
             return stale == WALK_STRAY ? GIBSON_PROTOCOL : GIBSON_CLOSED;
         }
         walk_link_begin(self);
@@ -107,11 +104,12 @@ static gibson_status expect_queue_first(walk *self, const gibson_request *reques
         if (self->doomed) {
             const gibson_request stats = gibson_request_bare(GIBSON_OP_STATS);
             walk_link_lose(self, &stats);
-            return GIBSON_CLOSED;
+            if (!self->options.reconnect) {
+                return GIBSON_CLOSED;
+            }
+            walk_link_begin(self);
         }
-        if (!walk_link_ask(self)) {
-            return GIBSON_PROTOCOL;
-        }
+        walk_link_ask(self);
     }
     return walk_link_verdict(self, request) == WALK_VALID ? GIBSON_OK : GIBSON_INVALID;
 }
@@ -123,7 +121,7 @@ static void queue(walk *self, const walk_request *request)
     const gibson_status got = gibson_client_queue(self->client, &request->call);
     walk_expect(self, got,
                 self->count ? expect_queue_more(self, walk_link_verdict(self, &request->call))
-                            : expect_queue_first(self, &request->call, got));
+                            : expect_queue_first(self, &request->call));
     if (got == GIBSON_OK && !self->failed) {
         append(self, request);
     }
@@ -160,8 +158,8 @@ void walk_step_queue(walk *self)
 /* Whether nothing of what is queued was sent on a connection that is lost. */
 static bool was_lost_unused(const walk *self)
 {
-    if (!self->connected || !self->count) {
-        return false;
+    if (!self->connected || !self->count || pending_at(self, 0)->request.opcode == GIBSON_OP_END) {
+        return false; /* nobody connects to say END */
     }
     return self->stale == WALK_STRAY || (self->stale == WALK_CUT && pending_at(self, 0)->lost);
 }

@@ -119,9 +119,10 @@ static void judge(walk *self, const walk_request *request, const gibson_reply *r
         !repeat(self, request, reply)) {
         return;
     }
-    if (walk_link_verdict(self, &request->call) == WALK_ASK && !walk_link_ask(self)) {
-        fail(self, reply, GIBSON_PROTOCOL);
-    } else if (walk_link_verdict(self, &request->call) != WALK_VALID) {
+    if (walk_link_verdict(self, &request->call) == WALK_ASK) {
+        walk_link_ask(self);
+    }
+    if (walk_link_verdict(self, &request->call) != WALK_VALID) {
         fail(self, reply, GIBSON_INVALID);
     } else {
         answer(self, request, reply, told);
