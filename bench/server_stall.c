@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "store/memory.h"
-#include "store/store.h"
+#include "store/store_batch.h"
 
 enum { ITEMS = 1000000, SLICE = 512, VALUE_SIZE = 100 };
 
@@ -57,7 +57,6 @@ int main(void)
     for (size_t i = 0; i < sizeof value_sizes / sizeof *value_sizes; i++) {
         gibs_store_settings settings = {.max_memory = SIZE_MAX, .compression = SIZE_MAX};
         gibs_store *store = gibs_store_new(&settings);
-        int64_t count;
         if (!store) {
             return EXIT_FAILURE;
         }
@@ -67,7 +66,9 @@ int main(void)
         measure(store, "sweep", value_sizes[i], gibs_store_sweep);
         fill(store, value_sizes[i], 0);
         double start = cpu_microseconds();
-        gibs_store_mdel(store, (gibson_bytes){"app", 3}, &count);
+        gibs_batch batch = {0};
+        gibs_batch_mdel(&batch, store, (gibson_bytes){"app", 3}, SIZE_MAX);
+        gibs_batch_clear(&batch);
         printf("MDEL\tvalues of %zu\t%.1f ms\n", value_sizes[i],
                (cpu_microseconds() - start) / 1000);
         measure(store, "reclaim", value_sizes[i], gibs_store_reclaim);
