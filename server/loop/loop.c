@@ -11,11 +11,13 @@
 
 enum {
     EVENTS_AT_ONCE = 256,
-    TURN_NS = 2000000, /* how long all clients together may take in a turn, if they send more */
+    TURN_NS = 1000000, /* how long all clients together may take in a turn, if they send more */
     SMALLEST_SLICE_NS = 20000,         /* of one of them: some ten requests */
     ITEMS_PER_STEP = 64,               /* of housekeeping between two looks at the clock */
     SMALLEST_HOUSEKEEPING_NS = 100000, /* in a turn */
     LARGEST_HOUSEKEEPING_NS = 1000000,
+    SMALL_EBB = 1 << 20,    /* bytes freed, looked at now and then */
+    LARGE_EBB = 8 << 20,    /* looked at in each turn */
     HOUSEKEEPING_SHARE = 4, /* it may take such a part of the turn before */
     SWEEP_PAUSE_MS = 1,     /* between the slices of a sweep while there is nothing else to do */
     DRAIN_MS = 2000,        /* for clients to take their replies in the end */
@@ -191,15 +193,27 @@ static void clear_away(gibs_store *store, int64_t turn_ns)
     }
 }
 
+/* Gives memory back, not too much at a time: that takes some 0.2 ms for each MB. */
+static void give_back(gibs_loop *loop, size_t step)
+{
+    const gibs_service *service = loop->exchange.service;
+    size_t in_use = gibs_store_used(service->store) + (size_t)service->counters.client_bytes;
+    if (gibs_memory_has_ebbed(&loop->tide, in_use, step)) {
+        gibs_memory_give_back();
+    }
+}
+
 static void keep_house(gibs_loop *loop, int64_t turn_ns)
 {
     gibs_store *store = loop->exchange.service->store;
     clear_away(store, turn_ns);
+    give_back(loop, LARGE_EBB);
     if (loop->now_ms >= loop->next_cron_ms) {
         loop->next_cron_ms = loop->now_ms + loop->cron_period_ms;
         loop->exchange.service->counters.crons++;
         gibs_store_set_unix_time(store,
                                  (int64_t)time(NULL) + atomic_load(&loop->clock_offset_ms) / 1000);
+        give_back(loop, SMALL_EBB);
         gibs_log_catch_up(loop->log);
         drop_stalled(loop);
         begin_sweeps(loop);
