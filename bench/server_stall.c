@@ -8,9 +8,9 @@
 #include <time.h>
 
 #include "store/memory.h"
-#include "store/store.h"
+#include "store/store_batch.h"
 
-enum { ITEMS = 1000000, SLICE = 512, VALUE_SIZE = 100 };
+enum { ITEMS = 1000000, SLICE = 512, VALUE_SIZE = 100, EBB = 8 << 20 };
 
 static double cpu_microseconds(void)
 {
@@ -38,9 +38,13 @@ static void measure(gibs_store *store, const char *name, size_t value_size,
     double total = 0;
     int slices = 0;
     bool more = true;
+    gibs_memory_tide tide = {gibs_store_used(store)};
     while (more) {
         double start = cpu_microseconds();
         more = slice(store, SLICE);
+        if (gibs_memory_has_ebbed(&tide, gibs_store_used(store), EBB)) {
+            gibs_memory_give_back();
+        }
         double spent = cpu_microseconds() - start;
         longest = spent > longest ? spent : longest;
         total += spent;
@@ -57,7 +61,6 @@ int main(void)
     for (size_t i = 0; i < sizeof value_sizes / sizeof *value_sizes; i++) {
         gibs_store_settings settings = {.max_memory = SIZE_MAX, .compression = SIZE_MAX};
         gibs_store *store = gibs_store_new(&settings);
-        int64_t count;
         if (!store) {
             return EXIT_FAILURE;
         }
@@ -67,7 +70,9 @@ int main(void)
         measure(store, "sweep", value_sizes[i], gibs_store_sweep);
         fill(store, value_sizes[i], 0);
         double start = cpu_microseconds();
-        gibs_store_mdel(store, (gibson_bytes){"app", 3}, &count);
+        gibs_batch batch = {0};
+        gibs_batch_mdel(&batch, store, (gibson_bytes){"app", 3}, SIZE_MAX);
+        gibs_batch_clear(&batch);
         printf("MDEL\tvalues of %zu\t%.1f ms\n", value_sizes[i],
                (cpu_microseconds() - start) / 1000);
         measure(store, "reclaim", value_sizes[i], gibs_store_reclaim);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +22,8 @@
 enum {
     RING_SIZE = 256 * 1024,
     LONGEST_LINE = 1024,
-    PATIENCE_S = 2, /* for the file to take what is left in the end */
+    GLANCE_MS = 100, /* between two looks at whether to go on waiting for the file */
+    PATIENCE_S = 2,  /* for the file to take what is left in the end */
 };
 
 struct gibs_log {
@@ -43,6 +45,7 @@ struct gibs_log {
     gibs_repeats repeats;
     bool flush; /* write all there is */
     bool stop;
+    bool give_up; /* what is left is lost */
     bool ended;
 };
 
@@ -58,22 +61,20 @@ static int open_path(const char *path)
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 }
 
-/* Writes some bytes, however long that takes. Returns how many; those of a file that takes none (a
-   full disk, a pipe without a reader) count as well. */
+/* Writes some bytes when the file takes some: no more than a pipe that can be written to has room
+   for, so that the thread does not get stuck in it. Returns how many were written; those of a file
+   that takes none (a full disk, a pipe without a reader) count as well. */
 static size_t write_some(int fd, const char *bytes, size_t size)
 {
-    for (;;) {
-        ssize_t done = write(fd, bytes, size);
-        if (done >= 0) {
-            return (size_t)done;
-        }
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct pollfd room = {.fd = fd, .events = POLLOUT};
-            poll(&room, 1, -1);
-        } else if (errno != EINTR) {
-            return size;
-        }
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    if (poll(&room, 1, GLANCE_MS) <= 0) {
+        return 0;
     }
+    ssize_t done = write(fd, bytes, size < PIPE_BUF ? size : PIPE_BUF);
+    if (done >= 0) {
+        return (size_t)done;
+    }
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : size;
 }
 
 /* The bytes that can be written next, up to the end of the ring or to where the file changes. */
@@ -159,23 +160,19 @@ static void catch_up(gibs_log *log, bool all)
     }
 }
 
-/* The thread. It can be cancelled while it waits for the file, and nowhere else. */
+/* The thread. */
 static void *write_lines(void *argument)
 {
     gibs_log *log = argument;
-    int unused;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
     pthread_mutex_lock(&log->mutex);
-    for (;;) {
+    while (!log->give_up) {
         change_file(log);
         const char *bytes;
         size_t size = log->flush ? next_piece(log, &bytes) : 0;
         if (size) {
             int fd = log->fd;
             pthread_mutex_unlock(&log->mutex);
-            pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
             size = write_some(fd, bytes, size);
-            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
             pthread_mutex_lock(&log->mutex);
             log->written += size;
             continue;
@@ -311,24 +308,34 @@ gibson_status gibs_log_reopen(gibs_log *log, gibson_error *error)
     return GIBSON_OK;
 }
 
+/* Waits for the thread to end, with the mutex held. Returns whether it has. */
+static bool await_end(gibs_log *log)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += PATIENCE_S;
+    int failure = 0;
+    while (!log->ended && !failure) {
+        failure = pthread_cond_timedwait(&log->done, &log->mutex, &end);
+    }
+    return log->ended;
+}
+
 void gibs_log_close(gibs_log *log)
 {
     if (!log) {
         return;
     }
-    struct timespec end;
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += PATIENCE_S;
     pthread_mutex_lock(&log->mutex);
     log->flush = log->stop = true;
     pthread_cond_signal(&log->work);
-    int failure = 0;
-    while (!log->ended && !failure) {
-        failure = pthread_cond_timedwait(&log->done, &log->mutex, &end);
-    }
+    bool ended = await_end(log);
+    log->give_up = true;
+    ended = ended || await_end(log);
     pthread_mutex_unlock(&log->mutex);
-    if (failure) {
-        pthread_cancel(log->thread);
+    if (!ended) { /* stuck in a disk that hangs: there is no way to free what it uses */
+        pthread_detach(log->thread);
+        return;
     }
     pthread_join(log->thread, NULL);
     pthread_mutex_destroy(&log->mutex);

@@ -15,6 +15,8 @@ enum {
     KEPT_OUTPUT = 1024 * 1024,    /* capacity of the shared output that is kept */
     PART_DUE = 8,                 /* of what waits, in the time of a stall */
     SMALLEST_DUE = 64 * 1024,     /* bytes: about 2 KB/s */
+    WORK_AT_ONCE = 512,           /* items, or KB, between two looks at the clock */
+    MUCH_DATA = 16 * 1024,        /* bytes of request and reply after which it is looked at */
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
 
@@ -34,13 +36,25 @@ gibs_connection *gibs_connection_new(int fd)
 static void count(gibs_connection *connection, gibs_exchange *exchange)
 {
     size_t held = connection->in.capacity + connection->out.capacity;
+    held +=
+        connection->job ? sizeof *connection->job + gibs_batch_held(&connection->job->batch) : 0;
     exchange->service->counters.client_bytes += held;
     exchange->service->counters.client_bytes -= connection->counted;
     connection->counted = held;
 }
 
+static void end_job(gibs_connection *connection)
+{
+    if (connection->job) {
+        gibs_job_clear(connection->job);
+        free(connection->job);
+        connection->job = NULL;
+    }
+}
+
 void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange)
 {
+    end_job(connection);
     gib_buffer_clear(&connection->in);
     gib_buffer_clear(&connection->out);
     count(connection, exchange);
@@ -54,21 +68,27 @@ void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange)
     free(connection);
 }
 
-bool gibs_connection_has_output(const gibs_connection *connection)
+/* What of a buffer can be sent: not the reply that is under way. */
+static size_t sendable(const gibs_connection *connection, const gib_buffer *out)
 {
-    return gib_buffer_size(&connection->out) > 0;
+    return gib_buffer_size(out) - (connection->job ? connection->job->written : 0);
+}
+
+size_t gibs_connection_output(const gibs_connection *connection)
+{
+    return sendable(connection, &connection->out);
 }
 
 bool gibs_connection_is_idle(const gibs_connection *connection)
 {
     int arrived = 0;
-    return !connection->backlog && !gibs_connection_has_output(connection) &&
+    return !connection->backlog && !gibs_connection_output(connection) &&
            (ioctl(connection->fd, FIONREAD, &arrived) || !arrived);
 }
 
 unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_exchange *exchange)
 {
-    unsigned interest = gibs_connection_has_output(connection) ? GIBS_WRITABLE : 0;
+    unsigned interest = gibs_connection_output(connection) ? (unsigned)GIBS_WRITABLE : 0;
     if (connection->lingering) {
         return GIBS_READABLE;
     }
@@ -118,12 +138,12 @@ static void note_progress(gibs_connection *connection, size_t sent, size_t left,
 /* Sends what the socket takes. False where the connection is broken. */
 static bool send_from(gibs_connection *connection, gib_buffer *out, int64_t now_ms)
 {
-    while (gib_buffer_size(out)) {
-        ssize_t sent =
-            send(connection->fd, out->data + out->begin, gib_buffer_size(out), MSG_NOSIGNAL);
+    size_t left;
+    while ((left = sendable(connection, out))) {
+        ssize_t sent = send(connection->fd, out->data + out->begin, left, MSG_NOSIGNAL);
         if (sent > 0) {
             gib_buffer_consume(out, (size_t)sent);
-            note_progress(connection, (size_t)sent, gib_buffer_size(out), now_ms);
+            note_progress(connection, (size_t)sent, left - (size_t)sent, now_ms);
         } else if (errno != EINTR) {
             return errno == EAGAIN || errno == EWOULDBLOCK;
         }
@@ -131,13 +151,58 @@ static bool send_from(gibs_connection *connection, gib_buffer *out, int64_t now_
     return true;
 }
 
-/* Tells whether the time that the connection has in one turn is over. A command on a prefix may
-   take long, so after one the clock is always looked at. */
-static bool turn_is_over(const gib_request_frame *frame, unsigned answered, int64_t end_ns)
+/* Tells whether the time that the connection has in one turn is over. What has taken much is
+   followed by a look at the clock; of quick requests many fit between two. */
+static bool turn_is_over(const gib_request_frame *frame, size_t replied, unsigned answered,
+                         int64_t end_ns)
 {
     const gibson_command *command = gib_command(frame->opcode);
-    bool may_be_long = command && command->arguments >= GIBSON_ARGUMENTS_PREFIX;
+    bool may_be_long = (command && command->arguments >= GIBSON_ARGUMENTS_PREFIX) ||
+                       frame->frame_size + replied > MUCH_DATA;
     return (may_be_long || answered % REQUESTS_BETWEEN_CLOCKS == 0) && gib_now_ns() >= end_ns;
+}
+
+/* Goes on with a request until it is answered or the turn is over; at least a slice is done. */
+static gibs_answer work_on(gibs_service *service, const gib_request_frame *frame, gibs_job *job,
+                           gib_buffer *out, int64_t end_ns)
+{
+    gibs_answer result;
+    do {
+        result = gibs_service_answer(service, frame, WORK_AT_ONCE, job, out);
+    } while (result == GIBS_ANSWER_MORE && gib_now_ns() < end_ns);
+    return result;
+}
+
+/* Keeps a job that was begun in this turn for the next ones. */
+static bool keep_job(gibs_connection *connection, gibs_exchange *exchange)
+{
+    if (!connection->job) {
+        connection->job = malloc(sizeof *connection->job);
+        if (!connection->job) {
+            return false;
+        }
+        *connection->job = exchange->job;
+        exchange->job = (gibs_job){0};
+    }
+    return true;
+}
+
+/* Answers a request, or works on it for the rest of the turn. Returns whether it is done with. */
+static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
+                       const gib_request_frame *frame, gib_buffer *out, int64_t end_ns)
+{
+    gibs_job *job = connection->job ? connection->job : &exchange->job;
+    gibs_answer result = work_on(exchange->service, frame, job, out, end_ns);
+    if (result == GIBS_ANSWER_MORE && keep_job(connection, exchange)) {
+        return false;
+    }
+    if (result == GIBS_ANSWER_MORE) { /* without memory for its job it cannot be answered */
+        gib_buffer_clear(out);
+    }
+    connection->closing = result != GIBS_ANSWER_NEXT;
+    end_job(connection);
+    gibs_job_clear(&exchange->job);
+    return true;
 }
 
 /* Answers the requests in `in` until there is no whole one, the replies are too many, or the turn
@@ -161,14 +226,18 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
             connection->closing = true;
             return;
         }
-        if (gib_buffer_size(out) >= exchange->max_output_size) {
+        if (!connection->job && gib_buffer_size(out) >= exchange->max_output_size) {
             connection->backlog = true;
             return;
         }
-        connection->closing =
-            gibs_service_answer(exchange->service, &frame, out) != GIBS_ANSWER_NEXT;
+        size_t before = gib_buffer_size(out);
+        if (!answer_one(connection, exchange, &frame, out, end_ns)) {
+            connection->backlog = true;
+            return;
+        }
+        size_t replied = gib_buffer_size(out) - before;
         gib_buffer_consume(in, frame.frame_size);
-        if (turn_is_over(&frame, ++answered, end_ns)) {
+        if (turn_is_over(&frame, replied, ++answered, end_ns)) {
             connection->backlog = gib_buffer_size(in) > 0;
             return;
         }
@@ -221,14 +290,14 @@ static gibs_outcome finish(gibs_connection *connection, int64_t now_ms)
 static gibs_outcome serve(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *in,
                           int64_t now_ms)
 {
-    gib_buffer *out = gibs_connection_has_output(connection) ? &connection->out : &exchange->out;
-    if (out == &exchange->out) {
+    gib_buffer *out = gib_buffer_size(&connection->out) ? &connection->out : &exchange->out;
+    if (!gibs_connection_output(connection)) {
         connection->moved_ms = now_ms;
         connection->due = 0;
     }
     answer(connection, exchange, in, out);
     bool sound = send_from(connection, out, now_ms);
-    bool sent = !gib_buffer_size(out);
+    bool sent = !sendable(connection, out);
     sound = settle(connection, exchange, in, out) && sound;
     if (!sound) {
         return GIBS_OUTCOME_CLOSED;
@@ -240,7 +309,7 @@ static gibs_outcome serve(gibs_connection *connection, gibs_exchange *exchange, 
 static gibs_outcome end_of_requests(gibs_connection *connection)
 {
     connection->closing = connection->peer_ended = true;
-    return gibs_connection_has_output(connection) ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;
+    return gibs_connection_output(connection) ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;
 }
 
 /* Makes room to read to. A request of which a part is there gets no more than it needs in the end,

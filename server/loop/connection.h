@@ -24,6 +24,7 @@ typedef struct gibs_connection {
     gib_buffer in;       /* owns memory only while a part of a request, or a backlog, waits */
     gib_buffer out;      /* owns memory only while the client is slow */
     bool cut;            /* it has cost too much, and is only to be dropped */
+    gibs_job *job;       /* the first request of `in` is under way; or NULL */
     size_t counted;      /* its part of client_bytes */
     size_t due;          /* bytes of `out` that the client has to take, or it stalls */
     int64_t moved_ms;    /* when it last had taken them, or since when it lingers */
@@ -36,6 +37,7 @@ typedef struct gibs_exchange {
     gibs_service *service;
     size_t max_output_size; /* bytes in `out` above which requests wait */
     int64_t slice_ns;       /* how long one connection may keep the others waiting */
+    gibs_job job;           /* of requests that are answered at one go, which are nearly all */
     gib_buffer in;          /* used in place of a connection's own while that is empty, so that */
     gib_buffer out;         /* those which wait for nothing hold no memory */
 } gibs_exchange;
@@ -67,8 +69,8 @@ unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_
 /* Gives back the memory of a connection that is to be dropped. */
 void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange);
 
-/* Tells whether replies wait for the client. */
-bool gibs_connection_has_output(const gibs_connection *connection);
+/* The bytes of replies that wait for the client. */
+size_t gibs_connection_output(const gibs_connection *connection);
 
 /* Tells whether nothing is left to do: no replies, no backlog, and nothing that has arrived. */
 bool gibs_connection_is_idle(const gibs_connection *connection);

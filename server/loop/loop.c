@@ -11,10 +11,16 @@
 
 enum {
     EVENTS_AT_ONCE = 256,
-    SLICE_NS = 2000000,    /* how long one client may keep the others waiting, if it sends more */
-    ITEMS_PER_SLICE = 512, /* of housekeeping between two waits: some 0.1 ms */
-    SWEEP_PAUSE_MS = 1,    /* between the slices of a sweep while there is nothing else to do */
-    DRAIN_MS = 2000,       /* for clients to take their replies in the end */
+    TURN_NS = 1000000, /* how long all clients together may take in a turn, if they send more */
+    SMALLEST_SLICE_NS = 20000,         /* of one of them: some ten requests */
+    ITEMS_PER_STEP = 64,               /* of housekeeping between two looks at the clock */
+    SMALLEST_HOUSEKEEPING_NS = 100000, /* in a turn */
+    LARGEST_HOUSEKEEPING_NS = 1000000,
+    SMALL_EBB = 1 << 20,    /* bytes freed, looked at now and then */
+    LARGE_EBB = 8 << 20,    /* looked at in each turn */
+    HOUSEKEEPING_SHARE = 4, /* it may take such a part of the turn before */
+    SWEEP_PAUSE_MS = 1,     /* between the slices of a sweep while there is nothing else to do */
+    DRAIN_MS = 2000,        /* for clients to take their replies in the end */
 };
 
 static gibson_status open_waker(gibs_loop *loop, gibson_error *error)
@@ -45,7 +51,7 @@ static gibson_status open_poller(gibs_loop *loop, bool use_poll, gibson_error *e
 static void configure(gibs_loop *loop, const gibson_server_config *config)
 {
     loop->exchange.max_output_size = GIBS_CONFIG_SIZE(config, max_output_size);
-    loop->exchange.slice_ns = SLICE_NS;
+    loop->exchange.slice_ns = TURN_NS;
     loop->max_clients = (uint64_t)GIBS_CONFIG_NUMBER(config, max_clients);
     loop->keepalive_s = (int)GIBS_CONFIG_NUMBER(config, max_idletime);
     loop->max_write_stall_ms = GIBS_CONFIG_NUMBER(config, max_write_stall) * 1000;
@@ -132,15 +138,15 @@ static void drop_stalled(gibs_loop *loop)
     gibs_connection *next;
     for (gibs_connection *at = loop->connections; at; at = next) {
         next = at->next;
-        bool has_output = gibs_connection_has_output(at);
-        if ((!has_output && !at->lingering) ||
+        size_t output = gibs_connection_output(at);
+        if ((!output && !at->lingering) ||
             loop->now_ms - at->moved_ms <= loop->max_write_stall_ms) {
             continue;
         }
-        if (has_output) {
+        if (output) {
             gibs_log_write(loop->log, GIBS_LOG_WARNING,
                            "disconnected a client that does not read its replies (%zu bytes wait)",
-                           gib_buffer_size(&at->out));
+                           output);
         }
         gibs_loop_drop(loop, at);
     }
@@ -164,22 +170,50 @@ static void begin_sweeps(gibs_loop *loop)
     }
     if (loop->now_ms >= loop->next_expired_ms) {
         loop->next_expired_ms = loop->now_ms + loop->expired_cron_ms;
-        if (store->mortal_items) {
+        if (gibs_store_may_expire(store)) {
             gibs_store_sweep_begin(store, false);
         }
     }
 }
 
-static void keep_house(gibs_loop *loop)
+/* Frees what was deleted, and sweeps, for a while that grows with the turn: or with long turns
+   there would be more to clear away each time. */
+static void clear_away(gibs_store *store, int64_t turn_ns)
+{
+    int64_t now_ns = gib_now_ns();
+    int64_t share_ns = turn_ns / HOUSEKEEPING_SHARE;
+    share_ns = share_ns > SMALLEST_HOUSEKEEPING_NS ? share_ns : SMALLEST_HOUSEKEEPING_NS;
+    share_ns = share_ns < LARGEST_HOUSEKEEPING_NS ? share_ns : LARGEST_HOUSEKEEPING_NS;
+    int64_t end_ns = now_ns + share_ns;
+    bool more = store->discarded.node || store->sweep.active;
+    while (more && now_ns < end_ns) {
+        more = gibs_store_reclaim(store, ITEMS_PER_STEP);
+        more = gibs_store_sweep(store, ITEMS_PER_STEP) || more;
+        now_ns = gib_now_ns();
+    }
+}
+
+/* Gives memory back, not too much at a time: that takes some 0.2 ms for each MB. */
+static void give_back(gibs_loop *loop, size_t step)
+{
+    const gibs_service *service = loop->exchange.service;
+    size_t in_use = gibs_store_used(service->store) + (size_t)service->counters.client_bytes;
+    if (gibs_memory_has_ebbed(&loop->tide, in_use, step)) {
+        gibs_memory_give_back();
+    }
+}
+
+static void keep_house(gibs_loop *loop, int64_t turn_ns)
 {
     gibs_store *store = loop->exchange.service->store;
-    gibs_store_reclaim(store, ITEMS_PER_SLICE);
-    gibs_store_sweep(store, ITEMS_PER_SLICE);
+    clear_away(store, turn_ns);
+    give_back(loop, LARGE_EBB);
     if (loop->now_ms >= loop->next_cron_ms) {
         loop->next_cron_ms = loop->now_ms + loop->cron_period_ms;
         loop->exchange.service->counters.crons++;
         gibs_store_set_unix_time(store,
                                  (int64_t)time(NULL) + atomic_load(&loop->clock_offset_ms) / 1000);
+        give_back(loop, SMALL_EBB);
         gibs_log_catch_up(loop->log);
         drop_stalled(loop);
         begin_sweeps(loop);
@@ -199,11 +233,24 @@ static int wait_time(const gibs_loop *loop)
     return left > 0 ? (int)left : 0;
 }
 
+/* Gives each client that has something to do the same part of the turn. */
+static void share_turn(gibs_loop *loop, int events)
+{
+    int64_t clients = events > 0 ? events : 1;
+    for (const gibs_connection *at = loop->backlog; at; at = at->next_backlog) {
+        clients++;
+    }
+    int64_t slice_ns = TURN_NS / clients;
+    loop->exchange.slice_ns = slice_ns > SMALLEST_SLICE_NS ? slice_ns : SMALLEST_SLICE_NS;
+}
+
 static void turn(gibs_loop *loop, int timeout_ms)
 {
     gibs_event events[EVENTS_AT_ONCE];
     int count = gibs_poller_wait(loop->poller, events, EVENTS_AT_ONCE, timeout_ms);
     update_time(loop);
+    int64_t begin_ns = gib_now_ns();
+    share_turn(loop, count);
     /* One event concerns one connection and ends no other, so the owners stay valid. */
     for (int i = 0; i < count; i++) {
         switch (*(gibs_source *)events[i].owner) {
@@ -219,7 +266,7 @@ static void turn(gibs_loop *loop, int timeout_ms)
     }
     gibs_loop_serve_backlog(loop);
     gibs_loop_drop_cut_clients(loop);
-    keep_house(loop);
+    keep_house(loop, gib_now_ns() - begin_ns);
 }
 
 /* Answers what has arrived, and lets clients take their replies. */

@@ -7,6 +7,7 @@
 #include "log/log.h"
 #include "loop/connection.h"
 #include "loop/listener.h"
+#include "store/memory.h"
 
 typedef struct gibs_loop {
     gibs_exchange exchange;
@@ -26,6 +27,7 @@ typedef struct gibs_loop {
     int keepalive_s;
     int64_t max_write_stall_ms;
 
+    gibs_memory_tide tide;
     int64_t started_ms; /* on the monotonic clock; all times below are in ms since then */
     int64_t now_ms;
     int64_t cron_period_ms, next_cron_ms;

@@ -106,7 +106,7 @@ void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_
     }
     /* A backlog behind a full output goes on when that was sent, others when their turn comes. */
     if (connection->backlog && !connection->waits_for_turn &&
-        gib_buffer_size(&connection->out) < loop->exchange.max_output_size) {
+        (connection->job || gibs_connection_output(connection) < loop->exchange.max_output_size)) {
         enlist_backlog(loop, connection);
     }
     unsigned interest = gibs_connection_interest(connection, &loop->exchange);

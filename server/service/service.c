@@ -5,8 +5,10 @@
 #include "wire/reply_encode.h"
 
 /* Each command has a handler. A result of VAL or KVAL says that the handler has appended the reply;
-   any other is a reply that says no more than its code, and takes back what was appended. */
-typedef gib_code handler(gibs_service *service, const gibson_request *request, gib_buffer *out);
+   any other is a reply that says no more than its code, and takes back what was appended. With
+   job->more it is not over yet, and the result is that of the slice. */
+typedef gib_code handler(gibs_service *service, const gibson_request *request, gibs_job *job,
+                         gib_buffer *out);
 
 static gib_code number_reply(gib_code code, int64_t number, gib_buffer *out)
 {
@@ -40,8 +42,10 @@ static gib_code bytes_reply(gibson_bytes bytes, gib_buffer *out)
 }
 
 /* The room for the echo is made first: a SET that cannot be answered is not done. */
-static gib_code handle_set(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_set(gibs_service *service, const gibson_request *request, gibs_job *job,
+                           gib_buffer *out)
 {
+    (void)job;
     if (!gib_buffer_reserve(out, GIB_REPLY_HEADER + request->value.size)) {
         return GIB_CODE_MEM;
     }
@@ -49,20 +53,26 @@ static gib_code handle_set(gibs_service *service, const gibson_request *request,
     return code == GIB_CODE_VAL ? bytes_reply(request->value, out) : code;
 }
 
-static gib_code handle_ttl(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_ttl(gibs_service *service, const gibson_request *request, gibs_job *job,
+                           gib_buffer *out)
 {
+    (void)job;
     (void)out;
     return gibs_store_ttl(service->store, request->key, request->number);
 }
 
-static gib_code handle_get(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_get(gibs_service *service, const gibson_request *request, gibs_job *job,
+                           gib_buffer *out)
 {
+    (void)job;
     gibs_item *item = gibs_store_get(service->store, request->key);
     return item ? item_reply(item, out) : GIB_CODE_NOT_FOUND;
 }
 
-static gib_code handle_del(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_del(gibs_service *service, const gibson_request *request, gibs_job *job,
+                           gib_buffer *out)
 {
+    (void)job;
     (void)out;
     return gibs_store_del(service->store, request->key);
 }
@@ -75,181 +85,274 @@ static gib_code add(gibs_service *service, const gibson_request *request, int64_
     return number_reply(code, number, out);
 }
 
-static gib_code handle_inc(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_inc(gibs_service *service, const gibson_request *request, gibs_job *job,
+                           gib_buffer *out)
 {
+    (void)job;
     return add(service, request, 1, out);
 }
 
-static gib_code handle_dec(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_dec(gibs_service *service, const gibson_request *request, gibs_job *job,
+                           gib_buffer *out)
 {
+    (void)job;
     return add(service, request, -1, out);
 }
 
-static gib_code handle_lock(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_lock(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
+    (void)job;
     (void)out;
     return gibs_store_lock(service->store, request->key, request->number);
 }
 
-static gib_code handle_unlock(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_unlock(gibs_service *service, const gibson_request *request, gibs_job *job,
+                              gib_buffer *out)
 {
+    (void)job;
     (void)out;
     return gibs_store_unlock(service->store, request->key);
 }
 
-static gib_code handle_mset(gibs_service *service, const gibson_request *request, gib_buffer *out)
+/* The reply to a batch: the number of items. Where there were none, that is NOT_FOUND. */
+static gib_code batch_reply(gibs_job *job, bool more, gib_buffer *out)
 {
-    int64_t count;
-    gib_code code = gibs_store_mset(service->store, request->key, request->value, &count);
-    return number_reply(code, count, out);
+    job->more = more;
+    if (more || job->batch.code != GIB_CODE_OK) {
+        return job->batch.code;
+    }
+    return job->batch.count ? number_reply(GIB_CODE_VAL, job->batch.count, out)
+                            : GIB_CODE_NOT_FOUND;
 }
 
-static gib_code handle_mttl(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_mset(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
-    int64_t count;
-    gib_code code = gibs_store_mttl(service->store, request->key, request->number, &count);
-    return number_reply(code, count, out);
+    bool more =
+        gibs_batch_mset(&job->batch, service->store, request->key, request->value, job->work);
+    return batch_reply(job, more, out);
 }
 
-static gib_code handle_mdel(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_mttl(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
-    int64_t count;
-    gib_code code = gibs_store_mdel(service->store, request->key, &count);
-    return number_reply(code, count, out);
+    bool more =
+        gibs_batch_mttl(&job->batch, service->store, request->key, request->number, job->work);
+    return batch_reply(job, more, out);
 }
 
-static gib_code add_many(gibs_service *service, const gibson_request *request, int64_t delta,
-                         gib_buffer *out)
+static gib_code handle_mdel(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
-    int64_t count;
-    gib_code code = gibs_store_madd(service->store, request->key, delta, &count);
-    return number_reply(code, count, out);
+    bool more = gibs_batch_mdel(&job->batch, service->store, request->key, job->work);
+    return batch_reply(job, more, out);
 }
 
-static gib_code handle_minc(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_minc(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
-    return add_many(service, request, 1, out);
+    bool more = gibs_batch_madd(&job->batch, service->store, request->key, 1, job->work);
+    return batch_reply(job, more, out);
 }
 
-static gib_code handle_mdec(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_mdec(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
-    return add_many(service, request, -1, out);
+    bool more = gibs_batch_madd(&job->batch, service->store, request->key, -1, job->work);
+    return batch_reply(job, more, out);
 }
 
-static gib_code handle_mlock(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_mlock(gibs_service *service, const gibson_request *request, gibs_job *job,
+                             gib_buffer *out)
 {
-    int64_t count;
-    gib_code code = gibs_store_mlock(service->store, request->key, request->number, &count);
-    return number_reply(code, count, out);
+    bool more =
+        gibs_batch_mlock(&job->batch, service->store, request->key, request->number, job->work);
+    return batch_reply(job, more, out);
 }
 
-static gib_code handle_munlock(gibs_service *service, const gibson_request *request,
+static gib_code handle_munlock(gibs_service *service, const gibson_request *request, gibs_job *job,
                                gib_buffer *out)
 {
-    int64_t count;
-    gib_code code = gibs_store_munlock(service->store, request->key, &count);
-    return number_reply(code, count, out);
+    bool more = gibs_batch_munlock(&job->batch, service->store, request->key, job->work);
+    return batch_reply(job, more, out);
 }
 
-static gib_code handle_count(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_count(gibs_service *service, const gibson_request *request, gibs_job *job,
+                             gib_buffer *out)
 {
-    return number_reply(GIB_CODE_VAL, gibs_store_count(service->store, request->key), out);
+    job->more = gibs_batch_count(&job->batch, service->store, request->key, job->work);
+    return job->more ? GIB_CODE_OK : number_reply(GIB_CODE_VAL, job->batch.count, out);
 }
 
-/* Checks, before an item is appended, that the reply stays within its limit. */
-static bool fits(const gibs_service *service, const gib_items_encoder *encoder, size_t key_size,
-                 size_t value_size)
+/* A KVAL under construction, in one slice. */
+typedef struct items_reply {
+    gib_items_encoder encoder;
+    size_t max_size;
+    uint64_t max_items;
+} items_reply;
+
+static bool begin_items(items_reply *reply, gibs_service *service, const gibs_job *job,
+                        gib_buffer *out)
 {
-    size_t added = GIB_SMALLEST_ITEM + key_size + value_size;
-    return gib_items_encode_size(encoder) + added <= service->settings.limits.max_reply_size;
+    *reply =
+        (items_reply){.max_size = service->settings.limits.max_reply_size, .max_items = UINT64_MAX};
+    if (!job->written) {
+        return gib_items_encode_begin(&reply->encoder, out);
+    }
+    reply->encoder = (gib_items_encoder){
+        .out = out, .start = gib_buffer_size(out) - job->written, .count = job->items};
+    return true;
 }
 
-static gib_code finish_items(gib_items_encoder *encoder)
+/* Appends an item, and returns where its value goes to. NULL, with the code set, where it does not
+   fit. */
+static uint8_t *add_item(gibs_batch *batch, items_reply *reply, gibson_bytes key,
+                         gib_encoding encoding, size_t value_size)
 {
-    if (!encoder->count) {
+    size_t added = GIB_SMALLEST_ITEM + key.size + value_size;
+    uint8_t *room;
+    if (gib_items_encode_size(&reply->encoder) + added > reply->max_size) {
+        batch->code = GIB_CODE_ERR;
+        return NULL;
+    }
+    if (!gib_items_encode_add(&reply->encoder, key.data, key.size, encoding, value_size, &room)) {
+        batch->code = GIB_CODE_MEM;
+        return NULL;
+    }
+    gibs_batch_charge(batch, added);
+    return room;
+}
+
+/* Ends a slice. */
+static gib_code end_items(items_reply *reply, gibs_job *job, bool more)
+{
+    job->more = more;
+    job->items = reply->encoder.count;
+    if (more || job->batch.code != GIB_CODE_OK) {
+        return job->batch.code;
+    }
+    if (!job->items) {
         return GIB_CODE_NOT_FOUND;
     }
-    gib_items_encode_end(encoder);
+    gib_items_encode_end(&reply->encoder);
     return GIB_CODE_KVAL;
 }
 
-static gib_code handle_mget(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gibs_visit mget_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    gib_items_encoder encoder;
-    if (!gib_items_encode_begin(&encoder, out)) {
+    (void)store;
+    items_reply *reply = context;
+    if (reply->encoder.count >= reply->max_items) {
+        return GIBS_VISIT_STOP;
+    }
+    gibs_item *item = gibs_link_item(**place);
+    uint8_t *room = add_item(batch, reply, (gibson_bytes){item->bytes, item->key_size},
+                             gibs_item_plain_encoding(item), gibs_item_plain_size(item));
+    if (!room) {
+        return GIBS_VISIT_STOP;
+    }
+    gibs_item_expand(item, room);
+    return GIBS_VISIT_SKIP;
+}
+
+static gibs_visit touch_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
+{
+    uint32_t *items = context;
+    if (batch->count >= *items) {
+        return GIBS_VISIT_STOP;
+    }
+    gibs_store_touch(store, gibs_link_item(**place));
+    return GIBS_VISIT_COUNT;
+}
+
+/* In two passes, for only when the reply fits the items count as accessed. */
+static gib_code handle_mget(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
+{
+    items_reply reply;
+    gibs_batch *batch = &job->batch;
+    if (!begin_items(&reply, service, job, out)) {
         return GIB_CODE_MEM;
     }
-    gibs_walk walk;
-    gibs_item *item;
-    gibs_store_walk(service->store, request->key, &walk);
-    while ((request->number <= 0 || encoder.count < (uint64_t)request->number) &&
-           (item = gibs_store_walk_next(service->store, &walk))) {
-        size_t size = gibs_item_plain_size(item);
-        if (!fits(service, &encoder, item->key_size, size)) {
-            return GIB_CODE_ERR;
-        }
-        uint8_t *room;
-        if (!gib_items_encode_add(&encoder, item->bytes, item->key_size,
-                                  gibs_item_plain_encoding(item), size, &room)) {
-            return GIB_CODE_MEM;
-        }
-        gibs_item_expand(item, room);
-        gibs_store_touch(service->store, item);
+    if (request->number > 0) {
+        reply.max_items = (uint64_t)request->number;
     }
-    return finish_items(&encoder);
+    if (!batch->second) {
+        if (gibs_batch_visit(batch, service->store, request->key, job->work, mget_one, &reply)) {
+            return end_items(&reply, job, true);
+        }
+        if (batch->code != GIB_CODE_OK) {
+            return end_items(&reply, job, false);
+        }
+        gibs_batch_rewind(batch);
+    }
+    uint32_t items = reply.encoder.count;
+    bool more = gibs_batch_visit(batch, service->store, request->key, job->work, touch_one, &items);
+    return end_items(&reply, job, more);
 }
 
 /* The keys of the reply are numbers; the keys of the items are its values. */
-static gib_code handle_keys(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gibs_visit keys_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    gib_items_encoder encoder;
-    if (!gib_items_encode_begin(&encoder, out)) {
-        return GIB_CODE_MEM;
+    (void)store;
+    items_reply *reply = context;
+    gibs_item *item = gibs_link_item(**place);
+    uint8_t name[GIB_LONGEST_NUMBER];
+    size_t name_size = gib_number_write(name, reply->encoder.count);
+    uint8_t *room =
+        add_item(batch, reply, (gibson_bytes){name, name_size}, GIB_ENCODING_PLAIN, item->key_size);
+    if (!room) {
+        return GIBS_VISIT_STOP;
     }
-    gibs_walk walk;
-    gibs_item *item;
-    gibs_store_walk(service->store, request->key, &walk);
-    while ((item = gibs_store_walk_next(service->store, &walk))) {
-        uint8_t name[GIB_LONGEST_NUMBER];
-        size_t name_size = gib_number_write(name, encoder.count);
-        if (!fits(service, &encoder, name_size, item->key_size)) {
-            return GIB_CODE_ERR;
-        }
-        uint8_t *room;
-        if (!gib_items_encode_add(&encoder, name, name_size, GIB_ENCODING_PLAIN, item->key_size,
-                                  &room)) {
-            return GIB_CODE_MEM;
-        }
-        memcpy(room, item->bytes, item->key_size);
-    }
-    return finish_items(&encoder);
+    memcpy(room, item->bytes, item->key_size);
+    return GIBS_VISIT_SKIP;
 }
 
-static gib_code handle_stats(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_keys(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
+    items_reply reply;
+    if (!begin_items(&reply, service, job, out)) {
+        return GIB_CODE_MEM;
+    }
+    bool more =
+        gibs_batch_visit(&job->batch, service->store, request->key, job->work, keys_one, &reply);
+    return end_items(&reply, job, more);
+}
+
+static gib_code handle_stats(gibs_service *service, const gibson_request *request, gibs_job *job,
+                             gib_buffer *out)
+{
+    (void)job;
     (void)request;
     return gibs_service_stats(service, out);
 }
 
-static gib_code handle_ping(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_ping(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
+    (void)job;
     (void)service;
     (void)request;
     (void)out;
     return GIB_CODE_OK;
 }
 
-static gib_code handle_meta(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_meta(gibs_service *service, const gibson_request *request, gibs_job *job,
+                            gib_buffer *out)
 {
+    (void)job;
     int64_t number = 0;
     gib_code code =
         gibs_store_meta(service->store, request->key, (gibson_meta_field)request->number, &number);
     return number_reply(code, number, out);
 }
 
-static gib_code handle_end(gibs_service *service, const gibson_request *request, gib_buffer *out)
+static gib_code handle_end(gibs_service *service, const gibson_request *request, gibs_job *job,
+                           gib_buffer *out)
 {
-    return handle_ping(service, request, out);
+    return handle_ping(service, request, job, out);
 }
 
 /* By opcode. The list of commands makes sure that none is forgotten. */
@@ -280,23 +383,46 @@ static bool begins_an_age(const gibson_command *command, const gibson_request *r
     }
 }
 
-gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *frame,
-                                gib_buffer *out)
+void gibs_job_clear(gibs_job *job)
 {
-    const gibson_command *command = gib_command(frame->opcode);
-    service->counters.requests++;
-    if (!command) {
-        return GIBS_ANSWER_CLOSE;
+    if (job->batch.last.allocator) { /* else it was a request without a prefix */
+        gibs_batch_clear(&job->batch);
+        *job = (gibs_job){0};
     }
-    size_t start = gib_buffer_size(out);
+    job->begun = false;
+}
+
+/* Does what a request asks for, as far as it is right. */
+static gib_code carry_out(gibs_service *service, const gibson_command *command,
+                          const gib_request_frame *frame, gibs_job *job, gib_buffer *out)
+{
     gibson_request request;
     gib_code code = gib_request_decode(command, frame->payload, &service->settings.limits,
                                        service->settings.excess, &request);
-    if (code == GIB_CODE_OK) {
-        if (begins_an_age(command, &request)) {
-            gibs_service_update_time(service);
-        }
-        code = handlers[frame->opcode](service, &request, out);
+    if (code != GIB_CODE_OK) {
+        return code;
+    }
+    if (begins_an_age(command, &request)) {
+        gibs_service_update_time(service);
+    }
+    return handlers[frame->opcode](service, &request, job, out);
+}
+
+gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *frame, size_t work,
+                                gibs_job *job, gib_buffer *out)
+{
+    const gibson_command *command = gib_command(frame->opcode);
+    service->counters.requests += !job->begun;
+    if (!command) {
+        return GIBS_ANSWER_CLOSE;
+    }
+    size_t start = gib_buffer_size(out) - job->written;
+    job->begun = true;
+    job->work = work;
+    gib_code code = carry_out(service, command, frame, job, out);
+    if (job->more) {
+        job->written = gib_buffer_size(out) - start;
+        return GIBS_ANSWER_MORE;
     }
     if (code != GIB_CODE_VAL && code != GIB_CODE_KVAL) {
         out->end = out->begin + start;

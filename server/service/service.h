@@ -3,7 +3,7 @@
 #ifndef GIBS_SERVICE_H
 #define GIBS_SERVICE_H
 
-#include "store/store.h"
+#include "store/store_batch.h"
 #include "wire/request_decode.h"
 
 /* What the STATS tell of the connections, kept by the event loop. */
@@ -35,8 +35,22 @@ typedef struct gibs_service {
     gibs_counters counters;
 } gibs_service;
 
+/* A request that takes more than one slice: what there is between them. All zero at first. */
+typedef struct gibs_job {
+    gibs_batch batch;
+    size_t written; /* bytes of the reply so far, at the end of the output; not to be sent yet */
+    uint32_t items; /* in it */
+    size_t work;    /* what a slice may take */
+    bool begun;
+    bool more;
+} gibs_job;
+
+/* Gives memory back; all is as at first. */
+void gibs_job_clear(gibs_job *job);
+
 /* What becomes of the connection. */
 typedef enum gibs_answer {
+    GIBS_ANSWER_MORE,  /* the request is to be asked again, with the same job */
     GIBS_ANSWER_NEXT,  /* the reply is in the buffer; go on */
     GIBS_ANSWER_LAST,  /* the reply is in the buffer; close when it is sent */
     GIBS_ANSWER_CLOSE, /* there is no reply: an opcode that is none, or no memory for it */
@@ -45,9 +59,10 @@ typedef enum gibs_answer {
 /* Tells the store what time it is. */
 void gibs_service_update_time(gibs_service *service);
 
-/* Answers a request: does what it asks for and appends the reply. */
-gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *frame,
-                                gib_buffer *out);
+/* Answers a request, or does a slice of what it asks for: at most `work` items, as far as it goes
+   by items. Appends the reply. */
+gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *frame, size_t work,
+                                gibs_job *job, gib_buffer *out);
 
 /* Appends the reply to STATS. VAL to say so, or MEM. */
 gib_code gibs_service_stats(const gibs_service *service, gib_buffer *out);

@@ -26,6 +26,20 @@ void gibs_item_expand(gibs_item *item, uint8_t *to)
     memset(to + written, 0, plain_size - written);
 }
 
+/* LZF begins with a byte below 32, one less than the number of bytes that follow as they are.
+   Behind a single one comes more of the same, or a copy of what is there, which is that one. */
+void gibs_item_expand_start(gibs_item *item, uint8_t to[GIBS_ITEM_START])
+{
+    enum { LITERALS = 32 };
+    const uint8_t *packed = gibs_item_value(item) + PLAIN_SIZE_FIELD;
+    to[0] = packed[1];
+    if (packed[0] == 0) {
+        to[1] = packed[2] < LITERALS ? packed[3] : to[0];
+    } else {
+        to[1] = packed[2];
+    }
+}
+
 size_t gibs_value_compress(gibson_bytes value, uint8_t *to)
 {
     if (value.size <= PLAIN_SIZE_FIELD + 1 || value.size > UINT32_MAX) {

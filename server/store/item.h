@@ -67,6 +67,12 @@ static inline bool gibs_ticks_over(uint32_t since, uint32_t now, uint32_t second
     return (uint64_t)(now - since) > (uint64_t)seconds * GIBS_TICKS_PER_S;
 }
 
+/* The tick behind which the item has expired; UINT64_MAX for none. */
+static inline uint64_t gibs_item_end(const gibs_item *item)
+{
+    return item->ttl ? item->born + (uint64_t)item->ttl * GIBS_TICKS_PER_S : UINT64_MAX;
+}
+
 static inline bool gibs_item_expired(const gibs_item *item, uint32_t now)
 {
     return item->ttl && gibs_ticks_over(item->born, now, item->ttl);
@@ -91,6 +97,10 @@ static inline gib_encoding gibs_item_plain_encoding(const gibs_item *item)
 
 /* Writes the expanded value, gibs_item_plain_size bytes. */
 void gibs_item_expand(gibs_item *item, uint8_t *to);
+
+/* Writes the first bytes of a value that is compressed, whatever its size. */
+enum { GIBS_ITEM_START = 2 };
+void gibs_item_expand_start(gibs_item *item, uint8_t to[GIBS_ITEM_START]);
 
 /* Compresses a value to what an item stores with GIB_ENCODING_LZF: the plain size, then LZF. `to`
    has room for value.size bytes. Returns the bytes used, or 0 where nothing would be gained. */

@@ -21,6 +21,7 @@ enum {
 typedef struct gibs_tree {
     gibs_link root;
     size_t node_bytes; /* what the nodes cost, see gibs_memory_cost */
+    uint64_t changes;  /* how often places have come or gone: then walks are no longer good */
 } gibs_tree;
 
 static inline bool gibs_link_is_item(gibs_link link)

@@ -2,6 +2,7 @@
 #ifndef GIBS_MEMORY_H
 #define GIBS_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The bytes that an allocation of `size` takes from the heap: malloc of glibc adds a header of 8
@@ -18,8 +19,20 @@ static inline size_t gibs_memory_room(size_t size)
     return gibs_memory_cost(size) - 8;
 }
 
-/* Sets the allocator of the whole process up so that no single free takes long. For programs that
-   are nothing but a server. */
+/* Sets the allocator of the whole process up so that no single free takes long, and so that what
+   was large goes back to the system at once. For programs that are nothing but a server. */
 void gibs_memory_tune(void);
+
+/* Gives freed memory back to the system, as far as the allocator can. */
+void gibs_memory_give_back(void);
+
+/* When that is worth while. All zero at first. */
+typedef struct gibs_memory_tide {
+    size_t high; /* the most bytes that were in use since memory was given back last */
+} gibs_memory_tide;
+
+/* Tells whether so much less is in use than was that memory should be given back; if so it is taken
+   to be. A step is what may be freed before it has to be, in bytes. */
+bool gibs_memory_has_ebbed(gibs_memory_tide *tide, size_t in_use, size_t step);
 
 #endif

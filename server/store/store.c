@@ -9,6 +9,7 @@ gibs_store *gibs_store_new(const gibs_store_settings *settings)
     gibs_store *store = calloc(1, sizeof *store);
     if (store) {
         store->settings = *settings;
+        store->soonest = UINT64_MAX;
         gib_buffer_init(&store->scratch, &gib_default_allocator);
     }
     return store;
@@ -70,7 +71,8 @@ gib_code gibs_store_set(gibs_store *store, gibson_bytes key, gibson_bytes value,
     if (!place) {
         return add_new(store, key, packed, ttl);
     }
-    if (!gibs_store_change(store, place, packed)) {
+    place = gibs_store_change(store, place, packed);
+    if (!place) {
         return GIB_CODE_MEM;
     }
     gibs_store_renew(store, place, ttl);
@@ -108,40 +110,37 @@ gib_code gibs_store_del(gibs_store *store, gibson_bytes key)
 }
 
 /* The number that an item holds or spells. */
-static bool read_number(gibs_store *store, gibs_item *item, int64_t *number)
+static bool read_number(gibs_item *item, int64_t *number)
 {
     const uint8_t *text = gibs_item_value(item);
     size_t size = gibs_item_plain_size(item);
+    uint8_t start[GIBS_ITEM_START];
     switch (item->encoding) {
     case GIB_ENCODING_NUMBER:
         *number = gibs_item_number(item);
         return true;
-    case GIB_ENCODING_LZF: /* such a long text can be a number: 0, whatever follows the first 0 */
-        gib_buffer_empty(&store->scratch);
-        if (!gib_buffer_reserve(&store->scratch, size)) {
-            return false;
-        }
-        gibs_item_expand(item, store->scratch.data);
-        text = store->scratch.data;
-        break;
+    case GIB_ENCODING_LZF: /* too long for a number, unless it is 0 with anything behind it */
+        gibs_item_expand_start(item, start);
+        return gib_number_read(start, sizeof start, number) && *number == 0;
     default:
-        break;
+        return gib_number_read(text, size, number);
     }
-    return gib_number_read(text, size, number);
 }
 
-gib_code gibs_store_add_in(gibs_store *store, gibs_link *place, int64_t delta, int64_t *result)
+gib_code gibs_store_add_in(gibs_store *store, gibs_link **place, int64_t delta, int64_t *result)
 {
-    gibs_item *item = gibs_link_item(*place);
+    gibs_item *item = gibs_link_item(**place);
     int64_t number;
-    if (!read_number(store, item, &number)) {
+    if (!read_number(item, &number)) {
         return GIB_CODE_NAN;
     }
     uint8_t bytes[sizeof(int64_t)];
     *result = (int64_t)((uint64_t)number + (uint64_t)delta); /* past the end it wraps */
     gib_store_u64(bytes, (uint64_t)*result);
     gibs_packed packed = {{bytes, sizeof bytes}, GIB_ENCODING_NUMBER};
-    return gibs_store_change(store, place, packed) ? GIB_CODE_VAL : GIB_CODE_MEM;
+    gibs_link *changed = gibs_store_change(store, *place, packed);
+    *place = changed ? changed : *place;
+    return changed ? GIB_CODE_VAL : GIB_CODE_MEM;
 }
 
 gib_code gibs_store_add(gibs_store *store, gibson_bytes key, int64_t delta, int64_t *result)
@@ -150,7 +149,7 @@ gib_code gibs_store_add(gibs_store *store, gibson_bytes key, int64_t delta, int6
     if (place) {
         return gibs_link_locked(*place, store->now)
                    ? GIB_CODE_LOCKED
-                   : gibs_store_add_in(store, place, delta, result);
+                   : gibs_store_add_in(store, &place, delta, result);
     }
     uint8_t one[sizeof(int64_t)] = {1};
     *result = 1;

@@ -19,6 +19,7 @@ typedef struct gibs_store_settings {
 typedef struct gibs_sweep {
     bool active;
     bool collecting; /* not only the expired items, but those without access for gc_ratio as well */
+    uint64_t soonest; /* of the items it has left: the tick behind which the first expires */
     size_t last_size; /* bytes of the key it has come to */
     uint8_t last[GIBS_LONGEST_KEY];
 } gibs_sweep;
@@ -30,9 +31,11 @@ typedef struct gibs_store {
     gibs_tree tree;
     gibs_dismantling discarded; /* deleted by prefix, not yet freed */
     gibs_sweep sweep;
-    bool mortal_items;    /* some item may have a ttl */
-    bool short_of_memory; /* an item was refused since collecting began last */
-    gib_buffer scratch;   /* for compressing and expanding */
+    uint64_t soonest; /* no item expires before the tick behind this one */
+    uint64_t writes;  /* how often items were added, taken out, locked, or got another value */
+    const gibs_item *pinned; /* not to be deleted to make room */
+    bool short_of_memory;    /* an item was refused since collecting began last */
+    gib_buffer scratch;      /* for compressing and expanding */
 
     uint64_t items;            /* in the tree, expired or not */
     uint64_t compressed_items; /* of those */
@@ -87,35 +90,11 @@ gib_code gibs_store_unlock(gibs_store *store, gibson_bytes key);
 gib_code gibs_store_meta(gibs_store *store, gibson_bytes key, gibson_meta_field field,
                          int64_t *number);
 
-/* The commands on a prefix: VAL with the number of items in *count, or NOT_FOUND where it is 0.
-   Locked items are left alone, but for their ttl and lock. */
-
-/* MEM where memory ran out on the way: some values have then changed. */
-gib_code gibs_store_mset(gibs_store *store, gibson_bytes prefix, gibson_bytes value,
-                         int64_t *count);
-
-/* MEM as above. Items that are no numbers are left alone. */
-gib_code gibs_store_madd(gibs_store *store, gibson_bytes prefix, int64_t delta, int64_t *count);
-
-/* Changes locked items too, as gibs_store_ttl does. */
-gib_code gibs_store_mttl(gibs_store *store, gibson_bytes prefix, int64_t ttl, int64_t *count);
-gib_code gibs_store_mlock(gibs_store *store, gibson_bytes prefix, int64_t lock, int64_t *count);
-
-/* Counts all items, locked or not. */
-gib_code gibs_store_munlock(gibs_store *store, gibson_bytes prefix, int64_t *count);
-
-gib_code gibs_store_mdel(gibs_store *store, gibson_bytes prefix, int64_t *count);
-
-/* The number of items, which may be 0. */
-int64_t gibs_store_count(gibs_store *store, gibson_bytes prefix);
-
-/* A walk over the items with a prefix that have not expired, in the order of their keys. Nothing
-   may be added or removed on the way. _next returns NULL at the end. */
-void gibs_store_walk(gibs_store *store, gibson_bytes prefix, gibs_walk *walk);
-gibs_item *gibs_store_walk_next(gibs_store *store, gibs_walk *walk);
-
 /* Marks an item as accessed. */
 void gibs_store_touch(gibs_store *store, gibs_item *item);
+
+/* Tells whether some item may have expired. */
+bool gibs_store_may_expire(const gibs_store *store);
 
 /* Housekeeping, in slices that a caller puts between other work. */
 

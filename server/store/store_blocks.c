@@ -52,6 +52,7 @@ void gibs_store_free_item(gibs_store *store, gibs_item *item)
 void gibs_store_take(gibs_store *store, gibs_item *item)
 {
     gibs_tree_remove(&store->tree, gibs_item_key(item));
+    store->writes++;
     store->items--;
     store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
 }

@@ -3,25 +3,56 @@
 
 #include "store/memory.h"
 
-/* Tells whether `cost` bytes more are within the limit. What was deleted but not yet freed must not
-   be the reason to refuse. */
+enum {
+    ITEMS_AT_ONCE = 64,
+    STEPS_FOR_ONE = 64, /* so long a request may look for what has expired: below a millisecond */
+};
+
+/* Makes some room where that may be possible: frees what was deleted by prefix, and then what has
+   expired. */
+static bool make_some_room(gibs_store *store, unsigned *steps)
+{
+    if (gibs_store_reclaim(store, ITEMS_AT_ONCE)) {
+        return true;
+    }
+    if (*steps == 0 || !gibs_store_may_expire(store)) {
+        return false;
+    }
+    --*steps;
+    gibs_store_sweep_begin(store, false);
+    gibs_store_sweep(store, ITEMS_AT_ONCE);
+    return true;
+}
+
+static bool is_within_limit(const gibs_store *store, size_t cost)
+{
+    size_t limit = store->settings.max_memory;
+    return cost <= limit && gibs_store_used(store) <= limit - cost;
+}
+
+/* Tells whether `cost` bytes more are within the limit. What is deleted or expired, and not yet
+   freed, must not be the reason to refuse. */
 static bool afford(gibs_store *store, size_t cost)
 {
-    enum { ITEMS_AT_ONCE = 64 };
-    size_t limit = store->settings.max_memory;
-    while (cost > limit || gibs_store_used(store) > limit - cost) {
-        if (cost > limit || !gibs_store_reclaim(store, ITEMS_AT_ONCE)) {
-            store->short_of_memory = true;
-            return false;
-        }
+    unsigned steps = STEPS_FOR_ONE;
+    bool possible = cost <= store->settings.max_memory;
+    while (possible && !is_within_limit(store, cost)) {
+        possible = make_some_room(store, &steps);
+    }
+    if (!is_within_limit(store, cost)) {
+        store->short_of_memory = true;
+        return false;
     }
     return true;
 }
 
-static uint32_t seconds_to_live(gibs_store *store, int64_t ttl)
+/* Begins the age of an item. */
+static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
 {
-    store->mortal_items |= ttl > 0;
-    return ttl > 0 ? (uint32_t)ttl : 0;
+    item->born = store->now;
+    item->ttl = ttl > 0 ? (uint32_t)ttl : 0;
+    uint64_t end = gibs_item_end(item);
+    store->soonest = end < store->soonest ? end : store->soonest;
 }
 
 gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
@@ -29,8 +60,8 @@ gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed valu
     size_t cost = gibs_memory_cost(gibs_item_size(key.size, value.bytes.size));
     gibs_item *item = afford(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
     if (item) {
-        item->accessed = item->born = store->now;
-        item->ttl = seconds_to_live(store, ttl);
+        item->accessed = store->now;
+        begin_age(store, item, ttl);
     }
     return item;
 }
@@ -42,6 +73,7 @@ bool gibs_store_insert(gibs_store *store, gibs_item *item)
         gibs_store_free_item(store, item);
         return false;
     }
+    store->writes++;
     store->items++;
     store->compressed_items += item->encoding == GIB_ENCODING_LZF;
     store->last_item_unix = gibs_store_unix_time_of(store, store->now);
@@ -86,28 +118,47 @@ static bool move_to_new_item(gibs_store *store, gibs_link *place, gibs_packed va
     return true;
 }
 
-bool gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed value)
+/* Makes room for an item to grow. Returns its place, or NULL where there is none. */
+static gibs_link *afford_growth(gibs_store *store, gibs_link *place, size_t growth)
+{
+    gibs_item *item = gibs_link_item(*place);
+    uint64_t changes = store->tree.changes;
+    store->pinned = item;
+    bool room = afford(store, growth);
+    store->pinned = NULL;
+    if (!room) {
+        return NULL;
+    }
+    return changes == store->tree.changes ? place
+                                          : gibs_tree_find(&store->tree, gibs_item_key(item));
+}
+
+gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed value)
 {
     gibs_item *item = gibs_link_item(*place);
     size_t before = gibs_store_cost_of(item);
     size_t after = gibs_memory_cost(gibs_item_size(item->key_size, value.bytes.size));
-    if (after > before && !afford(store, after - before)) {
-        return false;
+    if (after > before) {
+        place = afford_growth(store, place, after - before);
+        if (!place) {
+            return NULL;
+        }
     }
+    store->writes++;
     bool was_compressed = item->encoding == GIB_ENCODING_LZF;
     if (after == before) {
         memmove(gibs_item_value(item), value.bytes.data, value.bytes.size);
         item->value_size = (uint32_t)value.bytes.size;
         item->encoding = (uint8_t)value.encoding;
     } else if (!move_to_new_item(store, place, value)) {
-        return false;
+        return NULL;
     }
     store->compressed_items -= was_compressed;
     store->compressed_items += value.encoding == GIB_ENCODING_LZF;
     item = gibs_link_item(*place);
     item->accessed = store->now;
     *place = gibs_link_to(item);
-    return true;
+    return place;
 }
 
 void gibs_store_set_ttl(gibs_store *store, gibs_link *place, int64_t ttl)
@@ -116,14 +167,14 @@ void gibs_store_set_ttl(gibs_store *store, gibs_link *place, int64_t ttl)
     if (!gibs_item_locked(item, store->now)) {
         item->lock = GIBS_LOCK_NONE; /* or a lock that has run out would begin anew with the age */
     }
-    item->ttl = seconds_to_live(store, ttl);
-    item->born = store->now;
+    begin_age(store, item, ttl);
     *place = gibs_link_to(item);
 }
 
 void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock)
 {
     gibs_item *item = gibs_link_item(*place);
+    store->writes++;
     item->lock = (int32_t)lock;
     item->born = store->now;
     *place = gibs_link_to(item);

@@ -1,174 +1,193 @@
 /* The commands on a prefix. */
+#include "store/store_batch.h"
 #include "store/store_private.h"
 
-void gibs_store_walk(gibs_store *store, gibson_bytes prefix, gibs_walk *walk)
+static bool is_locked(const gibs_store *store, const gibs_link *place)
 {
-    gibs_walk_begin(walk, gibs_tree_find_prefix(&store->tree, prefix));
+    return gibs_link_locked(*place, store->now);
 }
 
-static gibs_link *next_live(gibs_store *store, gibs_walk *walk)
+static gibs_visit mset_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    gibs_link *place;
-    do {
-        place = gibs_walk_next(walk);
-    } while (place && gibs_link_expired(*place, store->now));
-    return place;
+    const gibs_packed *value = context;
+    if (is_locked(store, *place)) {
+        return GIBS_VISIT_SKIP;
+    }
+    gibs_link *changed = gibs_store_change(store, *place, *value);
+    if (!changed) {
+        batch->code = GIB_CODE_MEM;
+        return GIBS_VISIT_STOP;
+    }
+    *place = changed;
+    gibs_store_renew(store, *place, 0);
+    gibs_batch_charge(batch, value->bytes.size);
+    return GIBS_VISIT_COUNT;
 }
 
-gibs_item *gibs_store_walk_next(gibs_store *store, gibs_walk *walk)
-{
-    gibs_link *place = next_live(store, walk);
-    return place ? gibs_link_item(*place) : NULL;
-}
-
-static gibs_link *next_unlocked(gibs_store *store, gibs_walk *walk)
-{
-    gibs_link *place;
-    do {
-        place = next_live(store, walk);
-    } while (place && gibs_link_locked(*place, store->now));
-    return place;
-}
-
-static gib_code found(int64_t count)
-{
-    return count ? GIB_CODE_VAL : GIB_CODE_NOT_FOUND;
-}
-
-gib_code gibs_store_mset(gibs_store *store, gibson_bytes prefix, gibson_bytes value, int64_t *count)
+/* A compressed value is compressed once, and kept between the slices. False if memory runs out. */
+static bool pack(gibs_batch *batch, gibs_store *store, gibson_bytes value)
 {
     gibs_packed packed = gibs_store_pack(store, value);
-    gibs_walk walk;
-    gibs_link *place;
-    gibs_store_walk(store, prefix, &walk);
-    for (*count = 0; (place = next_unlocked(store, &walk)); ++*count) {
-        if (!gibs_store_change(store, place, packed)) {
-            return GIB_CODE_MEM;
+    batch->is_packed = packed.encoding == GIB_ENCODING_LZF;
+    gibs_batch_prepare(batch);
+    if (batch->is_packed) {
+        if (!gib_buffer_make_room(&batch->packed, packed.bytes.size, false)) {
+            return false;
         }
-        gibs_store_renew(store, place, 0);
+        memcpy(batch->packed.data, packed.bytes.data, packed.bytes.size);
+        batch->packed.end = packed.bytes.size;
     }
-    return found(*count);
+    return true;
 }
 
-gib_code gibs_store_madd(gibs_store *store, gibson_bytes prefix, int64_t delta, int64_t *count)
+bool gibs_batch_mset(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, gibson_bytes value,
+                     size_t work)
 {
-    gibs_walk walk;
-    gibs_link *place;
-    gibs_store_walk(store, prefix, &walk);
-    *count = 0;
-    while ((place = next_unlocked(store, &walk))) {
-        int64_t result;
-        gib_code code = gibs_store_add_in(store, place, delta, &result);
-        if (code == GIB_CODE_MEM) {
-            return code;
-        }
-        *count += code == GIB_CODE_VAL;
+    if (!batch->paused && !pack(batch, store, value)) {
+        batch->code = GIB_CODE_MEM;
+        return false;
     }
-    return found(*count);
+    gibs_packed packed = {value, GIB_ENCODING_PLAIN};
+    if (batch->is_packed) {
+        packed = (gibs_packed){{batch->packed.data, batch->packed.end}, GIB_ENCODING_LZF};
+    }
+    return gibs_batch_visit(batch, store, prefix, work, mset_one, &packed);
 }
 
-gib_code gibs_store_mttl(gibs_store *store, gibson_bytes prefix, int64_t ttl, int64_t *count)
+static gibs_visit madd_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    gibs_walk walk;
-    gibs_link *place;
-    gibs_store_walk(store, prefix, &walk);
-    for (*count = 0; (place = next_live(store, &walk)); ++*count) {
-        gibs_store_set_ttl(store, place, ttl);
+    const int64_t *delta = context;
+    int64_t result;
+    if (is_locked(store, *place)) {
+        return GIBS_VISIT_SKIP;
     }
-    return found(*count);
+    gib_code code = gibs_store_add_in(store, place, *delta, &result);
+    if (code == GIB_CODE_MEM) {
+        batch->code = code;
+        return GIBS_VISIT_STOP;
+    }
+    return code == GIB_CODE_VAL ? GIBS_VISIT_COUNT : GIBS_VISIT_SKIP;
 }
 
-gib_code gibs_store_mlock(gibs_store *store, gibson_bytes prefix, int64_t lock, int64_t *count)
+bool gibs_batch_madd(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, int64_t delta,
+                     size_t work)
 {
-    gibs_walk walk;
-    gibs_link *place;
-    gibs_store_walk(store, prefix, &walk);
-    for (*count = 0; (place = next_unlocked(store, &walk)); ++*count) {
-        gibs_store_set_lock(store, place, lock);
-    }
-    return found(*count);
+    return gibs_batch_visit(batch, store, prefix, work, madd_one, &delta);
 }
 
-gib_code gibs_store_munlock(gibs_store *store, gibson_bytes prefix, int64_t *count)
+static gibs_visit mttl_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    gibs_walk walk;
-    gibs_link *place;
-    gibs_store_walk(store, prefix, &walk);
-    for (*count = 0; (place = next_live(store, &walk)); ++*count) {
-        gibs_item *item = gibs_link_item(*place);
-        item->lock = GIBS_LOCK_NONE;
-        *place = gibs_link_to(item);
-    }
-    return found(*count);
+    (void)batch;
+    gibs_store_set_ttl(store, *place, *(const int64_t *)context);
+    return GIBS_VISIT_COUNT;
 }
 
-int64_t gibs_store_count(gibs_store *store, gibson_bytes prefix)
+bool gibs_batch_mttl(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, int64_t ttl,
+                     size_t work)
 {
-    gibs_walk walk;
-    int64_t count = 0;
-    gibs_store_walk(store, prefix, &walk);
-    while (next_live(store, &walk)) {
-        count++;
-    }
-    return count;
+    return gibs_batch_visit(batch, store, prefix, work, mttl_one, &ttl);
 }
 
-/* What is below a prefix, told from the links wherever they suffice. */
-typedef struct census {
-    uint64_t all;
-    uint64_t live;
-    uint64_t locked; /* of those alive */
-    uint64_t compressed;
-} census;
-
-static census take_census(gibs_store *store, gibson_bytes prefix)
+static gibs_visit mlock_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    census result = {0};
-    gibs_walk walk;
-    gibs_link *place;
-    gibs_store_walk(store, prefix, &walk);
-    while ((place = gibs_walk_next(&walk))) {
-        bool live = !gibs_link_expired(*place, store->now);
-        result.all++;
-        result.live += live;
-        result.locked += live && gibs_link_locked(*place, store->now);
-        result.compressed += (*place & GIBS_LINK_COMPRESSED) != 0;
+    (void)batch;
+    if (is_locked(store, *place)) {
+        return GIBS_VISIT_SKIP;
     }
-    return result;
+    gibs_store_set_lock(store, *place, *(const int64_t *)context);
+    return GIBS_VISIT_COUNT;
+}
+
+bool gibs_batch_mlock(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, int64_t lock,
+                      size_t work)
+{
+    return gibs_batch_visit(batch, store, prefix, work, mlock_one, &lock);
+}
+
+static gibs_visit munlock_one(gibs_store *store, gibs_batch *batch, gibs_link **place,
+                              void *context)
+{
+    (void)store;
+    (void)batch;
+    (void)context;
+    gibs_item *item = gibs_link_item(**place);
+    item->lock = GIBS_LOCK_NONE;
+    **place = gibs_link_to(item);
+    return GIBS_VISIT_COUNT;
+}
+
+bool gibs_batch_munlock(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
+{
+    return gibs_batch_visit(batch, store, prefix, work, munlock_one, NULL);
+}
+
+static gibs_visit count_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
+{
+    (void)store;
+    (void)batch;
+    (void)place;
+    (void)context;
+    return GIBS_VISIT_COUNT;
+}
+
+bool gibs_batch_count(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
+{
+    return gibs_batch_visit(batch, store, prefix, work, count_one, NULL);
+}
+
+/* The first pass of MDEL tells what is below the prefix, from the links wherever they suffice. */
+static gibs_visit look_at_one(gibs_store *store, gibs_batch *batch, gibs_link **place,
+                              void *context)
+{
+    (void)context;
+    gibs_link link = **place;
+    bool live = !gibs_link_expired(link, store->now);
+    batch->all++;
+    batch->live += live;
+    batch->locked += live && gibs_link_locked(link, store->now);
+    batch->compressed += (link & GIBS_LINK_COMPRESSED) != 0;
+    return GIBS_VISIT_SKIP;
+}
+
+static gibs_visit delete_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
+{
+    (void)batch;
+    (void)context;
+    return is_locked(store, *place) ? GIBS_VISIT_SKIP : GIBS_VISIT_DELETE;
 }
 
 /* All at once: the items are only cut off, and freed later. */
-static void discard(gibs_store *store, gibson_bytes prefix, const census *below)
+static void discard(gibs_store *store, gibson_bytes prefix, gibs_batch *below)
 {
     gibs_link detached = gibs_tree_detach(&store->tree, prefix);
     store->items -= below->all;
     store->compressed_items -= below->compressed;
-    if (gibs_link_is_item(detached)) {
+    store->writes++;
+    below->count = (int64_t)below->live;
+    if (detached && gibs_link_is_item(detached)) {
         gibs_store_free_item(store, gibs_link_item(detached));
-    } else {
+    } else if (detached) {
         gibs_dismantle_push(&store->discarded, detached);
     }
 }
 
-/* One by one, where locked items stay in between. After the first the walk is no longer confined to
-   the prefix, so it is the count that ends it. */
-static void delete_unlocked(gibs_store *store, gibson_bytes prefix, int64_t count)
+bool gibs_batch_mdel(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
 {
-    gibs_walk walk;
-    gibs_store_walk(store, prefix, &walk);
-    while (count--) {
-        gibs_store_take_walking(store, gibs_link_item(*next_unlocked(store, &walk)), &walk);
+    if (!batch->second) {
+        if (!batch->paused) {
+            batch->writes = store->writes;
+        }
+        batch->scan.expired_too = true;
+        if (gibs_batch_visit(batch, store, prefix, work, look_at_one, NULL)) {
+            return true;
+        }
+        if (!batch->locked && batch->writes == store->writes) {
+            discard(store, prefix, batch);
+            return false;
+        }
+        /* Locked items stay in between; or the count is no longer right. */
+        batch->scan.expired_too = false;
+        gibs_batch_rewind(batch);
     }
-}
-
-gib_code gibs_store_mdel(gibs_store *store, gibson_bytes prefix, int64_t *count)
-{
-    census below = take_census(store, prefix);
-    *count = (int64_t)(below.live - below.locked);
-    if (below.all && !below.locked) {
-        discard(store, prefix, &below);
-    } else if (*count) {
-        delete_unlocked(store, prefix, *count);
-    }
-    return found(*count);
+    return gibs_batch_visit(batch, store, prefix, work, delete_one, NULL);
 }

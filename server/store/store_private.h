@@ -42,15 +42,16 @@ gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed valu
 /* Adds an item whose key is not there; frees it and returns false if memory runs out. */
 bool gibs_store_insert(gibs_store *store, gibs_item *item);
 
-/* Gives the item in a place another value, keeping ttl and lock. The item may move. False, with
-   nothing changed, if memory runs out. */
-bool gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed value);
+/* Gives the item in a place another value, keeping ttl and lock. The item may move, and others may
+   be deleted to make room: returns its place then, or NULL, with the item as it was, if memory runs
+   out. */
+gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed value);
 
 /* Makes the item as if it had been set just now. */
 void gibs_store_renew(gibs_store *store, gibs_link *place, int64_t ttl);
 
-/* Adds to the number in a place. VAL, NAN or MEM. */
-gib_code gibs_store_add_in(gibs_store *store, gibs_link *place, int64_t delta, int64_t *result);
+/* Adds to the number in *place, which changes as in gibs_store_change. VAL, NAN or MEM. */
+gib_code gibs_store_add_in(gibs_store *store, gibs_link **place, int64_t delta, int64_t *result);
 
 void gibs_store_set_ttl(gibs_store *store, gibs_link *place, int64_t ttl);
 void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock);

@@ -1,6 +1,11 @@
 /* Housekeeping of the store. */
 #include "store/store_private.h"
 
+bool gibs_store_may_expire(const gibs_store *store)
+{
+    return store->sweep.active || store->now > store->soonest;
+}
+
 void gibs_store_sweep_begin(gibs_store *store, bool collecting)
 {
     gibs_sweep *sweep = &store->sweep;
@@ -8,7 +13,8 @@ void gibs_store_sweep_begin(gibs_store *store, bool collecting)
         sweep->active = true;
         sweep->collecting = collecting;
         sweep->last_size = 0;
-        store->mortal_items = false; /* until one is met */
+        sweep->soonest = UINT64_MAX;
+        store->soonest = UINT64_MAX; /* of what is set meanwhile */
         if (collecting) {
             store->short_of_memory = false;
         }
@@ -17,6 +23,9 @@ void gibs_store_sweep_begin(gibs_store *store, bool collecting)
 
 static bool doomed(const gibs_store *store, gibs_link link)
 {
+    if (gibs_link_item(link) == store->pinned) {
+        return false;
+    }
     if (gibs_link_expired(link, store->now)) {
         return true;
     }
@@ -39,7 +48,8 @@ bool gibs_store_sweep(gibs_store *store, size_t items)
             gibs_store_take_walking(store, gibs_link_item(*place), &walk);
         } else {
             last = gibs_link_item(*place);
-            store->mortal_items |= (*place & GIBS_LINK_TIMED) && last->ttl;
+            uint64_t end = gibs_item_end(last);
+            sweep->soonest = end < sweep->soonest ? end : sweep->soonest;
         }
     }
     if (last) {
@@ -47,5 +57,8 @@ bool gibs_store_sweep(gibs_store *store, size_t items)
         memcpy(sweep->last, last->bytes, last->key_size);
     }
     sweep->active = place;
+    if (!place && sweep->soonest < store->soonest) {
+        store->soonest = sweep->soonest;
+    }
     return sweep->active;
 }

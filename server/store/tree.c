@@ -94,6 +94,7 @@ static bool split(gibs_tree *tree, gibs_link *place, size_t depth, gibson_bytes 
 bool gibs_tree_insert(gibs_tree *tree, gibs_item *item)
 {
     gibson_bytes key = key_of(item);
+    tree->changes++;
     if (!tree->root) {
         tree->root = gibs_link_to(item);
         return true;
@@ -144,6 +145,7 @@ static void collapse(gibs_tree *tree, gibs_link *place)
 static gibs_link cut(gibs_tree *tree, gibs_link *place, gibs_node *parent, gibson_bytes key)
 {
     gibs_link link = *place;
+    tree->changes++;
     gibs_link_hang(link, NULL, 0);
     if (!parent) {
         tree->root = 0;

@@ -580,6 +580,62 @@ static void use_and_abuse(int fd)
     ck_assert(raw_await_stat(fd, "total_clients", 1));
 }
 
+/* Sends SETs of keys under k: with values of 1,000 bytes, many at a time. */
+static void fill_much(int fd, int items)
+{
+    enum { AT_ONCE = 50, VALUE = 1000 };
+    static uint8_t requests[AT_ONCE * (VALUE + 40)];
+    char payload[VALUE + 40];
+    memset(payload, 'v', sizeof payload);
+    for (int i = 0; i < items; i += AT_ONCE) {
+        size_t size = 0;
+        for (int j = 0; j < AT_ONCE; j++) {
+            int header = snprintf(payload, 40, "0 k:%d ", i + j);
+            payload[header] = 'v';
+            size += raw_request(requests + size, GIBSON_OP_SET, payload, (size_t)header + VALUE);
+        }
+        ck_assert(raw_send(fd, requests, size));
+        for (int j = 0; j < AT_ONCE; j++) {
+            raw_reply reply = raw_read_reply(fd);
+            ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+            raw_reply_free(&reply);
+        }
+    }
+}
+
+static void await_pages_below(pid_t process, long pages)
+{
+    int64_t end = gib_deadline_after(gib_now_ns(), PATIENCE_MS);
+    while (!FREED_MEMORY_IS_KEPT && resident_pages(process) >= pages) {
+        ck_assert_int_lt(gib_now_ns(), end);
+    }
+}
+
+/* What is deleted goes back to the system, also where a few items stay. */
+START_TEST(process_gives_memory_back)
+{
+    enum { ITEMS = 50000, MEGABYTE_PAGES = 256 };
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int fd = connect_unix();
+    fill_much(fd, ITEMS);
+    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 stays 1"), GIB_CODE_VAL);
+    ck_assert_int_gt(resident_pages(child), 50 * MEGABYTE_PAGES);
+    if (_i == 0) {
+        ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MDEL, "k:"), ITEMS);
+    } else {
+        ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MSET, "k: small"), ITEMS);
+    }
+    /* Small values stay between the holes that large ones have left. */
+    await_pages_below(child, (_i == 0 ? 10 : 35) * MEGABYTE_PAGES);
+    close(fd);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
 START_TEST(process_does_not_grow_with_use)
 {
     enum { WARM_UP = 5, ROUNDS = 25, SLACK_PAGES = 256 };
@@ -623,6 +679,7 @@ int main(void)
     tcase_add_test(group, process_whose_log_is_read_late_says_how_much_was_lost);
     tcase_add_test(group, process_does_not_let_clients_fill_its_log);
     tcase_add_test(group, process_without_descriptors_refuses_clients_and_serves_the_others);
+    tcase_add_loop_test(group, process_gives_memory_back, 0, 2);
     tcase_add_test(group, process_does_not_grow_with_use);
     return run_suite(suite);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "run_suite.h"
-#include "store/store.h"
+#include "store_batch.h"
 
 static gibs_store *store;
 static int64_t now_ms;
@@ -101,7 +101,7 @@ START_TEST(store_lock_and_ttl_share_one_clock)
     ck_assert_int_eq(gibs_store_ttl(store, text("k"), 10), GIB_CODE_OK);
     pass(4900);
     ck_assert_int_eq(gibs_store_del(store, text("k")), GIB_CODE_LOCKED); /* and so did the lock */
-    ck_assert_int_eq(gibs_store_mttl(store, text("k"), 3, &count), GIB_CODE_VAL);
+    ck_assert_int_eq(do_mttl(store, text("k"), 3, &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 1);
     pass(2900);
     ck_assert_int_eq(gibs_store_del(store, text("k")), GIB_CODE_LOCKED); /* MTTL did the same */
@@ -210,9 +210,9 @@ START_TEST(store_keys_with_nul_are_whole_keys)
     gibs_store_set(store, (gibson_bytes){"a\0b", 3}, text("1"), 0);
     gibs_store_set(store, (gibson_bytes){"a\0c", 3}, text("2"), 0);
     gibs_store_set(store, (gibson_bytes){"a", 1}, text("3"), 0);
-    ck_assert_int_eq(gibs_store_count(store, (gibson_bytes){"a\0", 2}), 2);
-    ck_assert_int_eq(gibs_store_count(store, text("a")), 3);
-    ck_assert_int_eq(gibs_store_mdel(store, (gibson_bytes){"a\0b", 3}, &count), GIB_CODE_VAL);
+    ck_assert_int_eq(do_count(store, (gibson_bytes){"a\0", 2}), 2);
+    ck_assert_int_eq(do_count(store, text("a")), 3);
+    ck_assert_int_eq(do_mdel(store, (gibson_bytes){"a\0b", 3}, &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 1);
     ck_assert(has("a", "3"));
 }
@@ -231,13 +231,13 @@ START_TEST(store_mdel_leaves_locked_items_and_counts_no_expired_ones)
     }
     set("q", "other", 0);
     pass(1200);
-    ck_assert_int_eq(gibs_store_mdel(store, text("p:"), &count), GIB_CODE_VAL);
+    ck_assert_int_eq(do_mdel(store, text("p:"), &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 80);
-    ck_assert_int_eq(gibs_store_count(store, text("p:")), 10);
-    ck_assert_int_eq(gibs_store_mdel(store, text("p:"), &count), GIB_CODE_NOT_FOUND);
-    gibs_store_munlock(store, text("p:"), &count);
+    ck_assert_int_eq(do_count(store, text("p:")), 10);
+    ck_assert_int_eq(do_mdel(store, text("p:"), &count), GIB_CODE_NOT_FOUND);
+    do_munlock(store, text("p:"), &count);
     ck_assert_int_eq(count, 10);
-    ck_assert_int_eq(gibs_store_mdel(store, text("p:"), &count), GIB_CODE_VAL);
+    ck_assert_int_eq(do_mdel(store, text("p:"), &count), GIB_CODE_VAL);
     ck_assert(has("q", "other"));
 }
 END_TEST
@@ -250,7 +250,7 @@ START_TEST(store_mdel_frees_bit_by_bit)
         snprintf(key, sizeof key, "p:%d", i);
         set(key, "v", 0);
     }
-    gibs_store_mdel(store, text("p"), &count);
+    do_mdel(store, text("p"), &count);
     ck_assert_int_eq(count, 1000);
     ck_assert_uint_eq(store->items, 0);
     ck_assert_uint_eq(store->allocated_items, 1000);
@@ -269,13 +269,13 @@ START_TEST(store_mset_minc_and_mttl_change_what_is_there)
     set("p:2", "x", 0);
     set("p:3", "3", 0);
     gibs_store_lock(store, text("p:3"), 100);
-    ck_assert_int_eq(gibs_store_madd(store, text("p:"), -1, &count), GIB_CODE_VAL);
+    ck_assert_int_eq(do_madd(store, text("p:"), -1, &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 1);
-    ck_assert_int_eq(gibs_store_mttl(store, text("p:"), 70000, &count), GIB_CODE_VAL);
+    ck_assert_int_eq(do_mttl(store, text("p:"), 70000, &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 3);
     ck_assert_int_eq(meta("p:2", GIBSON_META_TTL), 70000);
     ck_assert_int_eq(meta("p:3", GIBSON_META_TTL), 70000);
-    ck_assert_int_eq(gibs_store_mset(store, text("p:"), text("a longer value than before"), &count),
+    ck_assert_int_eq(do_mset(store, text("p:"), text("a longer value than before"), &count),
                      GIB_CODE_VAL);
     ck_assert_int_eq(count, 2);
     ck_assert(has("p:1", "a longer value than before"));
@@ -341,12 +341,13 @@ START_TEST(store_sweep_deletes_what_has_expired)
         snprintf(key, sizeof key, "k%d", i);
         set(key, "v", i % 2 ? 5 : 0);
     }
-    ck_assert(store->mortal_items);
+    ck_assert(!gibs_store_may_expire(store));
     pass(6000);
+    ck_assert(gibs_store_may_expire(store));
     sweep_all(false);
     ck_assert_uint_eq(store->items, 100);
-    ck_assert_int_eq(gibs_store_count(store, text("k")), 100);
-    ck_assert(!store->mortal_items); /* so the next sweep need not be */
+    ck_assert_int_eq(do_count(store, text("k")), 100);
+    ck_assert(!gibs_store_may_expire(store)); /* so the next sweep need not be */
 }
 END_TEST
 
@@ -407,7 +408,7 @@ START_TEST(store_deleted_items_are_no_reason_for_mem)
     do {
         snprintf(key, sizeof key, "k%u", items++);
     } while (set(key, "0123456789", 0) == GIB_CODE_VAL);
-    gibs_store_mdel(store, text("k"), &count);
+    do_mdel(store, text("k"), &count);
     ck_assert_int_eq(set("new", "0123456789", 0), GIB_CODE_VAL);
 }
 END_TEST
@@ -425,10 +426,182 @@ START_TEST(store_mset_out_of_memory_says_so)
         snprintf(key, sizeof key, "k%d", i);
         set(key, "v", 0);
     }
-    ck_assert_int_eq(gibs_store_mset(store, text("k"), (gibson_bytes){large, sizeof large}, &count),
+    ck_assert_int_eq(do_mset(store, text("k"), (gibson_bytes){large, sizeof large}, &count),
                      GIB_CODE_MEM);
     ck_assert_uint_le(gibs_store_used(store), 100000);
-    ck_assert_int_eq(gibs_store_count(store, text("k")), 5);
+    ck_assert_int_eq(do_count(store, text("k")), 5);
+}
+END_TEST
+
+START_TEST(store_expired_items_make_room_at_once)
+{
+    char key[16];
+    tear_down();
+    open_store(65536);
+    unsigned items = 0;
+    do {
+        snprintf(key, sizeof key, "k%u", items++);
+    } while (set(key, "0123456789", items % 2 ? 1 : 0) == GIB_CODE_VAL);
+    pass(2000);
+    unsigned added = 0;
+    do {
+        snprintf(key, sizeof key, "new%u", added++);
+    } while (set(key, "9", 0) == GIB_CODE_VAL);
+    ck_assert_uint_gt(added, items / 3);
+    uint64_t left = store->items;
+    sweep_all(false);
+    ck_assert_uint_eq(store->items, left);        /* nothing was refused while there was one */
+    for (unsigned i = 1; i < items - 1; i += 2) { /* and only the expired ones were deleted */
+        snprintf(key, sizeof key, "k%u", i);
+        ck_assert(has(key, "0123456789"));
+    }
+}
+END_TEST
+
+/* An item that grows must not lose its place when others are deleted for it, nor be deleted itself.
+ */
+START_TEST(store_item_that_grows_stays_while_others_make_room)
+{
+    static char large[20000];
+    char key[16];
+    int64_t count;
+    memset(large, 'x', sizeof large);
+    for (int first = 0; first < 2; first++) {
+        tear_down();
+        open_store(65536);
+        store->settings.compression = SIZE_MAX;
+        set("a", "v", 0);
+        set("b", "v", 0);
+        unsigned items = 0;
+        do {
+            snprintf(key, sizeof key, "%u", items++);
+        } while (set(key, "0123456789", 1) == GIB_CODE_VAL);
+        pass(2000);
+        gibson_bytes value = {large, sizeof large};
+        if (first) {
+            ck_assert_int_eq(gibs_store_set(store, text("b"), value, 0), GIB_CODE_VAL);
+        } else {
+            ck_assert_int_eq(do_mset(store, text(""), value, &count), GIB_CODE_VAL);
+            ck_assert_int_eq(count, 2);
+            ck_assert_uint_eq(gibs_store_get(store, text("a"))->value_size, sizeof large);
+        }
+        ck_assert_uint_eq(gibs_store_get(store, text("b"))->value_size, sizeof large);
+    }
+}
+END_TEST
+
+START_TEST(store_knows_when_nothing_can_have_expired)
+{
+    set("a", "v", 10);
+    set("b", "v", 0);
+    pass(9000);
+    ck_assert(!gibs_store_may_expire(store));
+    pass(1200);
+    ck_assert(gibs_store_may_expire(store));
+    sweep_all(false);
+    ck_assert(!gibs_store_may_expire(store));
+    gibs_store_sweep_begin(store, false);
+    set("c", "v", 1); /* behind the sweep or before it */
+    while (gibs_store_sweep(store, 1)) {
+    }
+    pass(1200);
+    ck_assert(gibs_store_may_expire(store));
+}
+END_TEST
+
+/* Numbers that are compressed: 0 with anything behind it, and nothing else. */
+START_TEST(store_compressed_numbers_are_read_from_their_start)
+{
+    static char value[5000];
+    const char *const starts[] = {"0",     "00", "0a", "-0", "-00x", "1",
+                                  "12345", "-1", "-",  "a0", "ab0"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        for (size_t fill = 0; fill < 3; fill++) {
+            memset(value, "0ax"[fill], sizeof value);
+            memcpy(value, starts[i], strlen(starts[i]));
+            gibs_store_set(store, text("n"), (gibson_bytes){value, sizeof value}, 0);
+            ck_assert_uint_eq(gibs_store_get(store, text("n"))->encoding, GIB_ENCODING_LZF);
+            size_t digit = value[0] == '-' ? 1 : 0;
+            bool is_zero = value[digit] == '0';
+            int64_t number = 0;
+            ck_assert_int_eq(gibs_store_add(store, text("n"), 5, &number),
+                             is_zero ? GIB_CODE_VAL : GIB_CODE_NAN);
+            ck_assert_int_eq(number, is_zero ? 5 : 0);
+        }
+    }
+}
+END_TEST
+
+static bool slice_mset(gibs_batch *batch)
+{
+    return gibs_batch_mset(batch, store, text("k"), text("new"), 7);
+}
+
+static bool slice_mdel(gibs_batch *batch)
+{
+    return gibs_batch_mdel(batch, store, text("k"), 7);
+}
+
+static bool slice_count(gibs_batch *batch)
+{
+    return gibs_batch_count(batch, store, text("k"), 7);
+}
+
+/* Between the slices items come and go before and behind the place it has come to. */
+START_TEST(store_batch_goes_on_where_it_was_while_items_come_and_go)
+{
+    bool (*const slices[])(gibs_batch *) = {slice_mset, slice_mdel, slice_count};
+    enum { ITEMS = 200 };
+    char key[16];
+    for (int i = 0; i < ITEMS; i++) {
+        snprintf(key, sizeof key, "k%03d", i);
+        set(key, "old", 0);
+    }
+    set("j", "old", 0);
+    set("l", "old", 0);
+    gibs_batch batch = {0};
+    int64_t round = 0;
+    int64_t gone = 0;
+    while (slices[_i](&batch)) {
+        round++;
+        set("k", "before", 0); /* it has come past that */
+        snprintf(key, sizeof key, "k%03d", (int)(ITEMS - 1 - round * 3));
+        gone += gibs_store_del(store, text(key)) == GIB_CODE_OK;
+        snprintf(key, sizeof key, "l%03d", (int)round); /* another prefix */
+        set(key, "old", 0);
+    }
+    ck_assert_int_gt(round, 10);
+    ck_assert_int_gt(gone, 10);
+    ck_assert_int_eq(batch.code, GIB_CODE_OK);
+    if (_i == 1) {
+        ck_assert_int_le(do_count(store, text("k")), 1);
+        ck_assert_int_le(batch.count, ITEMS + round);
+    } else {
+        ck_assert_int_le(batch.count, ITEMS);
+        ck_assert_int_ge(batch.count, ITEMS - gone);
+        ck_assert(has("k001", _i ? "old" : "new"));
+        ck_assert(has("k199", _i ? "old" : "new"));
+    }
+    ck_assert(has("j", "old"));
+    ck_assert(has("l", "old"));
+    gibs_batch_clear(&batch);
+}
+END_TEST
+
+START_TEST(store_mdel_in_slices_cuts_off_at_once_what_nobody_has_changed)
+{
+    char key[16];
+    for (int i = 0; i < 100; i++) {
+        snprintf(key, sizeof key, "k%03d", i);
+        set(key, "v", 0);
+    }
+    gibs_batch batch = {0};
+    while (slice_mdel(&batch)) {
+        ck_assert_uint_eq(store->items, 100); /* all or none are to be seen */
+    }
+    ck_assert_int_eq(batch.count, 100);
+    ck_assert_uint_eq(store->items, 0);
+    gibs_batch_clear(&batch);
 }
 END_TEST
 
@@ -458,5 +631,11 @@ int main(void)
     tcase_add_test(group, store_full_memory_answers_mem_and_collects_what_was_not_accessed);
     tcase_add_test(group, store_deleted_items_are_no_reason_for_mem);
     tcase_add_test(group, store_mset_out_of_memory_says_so);
+    tcase_add_test(group, store_expired_items_make_room_at_once);
+    tcase_add_test(group, store_item_that_grows_stays_while_others_make_room);
+    tcase_add_test(group, store_knows_when_nothing_can_have_expired);
+    tcase_add_test(group, store_compressed_numbers_are_read_from_their_start);
+    tcase_add_loop_test(group, store_batch_goes_on_where_it_was_while_items_come_and_go, 0, 3);
+    tcase_add_test(group, store_mdel_in_slices_cuts_off_at_once_what_nobody_has_changed);
     return run_suite(suite);
 }

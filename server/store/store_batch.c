@@ -1,0 +1,99 @@
+#include "store/store_batch.h"
+
+#include "store/store_private.h"
+
+enum { BYTES_OF_WORK = 1024 };
+
+void gibs_batch_prepare(gibs_batch *batch)
+{
+    if (!batch->last.allocator) {
+        gib_buffer_init(&batch->last, &gib_default_allocator);
+        gib_buffer_init(&batch->packed, &gib_default_allocator);
+    }
+}
+
+void gibs_batch_clear(gibs_batch *batch)
+{
+    gibs_batch_prepare(batch);
+    gib_buffer_clear(&batch->last);
+    gib_buffer_clear(&batch->packed);
+    *batch = (gibs_batch){0};
+}
+
+size_t gibs_batch_held(const gibs_batch *batch)
+{
+    return batch->last.capacity + batch->packed.capacity;
+}
+
+void gibs_batch_charge(gibs_batch *batch, size_t bytes)
+{
+    size_t work = bytes / BYTES_OF_WORK;
+    batch->work -= work < batch->work ? work : batch->work;
+}
+
+void gibs_batch_rewind(gibs_batch *batch)
+{
+    batch->paused = false;
+    batch->second = true;
+}
+
+/* Notes how far it has come. Where there is no memory for that the slice has to go on. */
+static bool note_last(gibs_batch *batch, const gibs_item *item)
+{
+    gib_buffer_empty(&batch->last);
+    if (!gib_buffer_make_room(&batch->last, item->key_size, false)) {
+        batch->work = 1;
+        return false;
+    }
+    memcpy(batch->last.data, item->bytes, item->key_size);
+    batch->last.end = item->key_size;
+    batch->paused = true;
+    return true;
+}
+
+static void begin_slice(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
+{
+    gibs_batch_prepare(batch);
+    batch->work = work;
+    batch->code = GIB_CODE_OK;
+    if (batch->paused) {
+        gibs_scan_begin_after(&batch->scan, store, prefix,
+                              (gibson_bytes){batch->last.data, batch->last.end});
+    } else {
+        gibs_scan_begin(&batch->scan, store, prefix);
+    }
+}
+
+/* Goes on behind an item that was visited. Returns whether the slice goes on. */
+static bool leave(gibs_batch *batch, gibs_store *store, gibs_item *item, gibs_visit visit)
+{
+    bool deleted = visit == GIBS_VISIT_DELETE;
+    bool goes_on = batch->work || !note_last(batch, item);
+    if (deleted) {
+        gibs_store_take(store, item);
+    }
+    gibs_scan_mend(&batch->scan, store, item);
+    if (deleted) {
+        gibs_store_free_item(store, item);
+    }
+    return goes_on;
+}
+
+bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work,
+                      gibs_visitor *visitor, void *context)
+{
+    begin_slice(batch, store, prefix, work);
+    gibs_link *place;
+    while ((place = gibs_scan_next(&batch->scan, store))) {
+        batch->work--;
+        gibs_visit visit = visitor(store, batch, &place, context);
+        if (visit == GIBS_VISIT_STOP) {
+            return false;
+        }
+        batch->count += visit == GIBS_VISIT_COUNT || visit == GIBS_VISIT_DELETE;
+        if (!leave(batch, store, gibs_link_item(*place), visit)) {
+            return true;
+        }
+    }
+    return false;
+}
