@@ -50,6 +50,17 @@ static void make_store(recorder *self)
     }
 }
 
+static gibs_answer answer_one(recorder *self, const gib_request_frame *frame, gib_buffer *out)
+{
+    gibs_job job = {0};
+    gibs_answer result;
+    do {
+        result = gibs_service_answer(&self->service, frame, SIZE_MAX, &job, out);
+    } while (result == GIBS_ANSWER_MORE);
+    gibs_job_clear(&job);
+    return result;
+}
+
 /* Answers the whole requests in `in`, and counts them. False if the connection is to end. */
 static bool answer(recorder *self, gib_buffer *in, gib_buffer *out, size_t *requests)
 {
@@ -59,7 +70,7 @@ static bool answer(recorder *self, gib_buffer *in, gib_buffer *out, size_t *requ
     while (last == GIBS_ANSWER_NEXT &&
            gib_request_find(in->data + in->begin, gib_buffer_size(in), LARGEST_REQUEST, &frame) ==
                GIB_FRAME_WHOLE) {
-        last = gibs_service_answer(&self->service, &frame, out);
+        last = answer_one(self, &frame, out);
         gib_buffer_consume(in, frame.frame_size);
         ++*requests;
     }
