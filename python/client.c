@@ -6,6 +6,8 @@
 
 #include <structmember.h>
 
+#include "refusal.h"
+
 static const char closed_text[] = "the client is closed";
 static const char parent_text[] = "the connection belongs to the parent process";
 
@@ -145,13 +147,12 @@ gibson_error client_error(Client *self)
     return error->status == GIBSON_INTERRUPTED && self->forked ? closed_error(parent_text) : *error;
 }
 
-PyObject *client_raise(const Client *self, const gibson_error *error, const command_kind *kind,
-                       PyObject *key)
+PyObject *client_raise(const Client *self, const gibson_error *error, const operation *op)
 {
     if (PyErr_Occurred()) {
         return NULL;
     }
-    failure failed = {*error, kind, key, self->server};
+    failure failed = {*error, op->kind, op->key, self->server, op->refused};
     return failure_raise(self->state, &failed);
 }
 
@@ -198,7 +199,7 @@ static PyObject *run_operation(Client *self, const operation *op)
     }
     client_end(self);
     if (!ok) {
-        return client_raise(self, &error, op->kind, op->key);
+        return client_raise(self, &error, op);
     }
     if (owned) { /* other threads need not wait while the objects are made */
         result = items_object(op->kind, reply.items);
@@ -211,7 +212,7 @@ static PyObject *run_command(PyObject *self, const command_kind *kind, const cal
 {
     Client *client = (Client *)self;
     operation op;
-    if (operation_make(&op, client->state, kind, call) < 0) {
+    if (operation_make(&op, kind, call) < 0) {
         return NULL;
     }
     PyObject *result = run_operation(client, &op);
@@ -288,6 +289,17 @@ static int parse_init(PyObject *args, PyObject *keywords, init_arguments *given)
                : -1;
 }
 
+static void refuse_option(const module_state *state, const char *name, PyObject *number,
+                          int64_t most)
+{
+    PyObject *text = number_text(number);
+    if (text) {
+        error_raise(state, GIBSON_INVALID, "Client() argument '%s' must be from 1 to %lld, not %U",
+                    name, (long long)most, text);
+        Py_DECREF(text);
+    }
+}
+
 /* A number from 1 to most, or None. *taken is left alone if there is none. */
 static int take_option(const module_state *state, const char *name, PyObject *given, int64_t none,
                        int64_t most, int64_t *taken)
@@ -310,14 +322,14 @@ static int take_option(const module_state *state, const char *name, PyObject *gi
     }
     int overflow;
     int64_t number = PyLong_AsLongLongAndOverflow(index, &overflow);
-    Py_DECREF(index);
-    if (overflow || number < 1 || number > most) {
-        error_raise(state, GIBSON_INVALID, "Client() argument '%s' must be from 1 to %lld, not %R",
-                    name, (long long)most, given);
-        return -1;
+    bool fits = !overflow && number >= 1 && number <= most;
+    if (fits) {
+        *taken = number;
+    } else {
+        refuse_option(state, name, index, most);
     }
-    *taken = number;
-    return 0;
+    Py_DECREF(index);
+    return fits ? 0 : -1;
 }
 
 static int take_numbers(Client *self, const init_arguments *given)
@@ -358,6 +370,10 @@ static int take_host(Client *self, const init_arguments *given)
     Py_ssize_t size;
     self->options.host = PyUnicode_AsUTF8AndSize(host, &size);
     if (!self->options.host) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear();
+            error_raise(self->state, GIBSON_INVALID, "Client(): the host %A has no UTF-8", host);
+        }
         return -1;
     }
     if (strlen(self->options.host) != (size_t)size) {
@@ -416,7 +432,7 @@ static int make_connected(Client *self)
         gibson_client_free(self->client);
         self->client = NULL;
     }
-    client_raise(self, &error, NULL, NULL);
+    client_raise(self, &error, &(operation){0});
     return -1;
 }
 
@@ -514,7 +530,7 @@ static PyObject *client_connect(PyObject *object, PyObject *unused)
     client_end(self);
     if (!ok) {
         static const command_kind kind = {.name = "connect"};
-        return client_raise(self, &error, &kind, NULL);
+        return client_raise(self, &error, &(operation){.kind = &kind});
     }
     Py_RETURN_NONE;
 }
