@@ -34,6 +34,7 @@ target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/program/
 gibson_server_test(unit/server_connection.c)
 gibson_server_test(unit/server_docs.c)
 target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+gibson_server_test(unit/server_listener.c)
 gibson_server_test(unit/server_log.c)
 gibson_server_test(unit/server_store.c)
 gibson_server_test(unit/server_tree.c)

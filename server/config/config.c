@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 const gibs_directive_row gibs_directives[GIBS_DIRECTIVE_COUNT] = {
 #define GIBS_DIRECTIVE_ROW(name, kind, fallback, smallest, largest, summary)                       \
@@ -224,15 +226,46 @@ int64_t gibs_config_client_memory(const gibson_server_config *config)
     return memory > needed ? memory : needed;
 }
 
-gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error)
+static gibson_status check_socket(const gibson_server_config *config, gibson_error *error)
+{
+    size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+    size_t size = strlen(GIBS_CONFIG_TEXT(config, unix_socket));
+    if (size > most) {
+        return gib_error_set(error, GIBSON_INVALID,
+                             "unix_socket: a path of %zu bytes is too long, the most are %zu", size,
+                             most);
+    }
+    return GIBSON_OK;
+}
+
+static gibson_status check_sizes(const gibson_server_config *config, gibson_error *error)
 {
     int64_t value = GIBS_CONFIG_NUMBER(config, max_value_size);
+    int64_t request = GIBS_CONFIG_NUMBER(config, max_request_size);
     int64_t response = GIBS_CONFIG_NUMBER(config, max_response_size);
     if (value > response) {
         return gib_error_set(error, GIBSON_INVALID,
                              "max_value_size (%" PRId64 ") is above max_response_size (%" PRId64
                              "): such values could be stored and not read",
                              value, response);
+    }
+    if (GIBS_CONFIG_GIVEN(config, max_value_size) && value > request) {
+        return gib_error_set(error, GIBSON_INVALID,
+                             "max_value_size (%" PRId64 ") is above max_request_size (%" PRId64
+                             "): such values could not be sent",
+                             value, request);
+    }
+    return GIBSON_OK;
+}
+
+gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error)
+{
+    gibson_status status = check_socket(config, error);
+    if (status == GIBSON_OK) {
+        status = check_sizes(config, error);
+    }
+    if (status != GIBSON_OK) {
+        return status;
     }
     int64_t memory = GIBS_CONFIG_NUMBER(config, max_client_memory);
     int64_t needed = needed_client_memory(config);

@@ -313,6 +313,11 @@ void gibs_loop_advance_clock(gibs_loop *loop, int64_t ms)
     atomic_fetch_add(&loop->clock_offset_ms, ms);
 }
 
+void gibs_loop_leave_to_parent(gibs_loop *loop)
+{
+    close_fd(&loop->listener.fd);
+}
+
 void gibs_loop_close(gibs_loop *loop)
 {
     gibs_connection *next;

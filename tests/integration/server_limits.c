@@ -246,6 +246,29 @@ START_TEST(stats_tell_the_truth)
 }
 END_TEST
 
+START_TEST(mget_that_is_refused_does_not_count_as_access)
+{
+    start((const char *[]){"max_response_size", "2000", "max_value_size", "1000", NULL});
+    char payload[1000];
+    memset(payload, 'x', sizeof payload);
+    for (char name = 'a'; name <= 'c'; name++) {
+        memcpy(payload, "0 k: ", 5);
+        payload[3] = name;
+        ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
+        raw_reply reply = raw_read_reply(client);
+        raw_reply_free(&reply);
+    }
+    int64_t before = raw_ask_number(client, GIBSON_OP_META, "ka access");
+    test_server_pass_time(&server, 60000);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_MGET, "k"), GIB_CODE_ERR);
+    ck_assert_int_lt(raw_ask_number(client, GIBSON_OP_META, "ka access"), before + 50);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_MGET, "k 1"), GIB_CODE_KVAL);
+    ck_assert_int_ge(raw_ask_number(client, GIBSON_OP_META, "ka access"), before + 50);
+    ck_assert_int_lt(raw_ask_number(client, GIBSON_OP_META, "kb access"), before + 50);
+    stop();
+}
+END_TEST
+
 START_TEST(stats_say_which_times_are_kept)
 {
     start(NULL);
@@ -367,6 +390,7 @@ int main(void)
     tcase_add_test(group, full_memory_answers_mem_and_collects_after_gc_ratio);
     tcase_add_test(group, sweep_deletes_expired_items_that_nobody_asks_for);
     tcase_add_test(group, stats_tell_the_truth);
+    tcase_add_test(group, mget_that_is_refused_does_not_count_as_access);
     tcase_add_test(group, stats_say_which_times_are_kept);
     tcase_add_test(group, unix_socket_has_the_permissions_asked_for);
     tcase_add_test(group,

@@ -1,7 +1,9 @@
 /* What clients do to a server with their bytes and connections, on purpose or dying. */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -552,6 +554,66 @@ START_TEST(stop_does_not_wait_for_ever)
 }
 END_TEST
 
+/* A process that does nothing until it is killed. */
+static pid_t fork_idler(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        for (;;) {
+            pause();
+        }
+    }
+    return child;
+}
+
+static void end_process(pid_t process)
+{
+    kill(process, SIGKILL);
+    ck_assert_int_eq(waitpid(process, NULL, 0), process);
+}
+
+START_TEST(child_of_fork_does_not_keep_connections_open)
+{
+    start_with(_i, TEST_TCP, NULL, NULL, NULL, NULL);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    pid_t child = fork_idler();
+    test_server_stop(&server);
+    ck_assert(raw_read_reply(client).closed);
+    close(client);
+    end_process(child);
+}
+END_TEST
+
+/* A program with a server has forked, and dies: its child must not look like a server. */
+START_TEST(child_of_fork_does_not_keep_the_listener)
+{
+    int tell[2];
+    int ports[2]; /* of the server, and the process id of the child */
+    ck_assert_int_eq(pipe(tell), 0);
+    pid_t program = fork();
+    if (program == 0) {
+        start_with(_i, TEST_TCP, NULL, NULL, NULL, NULL);
+        ports[0] = server.port;
+        ports[1] = fork_idler();
+        if (write(tell[1], ports, sizeof ports) == sizeof ports) {
+            pause();
+        }
+        _exit(1);
+    }
+    ck_assert_int_eq(read(tell[0], ports, sizeof ports), sizeof ports);
+    end_process(program);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)ports[0])};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), -1);
+    ck_assert_int_eq(errno, ECONNREFUSED);
+    close(fd);
+    close(tell[0]);
+    close(tell[1]);
+    kill(ports[1], SIGKILL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server_stream");
@@ -574,6 +636,8 @@ int main(void)
     tcase_add_loop_test(group, thousand_connections_opened_and_dropped, 0, 2);
     tcase_add_loop_test(group, client_killed_in_the_middle_leaves_nothing, 0, 2);
     tcase_add_loop_test(group, filling_and_deleting_again_and_again_does_not_grow, 0, 2);
+    tcase_add_loop_test(group, child_of_fork_does_not_keep_connections_open, 0, 2);
+    tcase_add_loop_test(group, child_of_fork_does_not_keep_the_listener, 0, 2);
     tcase_add_loop_test(group, stop_answers_what_has_arrived, 0, 2);
     tcase_add_loop_test(group, stop_does_not_wait_for_ever, 0, 2);
     return run_suite(suite);
