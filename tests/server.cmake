@@ -41,6 +41,7 @@ gibson_server_test(unit/server_tree.c)
 gibson_server_test(unit/server_wire.c)
 
 gibson_server_test(integration/server_limits.c)
+gibson_server_test(integration/server_slices.c)
 gibson_server_test(integration/server_stream.c)
 gibson_server_test(integration/server_process.c)
 target_compile_definitions(test_server_process
