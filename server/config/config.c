@@ -56,6 +56,10 @@ static const unit *units_of(gibs_kind kind)
 
 bool gibs_config_read_number(gibs_kind kind, const char *text, int64_t *number)
 {
+    if (kind == GIBS_KIND_EVICTION) {
+        *number = !strcmp(text, "clock");
+        return *number || !strcmp(text, "none");
+    }
     int base = kind == GIBS_KIND_MODE ? 8 : 10;
     int64_t result = 0;
     const char *at = text;
@@ -87,6 +91,7 @@ static const char *const shapes[] = {
     [GIBS_KIND_SIZE] = "a size such as 512, 64K, 4M or 2G",
     [GIBS_KIND_SECONDS] = "a time such as 90, 90s, 15m, 2h or 30d",
     [GIBS_KIND_MILLISECONDS] = "a time such as 100, 100ms or 1s",
+    [GIBS_KIND_EVICTION] = "none or clock",
 };
 
 /* A quantity above what the server can hold becomes the largest: configurations that were written

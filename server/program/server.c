@@ -73,6 +73,7 @@ static gibs_store *make_store(const gibson_server_config *config)
 {
     gibs_store_settings settings = {
         .max_memory = GIBS_CONFIG_SIZE(config, max_memory),
+        .evict = GIBS_CONFIG_NUMBER(config, eviction),
         .compression = GIBS_CONFIG_SIZE(config, compression),
         .gc_ratio = (uint32_t)GIBS_CONFIG_NUMBER(config, gc_ratio),
         .unix_time = (int64_t)time(NULL),
