@@ -123,9 +123,6 @@ static int fail(const gibson_error *error, int code)
 static int check(const gibson_server_config *config)
 {
     gibson_error error;
-    if (gibs_config_check(config, &error) != GIBSON_OK) {
-        return fail(&error, EXIT_USAGE);
-    }
     for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
         if (gibs_config_lowered(config, (gibs_directive)i, error.message)) {
             fprintf(stderr, "gibson-server: %s\n", error.message);
@@ -146,9 +143,14 @@ static int act(gibson_server_config *config, gibs_action action)
         printf("gibson-server %s\n", GIBSON_VERSION);
         return EXIT_SUCCESS;
     case GIBS_ACTION_CHECK:
-        return check(config);
     case GIBS_ACTION_SERVE:
         break;
+    }
+    if (gibs_config_check(config, &error) != GIBSON_OK) {
+        return fail(&error, EXIT_USAGE);
+    }
+    if (action == GIBS_ACTION_CHECK) {
+        return check(config);
     }
     return run(config, &error) == GIBSON_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
 }
