@@ -113,8 +113,7 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
     return finish(client, request, reply, run(client, request, reply));
 }
 
-/* Tells the session what the kernel said to a request, which has become a pending one. */
-static gibson_status note_exchange(gibson_client *client, gib_exchanged done)
+gibson_status gib_call_note(gibson_client *client, gib_exchanged done)
 {
     gibson_status status = gib_client_sent(client, done.sent);
     return status == GIBSON_OK && !gib_session_unsent_frames(&client->session)
@@ -132,7 +131,7 @@ GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_r
     }
     gib_single_hand_over(&client->session, request, done.size);
     client->fresh = false;
-    gibson_status status = note_exchange(client, done);
+    gibson_status status = gib_call_note(client, done);
     if (status == GIBSON_OK || status == GIBSON_WOULD_BLOCK) {
         status = gib_client_exchange(client, reply);
     }
