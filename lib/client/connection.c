@@ -209,7 +209,8 @@ bool gib_client_check(gibson_client *client, gib_idle_check check)
 {
     gib_session_release_reply(&client->session); /* the call ends its views anyway */
     const gibson_status status = check_connection(client, check);
-    if (status == GIBSON_OK && !gib_idle_is_pause(&client->idle, gib_now_ns())) {
+    if (status == GIBSON_OK && gib_session_is_settled(&client->session) &&
+        !gib_idle_is_pause(&client->idle, gib_now_ns())) {
         return true;
     }
     client->checked = status == GIBSON_OK ? GIB_CHECKED_SLOWLY : GIB_CHECKED_BAD;
@@ -273,7 +274,8 @@ static gibson_status look_before_sending(gibson_client *client, bool pause)
     }
     gibson_status status = look(client);
     const gibson_opcode first = gib_session_due(&client->session)->opcode;
-    if (status != GIBSON_OK && client->settings.reconnect && gib_command_connects(first)) {
+    if (status != GIBSON_OK && client->settings.reconnect && gib_command_connects(first) &&
+        !gib_session_was_told_seconds(&client->session)) {
         client->broken = client->error;
         drop_descriptor(client);
         status = gib_client_reconnect(client);

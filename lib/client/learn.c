@@ -7,7 +7,7 @@ static void take_limit(gibson_client *client, const gibson_items *stats)
 {
     gibson_value value;
     if (gibson_items_find(stats, row, sizeof row - 1, &value) && value.kind == GIBSON_KIND_NUMBER &&
-        value.number > GIB_SAFE_SECONDS) {
+        value.number > 0) {
         gib_session_set_seconds(&client->session, value.number, GIB_SECONDS_TOLD);
     } else {
         gib_session_set_seconds(&client->session, GIB_SAFE_SECONDS, GIB_SECONDS_NOT_TOLD);

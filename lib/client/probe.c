@@ -68,6 +68,8 @@ gibson_status gib_client_probe(gibson_client *client)
     if (status != GIBSON_OK) {
         gib_client_break(client);
         gib_session_abandon_all(session);
+    } else {
+        gib_session_settle(session);
     }
     return status;
 }

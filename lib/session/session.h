@@ -96,6 +96,13 @@ void gib_session_trim(gib_session *session);
 /* Changes limits.max_seconds, as for a new connection, or once the server has told. */
 void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seconds_source source);
 
+/* Tells whether limits.max_seconds is what a server has told, so that a request may be allowed
+   which another server would not keep. */
+static inline bool gib_session_was_told_seconds(const gib_session *session)
+{
+    return session->limits.seconds_source == GIB_SECONDS_TOLD;
+}
+
 /* Changes limits.max_reply_size. Returns what it was. */
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
 

@@ -258,7 +258,8 @@ START_TEST(interrupted_or_blocked_call_is_tried_again)
         for (size_t n = 0; n + 1 < SAMPLE_COUNT; n++) {
             gibson_reply reply;
             make_fail(rows[i].call, rows[i].failure);
-            ck_assert_status(gibson_client_call(client, &samples[n].request, &reply), GIBSON_OK);
+            gibson_status status = gibson_client_call(client, &samples[n].request, &reply);
+            ck_assert_msg(status == GIBSON_OK, "%s", gibson_client_error(client)->message);
             ck_assert(sample_reply_matches(&reply));
             ck_assert_ptr_null(fault.call);
         }
