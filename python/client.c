@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <structmember.h>
@@ -10,6 +11,12 @@
 
 static const char closed_text[] = "the client is closed";
 static const char parent_text[] = "the connection belongs to the parent process";
+static const char handler_text[] =
+    "the connection is broken: an exception of a signal handler ended a call";
+
+static const char own_text[] =
+    "this thread is in a call of this Client already: a signal handler or "
+    "finaliser must not use it";
 
 /* -- turns --------------------------------------------------------------------------------- */
 
@@ -50,10 +57,27 @@ static void shorten_timeout(Client *self, int64_t waited_ms)
         int64_t left_ms = self->options.timeout_ms - waited_ms;
         gibson_client_set_timeout(self->client, left_ms > 0 ? left_ms : 1);
         self->shortened = true;
+        self->waited_ms = waited_ms;
     }
 }
 
-static int wait_for_turn(Client *self)
+static void raise_late(const Client *self, const operation *op)
+{
+    gibson_error error = {.status = GIBSON_TIMEOUT};
+    snprintf(error.message, sizeof error.message,
+             "other threads used this Client for all of the timeout (%lld ms)",
+             (long long)self->options.timeout_ms);
+    client_raise(self, &error, op);
+}
+
+static void raise_usage(const Client *self, const operation *op, const char *message)
+{
+    gibson_error error = {.status = GIBSON_USAGE};
+    strncpy(error.message, message, sizeof error.message - 1);
+    client_raise(self, &error, op);
+}
+
+static int wait_for_turn(Client *self, const operation *op)
 {
     int64_t waited_ms = 0;
     switch (turn_wait(&self->turn, &self->state->forks, self->options.timeout_ms, &waited_ms)) {
@@ -67,28 +91,24 @@ static int wait_for_turn(Client *self)
         turn_leave(&self->turn);
         return -1;
     case TURN_LATE:
-        error_raise(self->state, GIBSON_TIMEOUT,
-                    "other threads used this Client for all of the timeout (%lld ms)",
-                    (long long)self->options.timeout_ms);
+        raise_late(self, op);
         return -1;
     case TURN_OWN:
-        error_raise(self->state, GIBSON_USAGE,
-                    "this thread is in a call of this Client already: a signal handler or "
-                    "finaliser must not use it");
+        raise_usage(self, op, own_text);
         return -1;
     default:
         return -1;
     }
 }
 
-static int take_turn(Client *self)
+static int take_turn(Client *self, const operation *op)
 {
-    return turn_try(&self->turn, self->state->forks) ? 0 : wait_for_turn(self);
+    return turn_try(&self->turn, self->state->forks) ? 0 : wait_for_turn(self, op);
 }
 
-int client_begin(Client *self)
+int client_begin(Client *self, const operation *op)
 {
-    if (take_turn(self) < 0) {
+    if (take_turn(self, op) < 0) {
         return -1;
     }
     if (!self->client) {
@@ -105,8 +125,11 @@ void client_end(Client *self)
         gibson_client_set_timeout(self->client, self->options.timeout_ms);
         self->shortened = false;
     }
-    atomic_store_explicit(&self->connected, gibson_client_connected(self->client),
-                          memory_order_relaxed);
+    bool connected = gibson_client_connected(self->client);
+    if (connected) {
+        self->broken_because = NULL;
+    }
+    atomic_store_explicit(&self->connected, connected, memory_order_relaxed);
     turn_leave(&self->turn);
 }
 
@@ -122,7 +145,11 @@ static int interrupt(void *context)
     int raised = PyErr_CheckSignals();
     self->forked = self->state->forks != forks;
     client_enter(self);
-    return raised || self->forked;
+    bool ends = raised || self->forked;
+    if (ends && !self->options.reconnect) {
+        self->broken_because = self->forked ? parent_text : handler_text;
+    }
+    return ends;
 }
 
 static gibson_error closed_error(const char *message)
@@ -143,8 +170,20 @@ bool client_is_closed(const Client *self, gibson_error *error)
 
 gibson_error client_error(Client *self)
 {
-    const gibson_error *error = gibson_client_error(self->client);
-    return error->status == GIBSON_INTERRUPTED && self->forked ? closed_error(parent_text) : *error;
+    gibson_error error = *gibson_client_error(self->client);
+    if (error.status == GIBSON_INTERRUPTED && self->forked) {
+        return closed_error(parent_text);
+    }
+    if (error.status == GIBSON_CLOSED && self->broken_because) {
+        return closed_error(self->broken_because);
+    }
+    if (error.status == GIBSON_TIMEOUT && self->shortened) {
+        size_t size = strlen(error.message);
+        snprintf(error.message + size, sizeof error.message - size,
+                 "; other threads had used this Client for %lld of its %lld ms",
+                 (long long)self->waited_ms, (long long)self->options.timeout_ms);
+    }
+    return error;
 }
 
 PyObject *client_raise(const Client *self, const gibson_error *error, const operation *op)
@@ -175,7 +214,7 @@ static gibson_status call_gibson(Client *self, const operation *op, gibson_reply
 
 static PyObject *run_operation(Client *self, const operation *op)
 {
-    if (client_begin(self) < 0) {
+    if (client_begin(self, op) < 0) {
         return NULL;
     }
     PyObject *result = NULL;
@@ -440,7 +479,7 @@ static int client_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     Client *self = (Client *)object;
     init_arguments given;
-    if (parse_init(args, keywords, &given) < 0 || take_turn(self) < 0) {
+    if (parse_init(args, keywords, &given) < 0 || take_turn(self, &(operation){0}) < 0) {
         return -1;
     }
     int result = -1;
@@ -463,10 +502,7 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         return NULL;
     }
     self->state = state;
-    if (!turn_init(&self->turn, state->forks)) {
-        Py_DECREF(self);
-        return PyErr_NoMemory();
-    }
+    turn_init(&self->turn, state->forks);
     return (PyObject *)self;
 }
 
@@ -494,7 +530,6 @@ static void client_dealloc(PyObject *object)
     }
     client_clear(object);
     gibson_client_free(self->client);
-    turn_free(&self->turn);
     Py_XDECREF(self->host);
     Py_XDECREF(self->unix_socket);
     Py_XDECREF(self->server);
@@ -508,7 +543,8 @@ static PyObject *client_close(PyObject *object, PyObject *unused)
 {
     (void)unused;
     Client *self = (Client *)object;
-    if (client_begin(self) < 0) {
+    static const command_kind kind = {.name = "close"};
+    if (client_begin(self, &(operation){.kind = &kind}) < 0) {
         return NULL;
     }
     gibson_client_close(self->client);
@@ -521,16 +557,18 @@ static PyObject *client_connect(PyObject *object, PyObject *unused)
 {
     (void)unused;
     Client *self = (Client *)object;
-    if (client_begin(self) < 0) {
+    static const command_kind kind = {.name = "connect"};
+    const operation op = {.kind = &kind};
+    if (client_begin(self, &op) < 0) {
         return NULL;
     }
     gibson_error error;
+    self->broken_because = NULL;
     bool ok = connect_gibson(self, &error);
     self->closed_because = NULL;
     client_end(self);
     if (!ok) {
-        static const command_kind kind = {.name = "connect"};
-        return client_raise(self, &error, &(operation){.kind = &kind});
+        return client_raise(self, &error, &op);
     }
     Py_RETURN_NONE;
 }
@@ -610,7 +648,7 @@ static int client_set_timeout(PyObject *object, PyObject *given, void *closure)
     }
     if (take_option(self->state, "timeout", given, GIBSON_NO_DEADLINE, INT64_MAX, &timeout_ms) <
             0 ||
-        client_begin(self) < 0) {
+        client_begin(self, &(operation){0}) < 0) {
         return -1;
     }
     self->options.timeout_ms = timeout_ms;

@@ -29,15 +29,17 @@ typedef struct Client {
 
     turn turn;
     PyThreadState *released; /* of the thread that is in libgibson */
-    bool shortened;          /* waiting for the turn used up a part of the timeout */
-    bool forked;             /* the process forked within a wait, and this is the child */
+    bool shortened;          /* waiting for the turn used up a part of the timeout: */
+    int64_t waited_ms;
+    const char *broken_because; /* in place of what libgibson tells of an interruption, or NULL */
+    bool forked;                /* the process forked within a wait, and this is the child */
     const char *_Atomic closed_because; /* why no operation is to try the connection, or NULL */
     atomic_bool connected;              /* at the end of the last operation */
 } Client;
 
 /* Takes a turn, waiting no longer than options.timeout_ms; what is left of that is the timeout of
-   the operation that follows. Returns 0, or -1 with an exception set. */
-int client_begin(Client *self);
+   the operation, which an exception names. Returns 0, or -1 with an exception set. */
+int client_begin(Client *self, const operation *op);
 void client_end(Client *self);
 
 /* The calls into libgibson that may wait, within a turn, stand between these two. client_enter

@@ -161,6 +161,28 @@ static const char *detail(const failure *failed)
     return message;
 }
 
+static PyObject *decoded(const char *text, size_t size)
+{
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)size, "replace");
+}
+
+/* Where a message goes on behind the command's name in libgibson, which is not that of the method.
+   NULL where it does not name it. *size is of what is in front. */
+static const char *after_name(const failure *failed, const char *message, size_t *size)
+{
+    static const char before[] = "the reply to ";
+    const gibson_command *command =
+        failed->kind ? gibson_command_by_opcode((uint32_t)failed->kind->opcode) : NULL;
+    const char *found = command ? strstr(message, before) : NULL;
+    if (!found) {
+        return NULL;
+    }
+    const char *name = found + sizeof before - 1;
+    size_t length = strlen(command->name);
+    *size = (size_t)(name - message);
+    return strncmp(name, command->name, length) == 0 && name[length] == ' ' ? name + length : NULL;
+}
+
 static PyObject *detail_text(const failure *failed)
 {
     if (failed->refused && failed->error.status == GIBSON_INVALID) {
@@ -168,7 +190,18 @@ static PyObject *detail_text(const failure *failed)
         return failed->refused;
     }
     const char *text = detail(failed);
-    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+    size_t size;
+    const char *rest = after_name(failed, text, &size);
+    if (!rest) {
+        return decoded(text, strlen(text));
+    }
+    PyObject *start = decoded(text, size);
+    PyObject *end = decoded(rest, strlen(rest));
+    PyObject *whole =
+        start && end ? PyUnicode_FromFormat("%U%s%U", start, failed->kind->name, end) : NULL;
+    Py_XDECREF(start);
+    Py_XDECREF(end);
+    return whole;
 }
 
 static PyObject *message_text(const failure *failed)

@@ -137,7 +137,9 @@ static PyObject *results_object(const batch *run)
    signal handler raised one. */
 static int run_in_turn(Client *client, batch *run)
 {
-    if (client_begin(client) < 0) {
+    static const command_kind kind = {.name = "pipeline"};
+    const operation whole = {.kind = &kind};
+    if (client_begin(client, &whole) < 0) {
         return -1;
     }
     gibson_error error;
@@ -149,8 +151,7 @@ static int run_in_turn(Client *client, batch *run)
     }
     client_end(client);
     if (closed) {
-        static const command_kind kind = {.name = "pipeline"};
-        client_raise(client, &error, &(operation){.kind = &kind});
+        client_raise(client, &error, &whole);
     }
     return PyErr_Occurred() ? -1 : 0;
 }

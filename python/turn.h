@@ -2,14 +2,14 @@
 #ifndef PYGIBSON_TURN_H
 #define PYGIBSON_TURN_H
 
-#include <limits.h>
 #include <stdatomic.h>
 
 #include "module.h"
 
-/* Taking a free turn costs one atomic operation. Who finds it taken waits, and then it is handed
-   on: a waiting thread would never see it free, because to look it needs the GIL, which the thread
-   that leaves its turn has, and keeps until that is in its next turn.
+/* Taking a free turn costs one atomic operation. Who finds it taken stands in a queue, and the turn
+   is handed on to the first there: a waiting thread would never see it free, because to look it
+   needs the GIL, which the thread that leaves its turn has, and keeps until that is in its next
+   turn.
 
    Turn and GIL: a thread gives up the GIL before it waits for its turn, and may wait for the GIL
    during its turn. So no circle can close.
@@ -17,26 +17,24 @@
    Fork: a turn that another thread had at the time of fork has no end in the child. `forks` tells,
    being the module's count when the turn began. */
 typedef struct turn {
-    atomic_ulong owner;   /* the thread whose turn it is, 0 for none, or TURN_HANDED_ON */
-    atomic_ulong waiting; /* threads to which nobody has handed on the turn yet */
+    atomic_ulong owner;   /* the thread whose turn it is, or 0 */
+    atomic_ulong waiting; /* length of the queue */
     atomic_ulong forks;
-    PyThread_type_lock baton; /* locked, but when the turn was handed on and not yet taken */
+    atomic_flag guard;          /* of the queue, for a few instructions */
+    struct turn_waiter *waiter; /* the first in the queue, or NULL */
 } turn;
-
-#define TURN_HANDED_ON ULONG_MAX
 
 typedef enum turn_result {
     TURN_TAKEN,
     TURN_LATE,     /* the time is over */
     TURN_OWN,      /* it is this thread's turn already */
     TURN_ORPHANED, /* it was taken from a thread that did not survive the fork */
-    TURN_RAISED,   /* a signal handler raised an exception */
+    TURN_RAISED,   /* a signal handler raised an exception, or there is no memory */
     TURN_FORKED,   /* internal: a signal handler forked, and all begins anew in the child */
 } turn_result;
 
-/* Makes a turn that nobody has. Returns false if there is no memory. */
-bool turn_init(turn *made, unsigned long forks);
-void turn_free(turn *made);
+/* Makes a turn that nobody has. */
+void turn_init(turn *made, unsigned long forks);
 
 /* Takes the turn, waiting for it for timeout_ms at most, or for ever if that is negative, with the
    GIL given up. *waited_ms is how long that was. *forks may change meanwhile, if a signal handler
@@ -44,7 +42,7 @@ void turn_free(turn *made);
 turn_result turn_wait(turn *taken, const unsigned long *forks, int64_t timeout_ms,
                       int64_t *waited_ms);
 
-/* Hands on a turn that is free to a thread that waits. */
+/* Hands on a turn that is free to the first thread that waits. */
 void turn_hand_on(turn *left);
 
 /* In the child of a fork: forgets the threads that were waiting. */

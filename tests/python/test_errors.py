@@ -330,3 +330,17 @@ def test_initialised_again_after_a_failure(unix_server: Server) -> None:
     raised(lambda: client.__init__(unix_socket="/nowhere"))  # type: ignore[misc]
     client.__init__(unix_socket=unix_server.unix_socket)  # type: ignore[misc]
     client.ping()
+
+
+def test_a_timeout_names_the_method(peer: Callable[..., Peer]) -> None:
+    calls: dict[str, Callable[[Client], None]] = {
+        "dl": lambda client: client.dl("key"),
+        "quit": lambda client: client.quit(),
+        "ping": lambda client: client.ping(),
+    }
+    path = peer(silence).path
+    for name, call in calls.items():
+        with pytest.raises(
+            pygibson.ServerTimeoutError, match=f"waiting for the reply to {name} from"
+        ):
+            call(Client(unix_socket=path, timeout=20))

@@ -202,7 +202,11 @@ def get_and_fork_within(client: Client, key: str, in_parent: Callable[[], None])
         outcome = error
     finally:
         if os.getpid() != parent:
-            os._exit(0 if "parent process" in str(outcome) else 1)
+            try:
+                outcome = f"{outcome} / {client.get(key)!r}"
+            except ConnectionLostError as error:
+                outcome = f"{outcome} / {error}"
+            os._exit(0 if str(outcome).count("parent process") == 2 else 1)
         signal.signal(signal.SIGALRM, before)
     assert wait_for_exit(children[0]) == 0
     return outcome

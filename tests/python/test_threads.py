@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import threading
 import time
@@ -180,9 +181,11 @@ def test_the_wait_for_a_turn_ends_at_the_timeout(peer: Callable[..., Peer]) -> N
         batch.get(f"{number}")
     executed = in_background(batch.execute)
     start = time.monotonic()
-    with pytest.raises(ServerTimeoutError, match="other threads used this Client"):
+    with pytest.raises(ServerTimeoutError, match="other threads used this Client") as caught:
         while True:  # until the batch has begun
             client.get("second")
+    assert (caught.value.command, caught.value.key) == ("get", "second")
+    assert caught.value.server == client.server
     assert time.monotonic() - start < 5
     assert executed.result(LONG) == [b"%d" % number for number in range(12)]
     assert client.get("third") == b"third"
@@ -205,11 +208,36 @@ def test_what_is_left_of_the_timeout_is_for_the_operation(peer: Callable[..., Pe
     timer = threading.Timer(0.6, answer.set)
     start = time.monotonic()
     timer.start()
-    with pytest.raises(ServerTimeoutError):
+    with pytest.raises(ServerTimeoutError) as caught:
         client.get("second")
     assert 0.9 < time.monotonic() - start < 1.5
+    told = "; other threads had used this Client for [5-9]\\d\\d of its 1000 ms$"
+    assert re.search(told, str(caught.value))
     assert first.result(LONG) == b"first"
     timer.join()
+
+
+def test_turns_are_taken_in_the_order_of_asking(peer: Callable[..., Peer]) -> None:
+    """Also where the wait is long."""
+    script = Held()
+    client = Client(unix_socket=peer(script).path, timeout=None)
+    asked: list[str] = []
+    served: list[str] = []
+
+    def use(key: str) -> None:
+        asked.append(key)
+        client.get(key)
+        served.append(key)
+
+    running = [in_background(use, "0")]
+    assert script.asked.wait(LONG)
+    for number in range(1, 8):
+        running.append(in_background(use, str(number)))
+        time.sleep(0.08)  # there is no event of a thread that waits
+    script.answer.set()
+    for each in running:
+        each.result(LONG)
+    assert served == asked == [str(number) for number in range(8)]
 
 
 def test_close_waits_for_the_other_thread(peer: Callable[..., Peer]) -> None:
