@@ -162,7 +162,7 @@ static gibson_status call_gibson(Client *self, const operation *op, gibson_reply
     if (request->opcode == GIBSON_OP_GET) { /* libgibson has a short way for it */
         return gibson_client_get(self->client, request->key.data, request->key.size, &reply->value);
     }
-    if (request->opcode == GIBSON_OP_END) {
+    if (op->kind->effect == GIBSON_EFFECT_CLOSE) {
         return gibson_client_quit(self->client);
     }
     gibson_status status = gibson_client_call(self->client, request, reply);
@@ -181,7 +181,7 @@ static PyObject *run_operation(Client *self, const operation *op)
     gibson_owned_reply *owned = NULL;
     gibson_reply reply = {.status = GIBSON_OK};
     gibson_error error;
-    bool quits = op->kind->opcode == GIBSON_OP_END;
+    bool quits = op->kind->effect == GIBSON_EFFECT_CLOSE;
     bool ok = quits || !client_is_closed(self, &error);
     if (ok) {
         client_enter(self);

@@ -1,5 +1,5 @@
 /* The docstring of Client, and those of the methods that run a command, DOC_ and the command's
-   name, and the signatures by shape of arguments, ARGS_. */
+   name, and SIGNATURE of a shape of arguments. */
 #ifndef PYGIBSON_DOCS_H
 #define PYGIBSON_DOCS_H
 
@@ -56,15 +56,13 @@
     "timeout. A child of fork cannot use the connection of its parent: it gets\n"                  \
     "ConnectionLostError, or with reconnect a connection of its own."
 
-#define ARGS_NONE "($self, /)"
-#define ARGS_KEY "($self, /, key)"
-#define ARGS_KEY_VALUE_TTL "($self, /, key, value, ttl=0)"
-#define ARGS_KEY_SECONDS "($self, /, key, seconds)"
-#define ARGS_KEY_FIELD "($self, /, key, field)"
-#define ARGS_PREFIX "($self, /, prefix)"
-#define ARGS_PREFIX_VALUE "($self, /, prefix, value)"
-#define ARGS_PREFIX_SECONDS "($self, /, prefix, seconds)"
-#define ARGS_PREFIX_LIMIT "($self, /, prefix, limit=None)"
+/* The signature of a method, by the shape of its arguments. */
+#define SIGNATURE(arguments) "($self, /" GIBSON_TAKES_##arguments(PARAMETER) ")"
+#define PARAMETER(NAME, name, need) ", " #name PARAMETER_##need(NAME)
+#define PARAMETER_REQUIRED(NAME)
+#define PARAMETER_OPTIONAL(NAME) "=" LEFT_OUT_##NAME
+#define LEFT_OUT_TTL "0"
+#define LEFT_OUT_LIMIT "None"
 
 #define DOC_KEY "    key (str or bytes): 1 to max_key_size bytes, str as UTF-8, no space, no NUL.\n"
 #define DOC_PREFIX                                                                                 \

@@ -344,7 +344,7 @@ PyDoc_STRVAR(
 
 /* END cannot be one of many, as nothing is answered after it. It comes last in the list, so its row
    ends the table. */
-#define METHOD_NAME(opcode, name) ((opcode) == GIBSON_OP_END ? NULL : (name))
+#define METHOD_NAME(effect, name) ((effect) == GIBSON_EFFECT_CLOSE ? NULL : (name))
 #include "methods.h"
 
 static PyMethodDef pipeline_methods[] = {

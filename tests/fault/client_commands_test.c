@@ -122,8 +122,8 @@ static void check_answer_is_described(gibson_client *client, const sample *each,
     ck_assert(!strncmp(message, command->name, size) && !strncmp(message + size, ": ", 2));
     const char *text = gibson_status_text(expected);
     if (expected == GIBSON_NOT_FOUND) {
-        text = command->arguments < GIBSON_ARGUMENTS_PREFIX ? "no such key"
-               : command->effect == GIBSON_EFFECT_READ      ? "no key has the prefix"
+        text = !gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX) ? "no such key"
+               : command->effect == GIBSON_EFFECT_READ                   ? "no key has the prefix"
                                                        : "no item under the prefix was changed";
     }
     ck_assert_str_eq(message + size + 2, text);

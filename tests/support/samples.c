@@ -65,10 +65,6 @@ void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size
     if (!command) {
         abort();
     }
-    if (opcode == GIBSON_OP_SET) {
-        echo(to, payload, payload_size);
-        return;
-    }
     size_t frame;
     switch (command->yield) {
     case GIBSON_YIELD_NONE:
@@ -76,6 +72,9 @@ void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size
         break;
     case GIBSON_YIELD_VALUE:
         reply_add_bytes(to, "value", 5);
+        break;
+    case GIBSON_YIELD_ECHO:
+        echo(to, payload, payload_size);
         break;
     case GIBSON_YIELD_NUMBER:
         reply_add_number(to, 42);
@@ -113,9 +112,9 @@ bool sample_reply_matches(const gibson_reply *reply)
     }
     switch (command->yield) {
     case GIBSON_YIELD_VALUE:
-        return reply->value.kind == GIBSON_KIND_BYTES &&
-               bytes_equal(reply->value.bytes,
-                           reply->opcode == GIBSON_OP_SET ? "a value" : "value");
+        return reply->value.kind == GIBSON_KIND_BYTES && bytes_equal(reply->value.bytes, "value");
+    case GIBSON_YIELD_ECHO:
+        return reply->value.kind == GIBSON_KIND_BYTES && bytes_equal(reply->value.bytes, "a value");
     case GIBSON_YIELD_NUMBER:
         return reply->value.kind == GIBSON_KIND_NUMBER && reply->value.number == 42;
     case GIBSON_YIELD_NONE:
