@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "net/address.h"
+#include "base/unix_address.h"
 #include "net/portable.h"
 #include "net/resolve.h"
 #include "net/socket.h"

@@ -10,8 +10,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/unix_address.h"
 
 enum { BACKLOG = 1024 };
 
@@ -96,26 +97,6 @@ static gibson_status open_tcp(gibs_listener *listener, const gibson_server_confi
     return GIBSON_OK;
 }
 
-/* Fills in the address of a unix socket. '@' and a name make an abstract one, without a file. */
-static gibson_status unix_address(const char *path, struct sockaddr_un *address, socklen_t *size,
-                                  gibson_error *error)
-{
-    size_t length = strlen(path);
-    if (length >= sizeof address->sun_path) {
-        return gib_error_set(error, GIBSON_INVALID,
-                             "unix_socket: a path of %zu bytes is too long, the most are %zu",
-                             length, sizeof address->sun_path - 1);
-    }
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    memcpy(address->sun_path, path, length);
-    *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
-    if (path[0] == '@') {
-        address->sun_path[0] = '\0';
-        *size -= 1;
-    }
-    return GIBSON_OK;
-}
-
 /* Tells whether the file is a socket that was left behind by a server that is gone. */
 static bool is_stale(const struct sockaddr_un *address, socklen_t size)
 {
@@ -181,7 +162,7 @@ static gibson_status open_unix(gibs_listener *listener, const gibson_server_conf
     mode_t mode = (mode_t)GIBS_CONFIG_NUMBER(config, unix_socket_mode);
     struct sockaddr_un address;
     socklen_t size = 0;
-    gibson_status status = unix_address(path, &address, &size, error);
+    gibson_status status = gib_unix_address(path, &address, &size, error);
     if (status != GIBSON_OK) {
         return status;
     }
