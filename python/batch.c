@@ -67,7 +67,7 @@ static void keep_reply(batch *run, const operation *op, const gibson_reply *repl
         of->value = (gibson_value){.kind = GIBSON_KIND_NONE}; /* it was checked */
     }
     bool kept = true;
-    if (yields_items(op->kind) || of->value.bytes.size > TAKE_ABOVE) {
+    if (gibson_yields_items(op->kind->yield) || of->value.bytes.size > TAKE_ABOVE) {
         kept = gibson_client_take_reply(run->client->client, &of->owned) == GIBSON_OK;
     } else if (of->value.kind == GIBSON_KIND_BYTES) {
         kept = copy_value(run, of);

@@ -165,7 +165,7 @@ static gibson_status call_gibson(Client *self, const operation *op, gibson_reply
         return gibson_client_quit(self->client);
     }
     gibson_status status = gibson_client_call(self->client, request, reply);
-    if (status == GIBSON_OK && yields_items(op->kind)) {
+    if (status == GIBSON_OK && gibson_yields_items(op->kind->yield)) {
         status = gibson_client_take_reply(self->client, owned);
     }
     return status;

@@ -266,8 +266,8 @@ static PyObject *item_object(const command_kind *kind, const gibson_value *value
     if (value->kind == GIBSON_KIND_NUMBER) {
         return PyLong_FromLongLong(value->number);
     }
-    return kind->opcode == GIBSON_OP_STATS ? text_object(&value->bytes)
-                                           : bytes_object(&value->bytes);
+    return kind->yield == GIBSON_YIELD_FACTS ? text_object(&value->bytes)
+                                             : bytes_object(&value->bytes);
 }
 
 PyObject *value_object(const command_kind *kind, const gibson_value *value)

@@ -63,9 +63,4 @@ static inline int takes_prefix(const command_kind *kind)
     return gibson_takes(kind->arguments, GIBSON_ARGUMENT_PREFIX);
 }
 
-static inline int yields_items(const command_kind *kind)
-{
-    return kind->yield == GIBSON_YIELD_ITEMS || kind->yield == GIBSON_YIELD_KEYS;
-}
-
 #endif

@@ -112,7 +112,7 @@ static PyObject *outcome_object(const batch *run, const outcome *of, const opera
     if (of->status != GIBSON_OK) {
         return outcome_error(run, of, op);
     }
-    if (yields_items(op->kind)) {
+    if (gibson_yields_items(op->kind->yield)) {
         return items_object(op->kind, of->items);
     }
     gibson_value value = batch_value(run, of);

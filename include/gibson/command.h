@@ -32,7 +32,7 @@
     X(MUNLOCK, munlock, 16, PREFIX, NUMBER, REPEATABLE,                                            \
       "allow changes to all items under a prefix again")                                           \
     X(COUNT, count, 17, PREFIX, NUMBER, READ, "count the items under a prefix")                    \
-    X(STATS, stats, 18, NONE, ITEMS, READ, "read the statistics of the server")                    \
+    X(STATS, stats, 18, NONE, FACTS, READ, "read the statistics of the server")                    \
     X(PING, ping, 19, NONE, NONE, READ, "ask for a sign of life")                                  \
     X(META, meta, 20, KEY_FIELD, NUMBER, READ, "read one property of an item")                     \
     X(KEYS, keys, 21, PREFIX, KEYS, READ, "read all keys under a prefix")                          \
@@ -138,7 +138,15 @@ typedef enum gibson_yield {
     GIBSON_YIELD_NUMBER, /* a gibson_value of kind NUMBER */
     GIBSON_YIELD_ITEMS,  /* gibson_items */
     GIBSON_YIELD_KEYS,   /* gibson_items whose values are the keys */
+    GIBSON_YIELD_FACTS,  /* gibson_items whose values are text or numbers about the server */
 } gibson_yield;
+
+/* gibson_yields_items tells whether what a command yields is gibson_items. Thread rule: any thread.
+   Since 0.1. */
+static inline bool gibson_yields_items(gibson_yield yield)
+{
+    return yield == GIBSON_YIELD_ITEMS || yield == GIBSON_YIELD_KEYS || yield == GIBSON_YIELD_FACTS;
+}
 
 /* What a command does to the items. */
 typedef enum gibson_effect {

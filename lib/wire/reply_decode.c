@@ -64,8 +64,7 @@ static gibson_status check_value_header(const header *head, gibson_error *error)
 
 static gibson_status check_items_header(const header *head, gibson_error *error)
 {
-    gibson_yield yield = head->command->yield;
-    if (yield != GIBSON_YIELD_ITEMS && yield != GIBSON_YIELD_KEYS) {
+    if (!gibson_yields_items(head->command->yield)) {
         return bad_code(head, error);
     }
     if (head->encoding != GIB_ENCODING_PLAIN) {

@@ -31,6 +31,7 @@ static const char *const yields[] = {
     [GIBSON_YIELD_NUMBER] = "number",
     [GIBSON_YIELD_ITEMS] = "keys and values",
     [GIBSON_YIELD_KEYS] = "keys",
+    [GIBSON_YIELD_FACTS] = "names and values",
 };
 
 static const char *const effects[] = {

@@ -81,6 +81,7 @@ void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size
         break;
     case GIBSON_YIELD_ITEMS:
     case GIBSON_YIELD_KEYS:
+    case GIBSON_YIELD_FACTS:
         frame = reply_begin_items(to, 2);
         reply_add_item(to, "0", GIB_ENCODING_PLAIN, "first", 5);
         reply_add_item(to, "1", GIB_ENCODING_PLAIN, "", 0);

@@ -394,8 +394,9 @@ size_t walk_request_reply_size(const space_request *request, const space_item it
         return 1;
     case GIBSON_YIELD_NUMBER:
         return sizeof(int64_t);
+    case GIBSON_YIELD_FACTS:
+        return WALK_SOME_STATS;
     case GIBSON_YIELD_ITEMS:
-        return request->opcode == GIBSON_OP_STATS ? WALK_SOME_STATS : items_size(request, items);
     case GIBSON_YIELD_KEYS:
         return items_size(request, items);
     default:
