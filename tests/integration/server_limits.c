@@ -271,9 +271,9 @@ START_TEST(mget_that_is_refused_does_not_count_as_access)
     start((const char *[]){"max_response_size", "2000", "max_value_size", "1000", NULL});
     char payload[1000];
     memset(payload, 'x', sizeof payload);
-    for (char name = 'a'; name <= 'c'; name++) {
+    for (const char *name = "abc"; *name; name++) {
         memcpy(payload, "0 k: ", 5);
-        payload[3] = name;
+        payload[3] = *name;
         ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
         raw_reply reply = raw_read_reply(client);
         raw_reply_free(&reply);

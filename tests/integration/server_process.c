@@ -651,7 +651,7 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
         ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
         ck_assert_int_le(raw_stat(first, "client_memory_used"), 64 << 20);
         if (!FREED_MEMORY_IS_KEPT) {
-            ck_assert_int_le(resident_pages(child), (64 + 64) * MEGABYTE_PAGES * 11 / 10);
+            ck_assert_int_le(resident_pages(child), (64L + 64L) * MEGABYTE_PAGES * 11 / 10);
         }
     }
     ck_assert_int_gt(raw_stat(first, "client_memory_used"), 0);
@@ -735,14 +735,14 @@ START_TEST(process_gives_memory_back)
     int fd = connect_unix();
     fill_much(fd, ITEMS);
     ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 stays 1"), GIB_CODE_VAL);
-    ck_assert_int_gt(resident_pages(child), 50 * MEGABYTE_PAGES);
+    ck_assert_int_gt(resident_pages(child), 50L * MEGABYTE_PAGES);
     if (_i == 0) {
         ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MDEL, "k:"), ITEMS);
     } else {
         ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MSET, "k: small"), ITEMS);
     }
     /* Small values stay between the holes that large ones have left. */
-    await_pages_below(child, (_i == 0 ? 10 : 35) * MEGABYTE_PAGES);
+    await_pages_below(child, (_i == 0 ? 10L : 35L) * MEGABYTE_PAGES);
     close(fd);
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
