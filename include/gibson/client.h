@@ -40,7 +40,7 @@ typedef struct gibson_client gibson_client;
    of a connection, are noticed before anything is sent: with options.reconnect any command then runs
    on a new connection, else the call returns GIBSON_PROTOCOL or GIBSON_CLOSED. A reply that nobody
    asked for and that comes without such a pause is taken for an answer, and later ones go to the
-   wrong requests. So that this ends, once in 63 calls, or batches of a pipeline, the client asks a
+   wrong requests. So that this ends, once in 127 calls, or batches of a pipeline, the client asks a
    question first to which it knows the answer: COUNT of the prefix "\1gibson-probe\1", which must be
    0. Keys that begin so are the client's. In a batch, replies one too many are noticed when the last
    of them is read, or when more is sent after a pause.

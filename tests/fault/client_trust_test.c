@@ -233,7 +233,7 @@ static void serve_one_behind(peer_link *link)
     gib_buffer_clear(&held);
 }
 
-START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_63_calls)
+START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls)
 {
     use_defaults();
     peer *server = peer_start(PEER_UNIX, serve_one_behind, NULL);
@@ -592,7 +592,7 @@ SUITE_IN_MODES("client_trust", SAMPLE_MODES,
                stray_reply_before_a_call_is_passed_over_with_reconnect,
                queued_end_makes_no_connection,
                stray_reply_before_quit_is_forgotten_with_the_connection,
-               stray_reply_in_a_loop_without_pauses_is_noticed_within_63_calls,
+               stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls,
                stray_reply_before_a_batch_is_sent_is_not_its_answer,
                stray_reply_behind_unread_ones_does_not_answer_what_is_queued_later,
                restart_of_the_server_is_not_seen_by_any_command, quit_makes_no_connection_to_say_so,
