@@ -36,12 +36,14 @@ target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/program/
 gibson_server_test(unit/server_connection.c)
 gibson_server_test(unit/server_docs.c)
 target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+gibson_server_test(unit/server_listener.c)
 gibson_server_test(unit/server_log.c)
 gibson_server_test(unit/server_store.c)
 gibson_server_test(unit/server_tree.c)
 gibson_server_test(unit/server_wire.c)
 
 gibson_server_test(integration/server_limits.c)
+gibson_server_test(integration/server_slices.c)
 gibson_server_test(integration/server_stream.c)
 gibson_server_test(integration/server_process.c)
 target_compile_definitions(test_server_process

@@ -64,8 +64,9 @@ GIBSON_API gibson_status gibson_server_reopen_log(gibson_server *server, gibson_
 
 /* gibson_server_stop stops listening, answers the requests that have arrived, gives clients two
    seconds to take their replies, ends the thread, and frees the server. Its unix socket is removed.
-   NULL is allowed. In a child after fork it must not be called: the thread is not there. Thread
-   rule: any thread, once. Since 0.1. */
+   NULL is allowed. In a child after fork it must not be called: the thread is not there, and the
+   socket that clients connect to is closed there when fork returns. Thread rule: any thread, once.
+   Since 0.1. */
 GIBSON_API void gibson_server_stop(gibson_server *server);
 
 GIBSON_END_DECLS

@@ -22,7 +22,7 @@ GIBSON_BEGIN_DECLS
    single command return GIBSON_USAGE while replies are outstanding. */
 
 /* gibson_client_queue appends a request, which is checked and copied, and sends nothing yet. Views
-   of the last reply stay valid, unless the server is asked. Returns GIBSON_OK; GIBSON_WOULD_BLOCK
+   of the last reply stay valid. Returns GIBSON_OK; GIBSON_WOULD_BLOCK
    when the options' pipeline_window or pipeline_bytes is reached, or where the server has to be
    asked how long a time it keeps, and cannot be while replies are outstanding: read a reply first;
    GIBSON_INVALID; GIBSON_NOMEM; GIBSON_CLOSED without a connection, except that with

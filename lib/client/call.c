@@ -54,10 +54,13 @@ static bool may_repeat(const gibson_client *client, const gibson_request *reques
     return !sent || (client->settings.retry_repeatable && command->effect != GIBSON_EFFECT_WRITE);
 }
 
-/* Gives up the connection over a request that got no reply. Tells whether to send it again. */
-static bool give_up(gibson_client *client, const gibson_request *request, gibson_status status)
+/* Gives up the connection over a request that got no reply. Tells whether to send it again, and
+   whether some of it was sent. */
+static bool give_up(gibson_client *client, const gibson_request *request, gibson_status status,
+                    bool *was_sent)
 {
     const bool sent = gib_session_is_in_flight(&client->session);
+    *was_sent = sent;
     if (gib_session_count(&client->session)) {
         gib_client_break(client);
         gib_session_reset(&client->session);
@@ -67,14 +70,20 @@ static bool give_up(gibson_client *client, const gibson_request *request, gibson
 
 /* Once more, on a new connection, before the same deadline. */
 static GIB_COLD gibson_status repeat(gibson_client *client, const gibson_request *request,
-                                     gibson_reply *reply)
+                                     gibson_reply *reply, bool was_sent)
 {
+    const gibson_error lost = client->error;
     gibson_status status = gib_client_reconnect(client);
     if (status == GIBSON_OK) {
         status = run(client, request, reply);
         if (status != GIBSON_OK) {
-            (void)give_up(client, request, status);
+            bool sent;
+            (void)give_up(client, request, status, &sent);
         }
+    }
+    if (status == GIBSON_INVALID && was_sent) {
+        client->error = lost; /* this server does not keep what the one before may have done */
+        status = lost.status;
     }
     return status;
 }
@@ -83,8 +92,9 @@ static GIB_COLD gibson_status repeat(gibson_client *client, const gibson_request
 static gibson_status finish(gibson_client *client, const gibson_request *request,
                             gibson_reply *reply, gibson_status status)
 {
-    if (GIB_UNLIKELY(status != GIBSON_OK) && give_up(client, request, status)) {
-        status = repeat(client, request, reply);
+    bool sent;
+    if (GIB_UNLIKELY(status != GIBSON_OK) && give_up(client, request, status, &sent)) {
+        status = repeat(client, request, reply, sent);
     }
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
         return fail(client, request, reply, status);
@@ -113,8 +123,7 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
     return finish(client, request, reply, run(client, request, reply));
 }
 
-/* Tells the session what the kernel said to a request, which has become a pending one. */
-static gibson_status note_exchange(gibson_client *client, gib_exchanged done)
+gibson_status gib_call_note(gibson_client *client, gib_exchanged done)
 {
     gibson_status status = gib_client_sent(client, done.sent);
     return status == GIBSON_OK && !gib_session_unsent_frames(&client->session)
@@ -132,7 +141,7 @@ GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_r
     }
     gib_single_hand_over(&client->session, request, done.size);
     client->fresh = false;
-    gibson_status status = note_exchange(client, done);
+    gibson_status status = gib_call_note(client, done);
     if (status == GIBSON_OK || status == GIBSON_WOULD_BLOCK) {
         status = gib_client_exchange(client, reply);
     }

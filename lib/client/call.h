@@ -26,10 +26,8 @@ static inline bool gib_call_begin(gibson_client *client)
                      client->fork_generation != gib_fork_generation())) {
         return false;
     }
-    if (GIB_UNLIKELY(gib_idle_begin(&client->idle, gib_now_ns())) && !gib_client_is_quiet(client)) {
-        return false;
-    }
-    return true;
+    const gib_idle_check check = gib_idle_begin(&client->idle, gib_now_ns());
+    return GIB_LIKELY(check == GIB_IDLE_TRUST) || gib_client_check(client, check);
 }
 
 /* Sends the frame of `size` bytes that was written, and reads a reply, or what there is of it. */
@@ -43,6 +41,10 @@ static inline gib_exchanged gib_call_exchange(gibson_client *client, size_t size
     }
     return done;
 }
+
+/* Tells the session what the kernel said to a request that has become a pending one. Returns
+   GIBSON_OK or GIBSON_WOULD_BLOCK to go on, or what is wrong. */
+gibson_status gib_call_note(gibson_client *client, gib_exchanged done);
 
 /* Ends a request, by the long way if need be. Returns the status of the reply. */
 gibson_status gib_call_finish(gibson_client *client, const gibson_request *request,

@@ -153,7 +153,7 @@ void gib_client_assert(gibson_client **client)
     if (!fault && (*client)->descriptor < 0 && gib_session_is_settled(&(*client)->session)) {
         fault = "the short way is open without a connection";
     }
-    if (!fault && (*client)->unquiet) {
+    if (!fault && (*client)->checked != GIB_CHECKED_NOT) {
         fault = "what was found on the connection was not dealt with";
     }
     if (fault) {

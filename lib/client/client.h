@@ -11,6 +11,13 @@
 #include "net/connect.h"
 #include "session/session.h"
 
+/* What gib_client_check has found, where the operation cannot go the short way. */
+typedef enum gib_checked {
+    GIB_CHECKED_NOT,
+    GIB_CHECKED_SLOWLY, /* the connection is fine, and some of the deadline has passed */
+    GIB_CHECKED_BAD,    /* it is not, and `error` tells why */
+} gib_checked;
+
 struct gibson_client {
     gibson_options settings; /* checked; its strings point into `text` */
     gib_session session;
@@ -20,7 +27,7 @@ struct gibson_client {
     int descriptor;               /* the connection, or -1 */
     unsigned int fork_generation; /* of the process that connected */
     gib_idle idle;                /* idle.since_ns is when the operation began, until it ends */
-    bool unquiet;                 /* gib_client_is_quiet said so, and why is in `error` */
+    gib_checked checked;          /* by gib_client_check, for gib_client_ready */
     bool fresh;                   /* nothing of the time of the operation has passed */
     size_t segment;               /* bytes that arrive together, of a unix socket; 0 of TCP */
     int64_t receive_timeout_ms;   /* SO_RCVTIMEO of the connection */
@@ -57,9 +64,22 @@ gibson_status gib_client_ready(gibson_client *client, bool connect);
    is broken. */
 gibson_status gib_client_resume(gibson_client *client);
 
-/* Tells whether nothing has arrived on the connection that nobody has asked for. If something has,
-   gib_client_ready is to be called next, which goes on from there. */
+/* Checks the connection in the way that gib_idle_begin has asked for. True if the operation may go
+   the short way; else gib_client_ready is to be called next, which goes on from there. */
+bool gib_client_check(gibson_client *client, gib_idle_check check);
+
+/* Tells whether nothing has arrived on the connection that nobody has asked for. */
 bool gib_client_is_quiet(gibson_client *client);
+
+/* Reads what has arrived, without waiting, while requests are in flight. Returns GIBSON_OK;
+   GIBSON_PROTOCOL if that is more than was asked for; GIBSON_NOMEM. A connection that has ended is
+   left for those who need more of it. */
+gibson_status gib_client_take_in(gibson_client *client);
+
+/* Asks the server a question whose answer is known. Returns GIBSON_OK if that comes,
+   GIBSON_PROTOCOL if another does; after a failure the connection is broken, and nothing is
+   pending. No request may be pending. */
+gibson_status gib_client_probe(gibson_client *client);
 
 /* Connects within the operation that has begun, after a connection was lost. */
 gibson_status gib_client_reconnect(gibson_client *client);
@@ -103,7 +123,7 @@ gibson_status gib_client_missing(gibson_client *client);
 #if defined(GIB_CHECK_STATE)
 void gib_client_assert(gibson_client **client);
 #define GIB_CHECKED(client)                                                                        \
-    __attribute__((cleanup(gib_client_assert), unused)) gibson_client *gib_checked = (client)
+    __attribute__((cleanup(gib_client_assert), unused)) gibson_client *gib_to_assert = (client)
 #else
 #define GIB_CHECKED(client) (void)(client)
 #endif

@@ -23,7 +23,7 @@ static void drop_descriptor(gibson_client *client)
         close(client->descriptor);
         client->descriptor = -1;
     }
-    client->unquiet = false;
+    client->checked = GIB_CHECKED_NOT;
 }
 
 void gibson_client_close(gibson_client *client)
@@ -39,7 +39,9 @@ void gibson_client_close(gibson_client *client)
 
 void gib_client_break(gibson_client *client)
 {
-    client->broken = client->error;
+    if (client->descriptor >= 0 || client->broken.status == GIBSON_OK) {
+        client->broken = client->error; /* else that tells no more than that it is broken */
+    }
     drop_descriptor(client);
     gib_session_break(&client->session);
 }
@@ -132,7 +134,7 @@ static gibson_status connect_before(gibson_client *client, gib_deadline operatio
     client->segment =
         client->settings.unix_socket ? gib_socket_segment_size(client->descriptor) : 0;
     client->receive_timeout_ms = GIBSON_NO_DEADLINE; /* of a new socket */
-    client->idle.uses_left = GIB_IDLE_USES;
+    client->idle.uses_left = GIB_IDLE_USES - 1;
     client->broken.status = GIBSON_OK;
     client->error.status = GIBSON_OK; /* a wait for the first of several addresses has set it */
     set_receive_timeout(client);
@@ -192,12 +194,26 @@ static gibson_status look(gibson_client *client)
                          got == sizeof bytes ? "at least " : "", got);
 }
 
+static gibson_status check_connection(gibson_client *client, gib_idle_check check)
+{
+    const gibson_status status = look(client);
+    return status == GIBSON_OK && check == GIB_IDLE_ASK ? gib_client_probe(client) : status;
+}
+
 bool gib_client_is_quiet(gibson_client *client)
 {
-    if (look(client) == GIBSON_OK) {
+    return look(client) == GIBSON_OK;
+}
+
+bool gib_client_check(gibson_client *client, gib_idle_check check)
+{
+    gib_session_release_reply(&client->session); /* the call ends its views anyway */
+    const gibson_status status = check_connection(client, check);
+    if (status == GIBSON_OK && gib_session_is_settled(&client->session) &&
+        !gib_idle_is_pause(&client->idle, gib_now_ns())) {
         return true;
     }
-    client->unquiet = true;
+    client->checked = status == GIBSON_OK ? GIB_CHECKED_SLOWLY : GIB_CHECKED_BAD;
     gib_session_unsettle(&client->session);
     return false;
 }
@@ -211,35 +227,55 @@ static gibson_status check_owner(gibson_client *client)
                                  "the connection belongs to the parent process");
 }
 
-gibson_status gib_client_ready(gibson_client *client, bool connect)
+/* Begins an operation, unless it has been begun, and finds out about its connection. */
+static gibson_status begin(gibson_client *client)
 {
-    const bool due = gib_idle_begin(&client->idle, gib_now_ns());
-    client->fresh = true;
-    gibson_status status;
-    if (client->descriptor < 0) {
-        status = gib_client_closed(client);
-    } else {
-        status = check_owner(client);
-        if (status == GIBSON_OK && client->unquiet) {
-            status = client->error.status;
-        } else if (status == GIBSON_OK && due) {
-            status = look(client);
-        }
-        if (status == GIBSON_OK) {
-            return GIBSON_OK;
-        }
-        gib_client_break(client);
+    const gib_checked checked = client->checked;
+    client->checked = GIB_CHECKED_NOT;
+    client->fresh = checked == GIB_CHECKED_NOT;
+    if (checked == GIB_CHECKED_BAD) {
+        return client->error.status;
     }
-    return connect && client->settings.reconnect ? gib_client_reconnect(client) : status;
+    const gib_idle_check check = checked == GIB_CHECKED_SLOWLY
+                                     ? GIB_IDLE_TRUST
+                                     : gib_idle_begin(&client->idle, gib_now_ns());
+    if (client->descriptor < 0) {
+        return gib_client_closed(client);
+    }
+    gibson_status status = check_owner(client);
+    if (status == GIBSON_OK && check != GIB_IDLE_TRUST) {
+        status = check_connection(client, check);
+    }
+    return status;
 }
 
-/* Looks at the connection, if a pause came before the first byte of what is queued. */
+gibson_status gib_client_ready(gibson_client *client, bool connect)
+{
+    const gibson_status status = begin(client);
+    if (status == GIBSON_OK) {
+        return GIBSON_OK;
+    }
+    if (client->descriptor >= 0) {
+        gib_client_break(client);
+    }
+    const bool lost = status == GIBSON_CLOSED || status == GIBSON_PROTOCOL;
+    return lost && connect && client->settings.reconnect ? gib_client_reconnect(client) : status;
+}
+
+/* Looks at the connection, if a pause came before more of what is queued is to be sent: no more
+   replies may have come than there are requests that were sent. */
 static gibson_status look_before_sending(gibson_client *client, bool pause)
 {
-    const bool may_look = pause && !gib_session_is_in_flight(&client->session);
-    gibson_status status = may_look ? look(client) : GIBSON_OK;
+    if (!pause || !gib_session_unsent_frames(&client->session)) {
+        return GIBSON_OK;
+    }
+    if (gib_session_is_in_flight(&client->session)) {
+        return gib_client_take_in(client);
+    }
+    gibson_status status = look(client);
     const gibson_opcode first = gib_session_due(&client->session)->opcode;
-    if (status != GIBSON_OK && client->settings.reconnect && gib_command_connects(first)) {
+    if (status != GIBSON_OK && client->settings.reconnect && gib_command_connects(first) &&
+        !gib_session_was_told_seconds(&client->session)) {
         client->broken = client->error;
         drop_descriptor(client);
         status = gib_client_reconnect(client);

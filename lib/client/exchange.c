@@ -161,3 +161,23 @@ gibson_status gib_client_exchange(gibson_client *client, gibson_reply *reply)
         }
     }
 }
+
+gibson_status gib_client_take_in(gibson_client *client)
+{
+    gib_session_scan scan = {0};
+    gibson_status status = gib_session_scan_input(&client->session, &scan, &client->error);
+    while (status == GIBSON_OK) {
+        uint8_t *room;
+        size_t size;
+        if (!gib_session_input(&client->session, &room, &size)) {
+            return gib_client_fail(client, GIBSON_NOMEM, "no memory for the reply");
+        }
+        const ssize_t got = recv(client->descriptor, room, size, MSG_DONTWAIT);
+        if (got <= 0) {
+            return GIBSON_OK;
+        }
+        gib_session_received(&client->session, (size_t)got);
+        status = gib_session_scan_input(&client->session, &scan, &client->error);
+    }
+    return scan.over ? GIBSON_OK : status; /* that is told when its turn has come */
+}

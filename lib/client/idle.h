@@ -1,6 +1,10 @@
-/* When a connection has to be looked at before it is used, so that nothing which arrived before a
-   call began is taken for its answer: after any pause of GIB_IDLE_NS or more, and at least once in
-   GIB_IDLE_USES uses.
+/* When a connection is not to be trusted without a look, so that nothing which arrived before a
+   call began is taken for its answer:
+
+   - after a pause of GIB_IDLE_NS or more, whether anything has arrived is seen by looking;
+   - in a loop without pauses there may be nothing to see: the reply that is one too many is still
+   on its way whenever a call begins. So once in GIB_IDLE_USES uses a question is asked to which the
+     answer is known (probe.c). The number is odd, so that calls which take turns are each met.
 
    A pause begins when a use ends, but to read the clock twice a use is to pay for a case that is
    rare: so it is taken to begin when the use began. Where that makes a pause of what was a slow
@@ -16,13 +20,13 @@
 
 enum {
     GIB_IDLE_NS = 1000000, /* a millisecond */
-    GIB_IDLE_USES = 32,
+    GIB_IDLE_USES = 127,
     GIB_IDLE_TIMED_USES = 64, /* after a use that took GIB_IDLE_NS or more */
 };
 
 typedef struct gib_idle {
     int64_t since_ns;    /* when the last use began, or ended if that was timed */
-    int32_t uses_left;   /* before the connection is looked at, however short the pauses */
+    int32_t uses_left;   /* before a question is asked */
     uint32_t timed_left; /* uses whose end is to be timed */
 } gib_idle;
 
@@ -31,17 +35,32 @@ static inline bool gib_idle_is_pause(const gib_idle *idle, int64_t now_ns)
     return now_ns - idle->since_ns >= GIB_IDLE_NS;
 }
 
-/* Begins a use. Returns whether the connection has to be looked at first. */
-static inline bool gib_idle_begin(gib_idle *idle, int64_t now_ns)
+/* What to do before a use. */
+typedef enum gib_idle_check { GIB_IDLE_TRUST, GIB_IDLE_LOOK, GIB_IDLE_ASK } gib_idle_check;
+
+/* What is rare when a use begins: a pause, or one use too many. */
+static GIB_NOINLINE gib_idle_check gib_idle_begin_rarely(gib_idle *idle, bool pause)
+{
+    if (pause) {
+        idle->timed_left = GIB_IDLE_TIMED_USES;
+        idle->uses_left--;
+    }
+    if (idle->uses_left >= 0) {
+        return GIB_IDLE_LOOK;
+    }
+    idle->uses_left = GIB_IDLE_USES - 1;
+    return GIB_IDLE_ASK;
+}
+
+/* Begins a use. */
+static inline gib_idle_check gib_idle_begin(gib_idle *idle, int64_t now_ns)
 {
     const bool pause = gib_idle_is_pause(idle, now_ns);
     idle->since_ns = now_ns;
     if (GIB_LIKELY(!pause) && GIB_LIKELY(--idle->uses_left >= 0)) {
-        return false;
+        return GIB_IDLE_TRUST;
     }
-    idle->timed_left = pause ? GIB_IDLE_TIMED_USES : 0;
-    idle->uses_left = GIB_IDLE_USES - 1;
-    return true;
+    return gib_idle_begin_rarely(idle, pause);
 }
 
 /* Ends a use. */

@@ -3,15 +3,11 @@
 
 static const char row[] = "max_item_ttl"; /* of STATS: seconds */
 
-/* Bytes that STATS may have whatever options.max_reply_size is: the caller has not asked for them.
- */
-enum { STATS_SIZE = 64 * 1024 };
-
 static void take_limit(gibson_client *client, const gibson_items *stats)
 {
     gibson_value value;
     if (gibson_items_find(stats, row, sizeof row - 1, &value) && value.kind == GIBSON_KIND_NUMBER &&
-        value.number > GIB_SAFE_SECONDS) {
+        value.number > 0) {
         gib_session_set_seconds(&client->session, value.number, GIB_SECONDS_TOLD);
     } else {
         gib_session_set_seconds(&client->session, GIB_SAFE_SECONDS, GIB_SECONDS_NOT_TOLD);
@@ -27,17 +23,20 @@ gibson_status gib_client_learn_seconds(gibson_client *client)
     if (status != GIBSON_OK) {
         return status;
     }
-    const size_t most = gib_session_set_max_reply(&client->session, STATS_SIZE);
+    gib_kept kept;
+    gib_session_put_aside(&client->session, &kept);
+    /* The caller's limits are for what the caller asks. */
+    const size_t most = gib_session_set_max_reply(&client->session, GIB_SAFE_REPLY_SIZE);
     status = gib_client_exchange(client, &reply);
     gib_session_set_max_reply(&client->session, most);
     client->fresh = false;
+    if (status == GIBSON_OK) {
+        take_limit(client, &reply.items); /* a server that refuses STATS has not told either */
+    }
+    gib_session_put_back(&client->session, &kept);
     if (status != GIBSON_OK) {
         gib_client_break(client);
-        gib_session_reset(&client->session);
-        return status;
+        gib_session_abandon_all(&client->session);
     }
-    /* A server that refuses STATS has not told either. */
-    take_limit(client, &reply.items);
-    gib_session_release_reply(&client->session);
-    return GIBSON_OK;
+    return status;
 }

@@ -17,7 +17,7 @@
 enum { PORT_TEXT_SIZE = 6 };
 
 /* Shared by the caller and the thread; whoever lets go last frees it. */
-typedef struct lookup {
+struct gib_lookup {
     atomic_int owners;
     atomic_bool finished; /* orders the result before the caller's reading of it */
     int done[2];          /* a pipe: the thread closes the write end when the result is there */
@@ -26,9 +26,9 @@ typedef struct lookup {
     struct addrinfo *addresses;
     char port[PORT_TEXT_SIZE];
     char host[];
-} lookup;
+};
 
-static void let_go(lookup *job)
+static void let_go(gib_lookup *job)
 {
     if (atomic_fetch_sub_explicit(&job->owners, 1, memory_order_acq_rel) > 1) {
         return;
@@ -42,7 +42,7 @@ static void let_go(lookup *job)
     free(job);
 }
 
-static int look_up(lookup *job, int flags)
+static int look_up(gib_lookup *job, int flags)
 {
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | flags};
@@ -56,7 +56,7 @@ static int look_up(lookup *job, int flags)
 
 static void *run(void *argument)
 {
-    lookup *job = argument;
+    gib_lookup *job = argument;
     look_up(job, 0);
     atomic_store_explicit(&job->finished, true, memory_order_release);
     close(job->done[1]);
@@ -65,7 +65,7 @@ static void *run(void *argument)
 }
 
 /* Starts the thread, with all signals blocked: they are the program's business. */
-static int start(lookup *job)
+static int start(gib_lookup *job)
 {
     sigset_t all;
     sigset_t before;
@@ -84,25 +84,23 @@ static int start(lookup *job)
     return failure;
 }
 
-static lookup *lookup_new(const char *host, uint16_t port)
+static gib_lookup *lookup_new(const char *host, uint16_t port)
 {
     size_t size = strlen(host) + 1;
-    lookup *job = malloc(sizeof *job + size);
+    gib_lookup *job = malloc(sizeof *job + size);
     if (job) {
-        *job = (lookup){.owners = 1, .done = {-1, -1}};
+        *job = (gib_lookup){.owners = 1, .done = {-1, -1}};
         memcpy(job->host, host, size);
         snprintf(job->port, sizeof job->port, "%u", port);
     }
     return job;
 }
 
-/* Runs the look-up in a thread and waits for it. */
-static gibson_status look_up_name(lookup *job, gib_deadline deadline,
-                                  const gib_interrupt *interrupt, gibson_error *error)
+/* Starts the look-up in a thread. */
+static gibson_status look_up_name(gib_lookup *job, gibson_error *error)
 {
     if (gib_open_pipe(job->done)) {
-        job->done[0] = -1;
-        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "pipe");
+        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "pipe2");
     }
     atomic_store(&job->owners, 2);
     int failure = start(job);
@@ -111,18 +109,10 @@ static gibson_status look_up_name(lookup *job, gib_deadline deadline,
         close(job->done[1]);
         return gib_error_set_errno(error, GIBSON_SYSTEM, failure, "pthread_create");
     }
-    struct pollfd done = {.fd = job->done[0], .events = POLLIN};
-    gibson_status status;
-    do { /* poll alone wakes up, but orders no memory */
-        status = gib_wait(&done, 1, deadline, interrupt, error);
-    } while (status == GIBSON_OK && !atomic_load_explicit(&job->finished, memory_order_acquire));
-    if (status == GIBSON_TIMEOUT) {
-        gib_error_set(error, status, "resolving %.120s", job->host);
-    }
-    return status;
+    return GIBSON_OK;
 }
 
-static gibson_status resolution_error(const lookup *job, gibson_error *error)
+static gibson_status resolution_error(const gib_lookup *job, gibson_error *error)
 {
     switch (job->result) {
     case EAI_MEMORY:
@@ -136,27 +126,50 @@ static gibson_status resolution_error(const lookup *job, gibson_error *error)
     }
 }
 
-gibson_status gib_resolve(const char *host, uint16_t port, gib_deadline deadline,
-                          const gib_interrupt *interrupt, struct addrinfo **addresses,
-                          gibson_error *error)
+gibson_status gib_lookup_start(gib_lookup **lookup, const char *host, uint16_t port,
+                               gibson_error *error)
 {
-    *addresses = NULL;
-    lookup *job = lookup_new(host, port);
+    gib_lookup *job = lookup_new(host, port);
+    *lookup = job;
     if (!job) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory to resolve %s", host);
     }
-    gibson_status status = GIBSON_OK;
-    if (look_up(job, AI_NUMERICHOST)) {
-        status = look_up_name(job, deadline, interrupt, error);
+    if (!look_up(job, AI_NUMERICHOST)) {
+        atomic_store(&job->finished, true);
+        return GIBSON_OK;
     }
-    if (status == GIBSON_OK) {
-        if (job->result) {
-            status = resolution_error(job, error);
-        } else {
-            *addresses = job->addresses;
-            job->addresses = NULL;
-        }
+    gibson_status status = look_up_name(job, error);
+    if (status != GIBSON_OK) {
+        gib_lookup_end(job);
+        *lookup = NULL;
     }
-    let_go(job);
     return status;
+}
+
+bool gib_lookup_is_finished(const gib_lookup *job)
+{
+    return atomic_load_explicit(&job->finished, memory_order_acquire);
+}
+
+int gib_lookup_fd(const gib_lookup *job)
+{
+    return job->done[0];
+}
+
+gibson_status gib_lookup_take(gib_lookup *job, struct addrinfo **addresses, gibson_error *error)
+{
+    *addresses = NULL;
+    if (job->result) {
+        return resolution_error(job, error);
+    }
+    *addresses = job->addresses;
+    job->addresses = NULL;
+    return GIBSON_OK;
+}
+
+void gib_lookup_end(gib_lookup *job)
+{
+    if (job) {
+        let_go(job);
+    }
 }

@@ -104,7 +104,7 @@ static const char *check_input(const gib_session *session)
 static const char *check_settled(const gib_session *session)
 {
     const bool sound = !gib_session_count(session) && session->pending && !session->out.end &&
-                       !session->unsent && gib_session_keeps(&session->in) &&
+                       !session->unsent && !session->in.begin && gib_session_keeps(&session->in) &&
                        gib_session_keeps(&session->out) && !session->broken;
     return sound || !session->settled ? NULL : "the short way is open, and nothing is ready for it";
 }

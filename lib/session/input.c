@@ -50,6 +50,7 @@ gibson_status gib_session_scan_input(const gib_session *session, gib_session_sca
         const uint8_t *frame = session->in.data + session->next + scan->size;
         size_t size = gib_load_u32(frame + 3);
         if (size > session->limits.max_reply_size) {
+            scan->over = true;
             return gib_error_set(error, GIBSON_PROTOCOL,
                                  "a reply: size %zu is over max_reply_size (%zu)", size,
                                  session->limits.max_reply_size);

@@ -111,6 +111,36 @@ const gibson_command *gib_session_abandon(gib_session *session)
     return gib_command((uint32_t)gib_session_pending(session, session->answered++)->opcode);
 }
 
+void gib_session_abandon_all(gib_session *session)
+{
+    while (gib_session_abandon(session)) {
+    }
+}
+
+void gib_session_put_aside(gib_session *session, gib_kept *kept)
+{
+    *kept = (gib_kept){.in = session->in, .next = session->next};
+    if (session->next > session->in.begin) {
+        gib_buffer_init(&session->in, session->allocator);
+        session->next = 0;
+        session->settled = false;
+    } else {
+        kept->in.data = NULL;
+    }
+}
+
+void gib_session_put_back(gib_session *session, gib_kept *kept)
+{
+    if (kept->in.data) {
+        gib_buffer_clear(&session->in);
+        session->in = kept->in;
+        session->next = kept->next;
+        session->settled = false;
+    } else {
+        gib_session_release_reply(session);
+    }
+}
+
 void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seconds_source source)
 {
     session->limits.max_seconds = max_seconds;

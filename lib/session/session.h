@@ -86,6 +86,9 @@ void gib_session_renew(gib_session *session);
    when there is none. */
 const gibson_command *gib_session_abandon(gib_session *session);
 
+/* Does so with all of them. */
+void gib_session_abandon_all(gib_session *session);
+
 /* Empties the buffers that hold nothing, and gives back the memory of those that large requests and
    replies have made large. */
 void gib_session_trim(gib_session *session);
@@ -93,8 +96,28 @@ void gib_session_trim(gib_session *session);
 /* Changes limits.max_seconds, as for a new connection, or once the server has told. */
 void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seconds_source source);
 
+/* Tells whether limits.max_seconds is what a server has told, so that a request may be allowed
+   which another server would not keep. */
+static inline bool gib_session_was_told_seconds(const gib_session *session)
+{
+    return session->limits.seconds_source == GIB_SECONDS_TOLD;
+}
+
 /* Changes limits.max_reply_size. Returns what it was. */
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
+
+/* The last reply, put aside while the session reads one that is not the caller's. */
+typedef struct gib_kept {
+    gib_buffer in;
+    size_t next;
+} gib_kept;
+
+/* Puts the last reply aside if it is borrowed from. Nothing may be pending. gib_session_put_back
+   has to follow; in between, its views stay. */
+void gib_session_put_aside(gib_session *session, gib_kept *kept);
+
+/* Ends the last reply, and puts back the one before it. */
+void gib_session_put_back(gib_session *session, gib_kept *kept);
 
 /* Hands the memory of the last reply to the caller, with its views unchanged. Returns GIBSON_OK;
    GIBSON_NOMEM; GIBSON_USAGE if there is no such reply. */
@@ -133,6 +156,7 @@ gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson
 typedef struct gib_session_scan {
     size_t size;  /* bytes of whole replies from `next` on */
     size_t count; /* and how many those are */
+    bool over;    /* the one behind them is over max_reply_size */
 } gib_session_scan;
 
 /* Looks at the replies that have arrived and were not decoded: what a peer can make a client hold
@@ -193,6 +217,10 @@ static inline gib_pending *gib_session_pending(const gib_session *session, size_
 static inline void gib_session_release_reply(gib_session *session)
 {
     session->in.begin = session->next;
+    if (session->in.begin == session->in.end) {
+        gib_buffer_empty(&session->in);
+        session->next = 0;
+    }
 }
 
 #endif

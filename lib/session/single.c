@@ -5,7 +5,7 @@
 
 void gib_session_settle(gib_session *session)
 {
-    session->settled = !gib_session_count(session) && session->pending &&
+    session->settled = !gib_session_count(session) && session->pending && !session->in.begin &&
                        gib_session_keeps(&session->in) && gib_session_keeps(&session->out);
     if (session->settled) {
         gib_buffer_empty(&session->out);

@@ -64,8 +64,7 @@ static inline uint8_t *gib_single_input(const gib_session *session, size_t *size
 /* Ends the request with the first `size` bytes of input, which are all there are, as its reply. */
 static inline void gib_single_end(gib_session *session, size_t size)
 {
-    session->in.begin = 0;
-    session->in.end = session->next = size;
+    session->in.end = session->next = size; /* in.begin is 0 while the session is settled */
 }
 
 /* Decodes the `received` bytes if they are a reply of a common shape and nothing else. Of a command

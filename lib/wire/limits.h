@@ -14,6 +14,9 @@
 /* The largest ttl and lock time that the reference server keeps: it has 16 bits for them. */
 #define GIB_SAFE_SECONDS 32767
 
+/* Bytes of a reply that the client has asked for on its own account, STATS for one, at the most. */
+enum { GIB_SAFE_REPLY_SIZE = 64 * 1024 };
+
 /* Where max_seconds comes from. */
 typedef enum gib_seconds_source {
     GIB_SECONDS_GIVEN,    /* the options, or a server's own configuration */

@@ -57,13 +57,19 @@ gibson_status gib_refuse_time(const gibson_request *request, const gibson_comman
 {
     static const char *const names[] = {
         [GIB_SECONDS_GIVEN] = "max_seconds",
-        [GIB_SECONDS_UNKNOWN] = "max_seconds, before the server has told its own limit",
+        [GIB_SECONDS_UNKNOWN] = "what every server keeps",
         [GIB_SECONDS_TOLD] = "the max_item_ttl of the server",
         [GIB_SECONDS_NOT_TOLD] = "what a server keeps that tells no max_item_ttl in STATS",
     };
     const bool ask =
         limits->seconds_source == GIB_SECONDS_UNKNOWN && request->number > limits->max_seconds;
-    return gib_error_set(error, ask ? GIBSON_WOULD_BLOCK : GIBSON_INVALID,
+    if (ask) {
+        return gib_error_set(error, GIBSON_WOULD_BLOCK,
+                             "%s: %" PRId64 " seconds are more than every server keeps, and to ask "
+                             "this one is not possible before all replies were read",
+                             command->name, request->number);
+    }
+    return gib_error_set(error, GIBSON_INVALID,
                          "%s: %" PRId64 " seconds are not between %" PRId64 " and %s (%" PRId64 ")",
                          command->name, request->number, gib_lowest_seconds(command->arguments),
                          names[limits->seconds_source], limits->max_seconds);

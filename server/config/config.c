@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/unix_address.h"
+
 const gibs_directive_row gibs_directives[GIBS_DIRECTIVE_COUNT] = {
 #define GIBS_DIRECTIVE_ROW(name, kind, fallback, smallest, largest, summary)                       \
     {#name, GIBS_KIND_##kind, fallback, smallest, largest, summary},
@@ -54,6 +56,10 @@ static const unit *units_of(gibs_kind kind)
 
 bool gibs_config_read_number(gibs_kind kind, const char *text, int64_t *number)
 {
+    if (kind == GIBS_KIND_EVICTION) {
+        *number = !strcmp(text, "clock");
+        return *number || !strcmp(text, "none");
+    }
     int base = kind == GIBS_KIND_MODE ? 8 : 10;
     int64_t result = 0;
     const char *at = text;
@@ -85,6 +91,7 @@ static const char *const shapes[] = {
     [GIBS_KIND_SIZE] = "a size such as 512, 64K, 4M or 2G",
     [GIBS_KIND_SECONDS] = "a time such as 90, 90s, 15m, 2h or 30d",
     [GIBS_KIND_MILLISECONDS] = "a time such as 100, 100ms or 1s",
+    [GIBS_KIND_EVICTION] = "none or clock",
 };
 
 /* A quantity above what the server can hold becomes the largest: configurations that were written
@@ -224,15 +231,42 @@ int64_t gibs_config_client_memory(const gibson_server_config *config)
     return memory > needed ? memory : needed;
 }
 
-gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error)
+static gibson_status check_socket(const gibson_server_config *config, gibson_error *error)
+{
+    const char *path = GIBS_CONFIG_TEXT(config, unix_socket);
+    struct sockaddr_un address;
+    socklen_t size;
+    return path[0] ? gib_unix_address(path, &address, &size, error) : GIBSON_OK;
+}
+
+static gibson_status check_sizes(const gibson_server_config *config, gibson_error *error)
 {
     int64_t value = GIBS_CONFIG_NUMBER(config, max_value_size);
+    int64_t request = GIBS_CONFIG_NUMBER(config, max_request_size);
     int64_t response = GIBS_CONFIG_NUMBER(config, max_response_size);
     if (value > response) {
         return gib_error_set(error, GIBSON_INVALID,
                              "max_value_size (%" PRId64 ") is above max_response_size (%" PRId64
                              "): such values could be stored and not read",
                              value, response);
+    }
+    if (GIBS_CONFIG_GIVEN(config, max_value_size) && value > request) {
+        return gib_error_set(error, GIBSON_INVALID,
+                             "max_value_size (%" PRId64 ") is above max_request_size (%" PRId64
+                             "): such values could not be sent",
+                             value, request);
+    }
+    return GIBSON_OK;
+}
+
+gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error)
+{
+    gibson_status status = check_socket(config, error);
+    if (status == GIBSON_OK) {
+        status = check_sizes(config, error);
+    }
+    if (status != GIBSON_OK) {
+        return status;
     }
     int64_t memory = GIBS_CONFIG_NUMBER(config, max_client_memory);
     int64_t needed = needed_client_memory(config);

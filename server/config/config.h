@@ -22,6 +22,7 @@ typedef enum gibs_kind {
     GIBS_KIND_SIZE,
     GIBS_KIND_SECONDS,
     GIBS_KIND_MILLISECONDS,
+    GIBS_KIND_EVICTION,
 } gibs_kind;
 
 typedef struct gibs_directive_row {

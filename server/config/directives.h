@@ -9,7 +9,8 @@
        MODE      file permissions in octal
        SIZE      bytes; with a suffix B, K, M or G
        SECONDS   with a suffix s, m, h or d
-       MILLISECONDS   the same; a number alone is in milliseconds */
+       MILLISECONDS   the same; a number alone is in milliseconds
+       EVICTION  none or clock */
 #ifndef GIBS_DIRECTIVES_H
 #define GIBS_DIRECTIVES_H
 
@@ -43,8 +44,10 @@
     X(max_write_stall, SECONDS, "30", 1, INT32_MAX,                                                \
       "time in which a client has to take a part of the replies that wait for it")                 \
     X(compression, SIZE, "40960", 1, UINT32_MAX, "bytes above which a value is compressed")        \
+    X(eviction, EVICTION, "clock", 0, 1,                                                           \
+      "what goes when memory is full: what is not accessed (clock), or nothing at once (none)")    \
     X(gc_ratio, SECONDS, "900", 1, INT32_MAX,                                                      \
-      "time without access after which an item may go when memory is full")                        \
+      "time without access after which an item may go when memory is full, without eviction")      \
     X(max_mem_cron, SECONDS, "15", 1, INT32_MAX, "interval of looking whether memory is full")     \
     X(expired_cron, SECONDS, "5", 1, INT32_MAX, "interval of looking for expired items")           \
     X(cron_period, MILLISECONDS, "100", 1, 60000, "interval of housekeeping")                      \

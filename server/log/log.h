@@ -1,6 +1,6 @@
 /* The log of a server: lines with a time and a level, appended to a file. Any thread; no function
-   but gibs_log_close waits for the file, so that a pipe whose reader has stopped cannot stop the
-   server. */
+   but gibs_log_flush and gibs_log_close waits for the file, so that a pipe whose reader has stopped
+   cannot stop the server. */
 #ifndef GIBS_LOG_H
 #define GIBS_LOG_H
 
@@ -21,6 +21,10 @@ typedef struct gibs_log gibs_log;
    copied. Returns GIBSON_OK, GIBSON_SYSTEM or GIBSON_NOMEM, with NULL in *log. */
 gibson_status gibs_log_open(gibs_log **log, const char *path, gibs_log_level level,
                             unsigned lines_unflushed, gibson_error *error);
+
+/* Waits until what has been logged is in the file, for two seconds at the most: for those who look
+   into it once they know that the server is ready. Not for a thread that serves. */
+void gibs_log_flush(gibs_log *log);
 
 /* Writes what is left and closes; what the file does not take within two seconds is lost. NULL is
    allowed. */

@@ -64,6 +64,7 @@ void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange)
 void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange)
 {
     gibs_connection_cut(connection, exchange);
+    shutdown(connection->fd, SHUT_RDWR); /* a process that was forked may have it too */
     close(connection->fd);
     free(connection);
 }

@@ -8,17 +8,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/unix_address.h"
 
-enum { BACKLOG = 1024 };
+enum {
+    SMALLEST_BACKLOG = 1024,
+    LOCK_TRIES = 200, /* of 10 ms, for another server that is about to listen */
+};
 
 static bool set_flags(int fd)
 {
     return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+/* As many clients as may be connected may come at once; the system may allow less. */
+static int backlog_of(const gibson_server_config *config)
+{
+    int64_t clients = GIBS_CONFIG_NUMBER(config, max_clients);
+    return clients > SMALLEST_BACKLOG ? (int)clients : SMALLEST_BACKLOG;
 }
 
 static void set_option(int fd, int level, int option, int value)
@@ -51,14 +63,14 @@ static uint16_t bound_port(int fd)
 }
 
 /* Returns whether it listens there; if not, errno tells why. */
-static bool listen_on(gibs_listener *listener, const struct addrinfo *where)
+static bool listen_on(gibs_listener *listener, const struct addrinfo *where, int backlog)
 {
     int fd = socket(where->ai_family, where->ai_socktype, where->ai_protocol);
     if (fd < 0) {
         return false;
     }
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (!set_flags(fd) || bind(fd, where->ai_addr, where->ai_addrlen) || listen(fd, BACKLOG)) {
+    if (!set_flags(fd) || bind(fd, where->ai_addr, where->ai_addrlen) || listen(fd, backlog)) {
         int cause = errno;
         close(fd);
         errno = cause;
@@ -86,7 +98,7 @@ static gibson_status open_tcp(gibs_listener *listener, const gibson_server_confi
     listener->tcp = true;
     bool listening = false;
     for (const struct addrinfo *at = found; at && !listening; at = at->ai_next) {
-        listening = listen_on(listener, at);
+        listening = listen_on(listener, at, backlog_of(config));
     }
     int cause = errno;
     freeaddrinfo(found);
@@ -117,7 +129,7 @@ static bool is_stale(const struct sockaddr_un *address, socklen_t size)
 /* Binds so that at no time the file has more permissions than asked for: on Linux it gets those of
    the descriptor, less the umask. The chmod gives back what the umask took. */
 static bool bind_unix(int fd, const struct sockaddr_un *address, socklen_t size,
-                      bool in_file_system, mode_t mode)
+                      bool in_file_system, mode_t mode, int backlog)
 {
     const struct sockaddr *generic = (const struct sockaddr *)address;
     if (!set_flags(fd) || fchmod(fd, mode)) {
@@ -133,7 +145,26 @@ static bool bind_unix(int fd, const struct sockaddr_un *address, socklen_t size,
             return false;
         }
     }
-    return (!in_file_system || chmod(address->sun_path, mode) == 0) && listen(fd, BACKLOG) == 0;
+    return (!in_file_system || chmod(address->sun_path, mode) == 0) && listen(fd, backlog) == 0;
+}
+
+/* Locks the directory of a path, so that of two servers that find the same stale socket one sees
+   that the other listens already. Returns the descriptor that holds the lock, or -1: where the
+   directory cannot be read or locked it has to do without. */
+static int lock_directory(const char *path)
+{
+    char directory[sizeof((struct sockaddr_un *)NULL)->sun_path];
+    snprintf(directory, sizeof directory, "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (slash) {
+        slash[slash == directory] = '\0';
+    }
+    int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int tries = 0;
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && ++tries < LOCK_TRIES) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return fd;
 }
 
 /* Notes which file the socket is, to remove it in the end. */
@@ -166,12 +197,20 @@ static gibson_status open_unix(gibs_listener *listener, const gibson_server_conf
     if (status != GIBSON_OK) {
         return status;
     }
+    bool in_file_system = path[0] != '@';
+    int lock = in_file_system ? lock_directory(path) : -1;
     listener->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (listener->fd < 0 || !bind_unix(listener->fd, &address, size, path[0] != '@', mode)) {
-        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot listen on unix socket %s",
-                                   path);
+    if (listener->fd < 0 ||
+        !bind_unix(listener->fd, &address, size, in_file_system, mode, backlog_of(config))) {
+        status = gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot listen on unix socket %s",
+                                     path);
+    } else {
+        status = note_path(listener, path, error);
     }
-    return note_path(listener, path, error);
+    if (lock >= 0) {
+        close(lock);
+    }
+    return status;
 }
 
 gibson_status gibs_listener_open(gibs_listener *listener, const gibson_server_config *config,
@@ -224,6 +263,7 @@ void gibs_listener_close(gibs_listener *listener)
     }
     free(listener->path);
     if (listener->fd >= 0) {
+        shutdown(listener->fd, SHUT_RDWR); /* a process that was forked may have it too */
         close(listener->fd);
     }
     *listener = (gibs_listener){.fd = -1};

@@ -160,7 +160,9 @@ static void begin_sweeps(gibs_loop *loop)
     }
     if (loop->now_ms >= loop->next_max_mem_ms) {
         loop->next_max_mem_ms = loop->now_ms + loop->max_mem_cron_ms;
-        if (store->short_of_memory || gibs_store_used(store) >= store->settings.max_memory) {
+        bool collects = !store->settings.evict;
+        if (collects &&
+            (store->short_of_memory || gibs_store_used(store) >= store->settings.max_memory)) {
             gibs_log_write(loop->log, GIBS_LOG_INFORMATION,
                            "memory is full: collecting what was not accessed for %" PRIu32 " s",
                            store->settings.gc_ratio);
@@ -311,6 +313,11 @@ void gibs_loop_stop(gibs_loop *loop)
 void gibs_loop_advance_clock(gibs_loop *loop, int64_t ms)
 {
     atomic_fetch_add(&loop->clock_offset_ms, ms);
+}
+
+void gibs_loop_leave_to_parent(gibs_loop *loop)
+{
+    close_fd(&loop->listener.fd);
 }
 
 void gibs_loop_close(gibs_loop *loop)

@@ -54,6 +54,9 @@ void gibs_loop_stop(gibs_loop *loop);
    the new time. */
 void gibs_loop_advance_clock(gibs_loop *loop, int64_t ms);
 
+/* In a child after fork: lets go of the socket that clients connect to, which is the parent's. */
+void gibs_loop_leave_to_parent(gibs_loop *loop);
+
 /* Closes all that is open. */
 void gibs_loop_close(gibs_loop *loop);
 

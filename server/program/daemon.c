@@ -74,7 +74,8 @@ void gibs_daemon_ready(int ready)
 
 gibson_status gibs_pidfile_open(gibs_pidfile *pidfile, const char *path, gibson_error *error)
 {
-    *pidfile = (gibs_pidfile){open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644), path};
+    /* Not where somebody else's link leads: the directory may be one that others write to. */
+    *pidfile = (gibs_pidfile){open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), path};
     if (pidfile->fd < 0) {
         return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot open pidfile %.100s", path);
     }

@@ -89,6 +89,7 @@ static gibson_status serve(const gibson_server_config *config, int ready, gibson
         gibson_server_reopen_log(server, NULL); /* it may have been one of the streams */
         gibs_daemon_ready(ready);
     }
+    gibs_log_flush(gibs_server_log(server)); /* it says where the server listens */
     gibs_notify("READY=1");
     wait_for_end(server, &signals);
     gibs_notify("STOPPING=1");
@@ -122,9 +123,6 @@ static int fail(const gibson_error *error, int code)
 static int check(const gibson_server_config *config)
 {
     gibson_error error;
-    if (gibs_config_check(config, &error) != GIBSON_OK) {
-        return fail(&error, EXIT_USAGE);
-    }
     for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
         if (gibs_config_lowered(config, (gibs_directive)i, error.message)) {
             fprintf(stderr, "gibson-server: %s\n", error.message);
@@ -145,9 +143,14 @@ static int act(gibson_server_config *config, gibs_action action)
         printf("gibson-server %s\n", GIBSON_VERSION);
         return EXIT_SUCCESS;
     case GIBS_ACTION_CHECK:
-        return check(config);
     case GIBS_ACTION_SERVE:
         break;
+    }
+    if (gibs_config_check(config, &error) != GIBSON_OK) {
+        return fail(&error, EXIT_USAGE);
+    }
+    if (action == GIBS_ACTION_CHECK) {
+        return check(config);
     }
     return run(config, &error) == GIBSON_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
 }

@@ -125,9 +125,10 @@ gibson_status gibs_options_parse(gibson_server_config *config, int count, char *
 }
 
 static const char *const value_names[] = {
-    [GIBS_KIND_TEXT] = "TEXT",         [GIBS_KIND_NUMBER] = "NUMBER", [GIBS_KIND_FLAG] = "[0|1]",
-    [GIBS_KIND_MODE] = "MODE",         [GIBS_KIND_SIZE] = "SIZE",     [GIBS_KIND_SECONDS] = "TIME",
-    [GIBS_KIND_MILLISECONDS] = "TIME",
+    [GIBS_KIND_TEXT] = "TEXT",         [GIBS_KIND_NUMBER] = "NUMBER",
+    [GIBS_KIND_FLAG] = "[0|1]",        [GIBS_KIND_MODE] = "MODE",
+    [GIBS_KIND_SIZE] = "SIZE",         [GIBS_KIND_SECONDS] = "TIME",
+    [GIBS_KIND_MILLISECONDS] = "TIME", [GIBS_KIND_EVICTION] = "none|clock",
 };
 
 void gibs_options_help(FILE *out)

@@ -14,12 +14,66 @@ struct gibson_server {
     gibs_service service;
     gibs_loop loop;
     pthread_t thread;
+    gibson_server *next; /* in the list of those that run */
 };
+
+/* A child of fork has the sockets of all servers of its parent, and nobody who serves them: with
+   the parent gone, clients would connect to nothing. So it closes those that they connect to. */
+static pthread_mutex_t running_mutex = PTHREAD_MUTEX_INITIALIZER;
+static gibson_server *running;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&running_mutex);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&running_mutex);
+}
+
+static void after_fork_in_child(void)
+{
+    for (gibson_server *at = running; at; at = at->next) {
+        gibs_loop_leave_to_parent(&at->loop);
+    }
+    running = NULL;
+    pthread_mutex_unlock(&running_mutex);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+static void enlist(gibson_server *server)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&running_mutex);
+    server->next = running;
+    running = server;
+    pthread_mutex_unlock(&running_mutex);
+}
+
+static void delist(gibson_server *server)
+{
+    pthread_mutex_lock(&running_mutex);
+    gibson_server **at = &running;
+    while (*at && *at != server) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = server->next;
+    }
+    pthread_mutex_unlock(&running_mutex);
+}
 
 static gibs_store *make_store(const gibson_server_config *config)
 {
     gibs_store_settings settings = {
         .max_memory = GIBS_CONFIG_SIZE(config, max_memory),
+        .evict = GIBS_CONFIG_NUMBER(config, eviction),
         .compression = GIBS_CONFIG_SIZE(config, compression),
         .gc_ratio = (uint32_t)GIBS_CONFIG_NUMBER(config, gc_ratio),
         .unix_time = (int64_t)time(NULL),
@@ -106,7 +160,9 @@ static gibson_status start(gibson_server *server, const gibson_server_config *co
         return status;
     }
     status = start_thread(server, error);
-    if (status != GIBSON_OK) {
+    if (status == GIBSON_OK) {
+        enlist(server);
+    } else {
         gibs_loop_close(&server->loop);
     }
     return status;
@@ -147,6 +203,7 @@ void gibson_server_stop(gibson_server *server)
         return;
     }
     gibs_log_write(server->log, GIBS_LOG_INFORMATION, "stopping");
+    delist(server);
     gibs_loop_stop(&server->loop);
     pthread_join(server->thread, NULL);
     gibs_loop_close(&server->loop);

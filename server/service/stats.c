@@ -92,6 +92,7 @@ static int64_t compression_rate(const gibs_store *store)
 /* Behind those of the reference server, which clients may take by their position. */
 #define OWN_STATS_LIST(X)                                                                          \
     X(max_item_ttl, number, service->settings.limits.max_seconds)                                  \
+    X(total_evicted_items, number, (int64_t)store->evicted_items)                                  \
     X(client_memory_usable, number, (int64_t)service->settings.max_client_memory)                  \
     X(client_memory_used, number, (int64_t)service->counters.client_bytes)
 

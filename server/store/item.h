@@ -26,9 +26,23 @@ typedef struct gibs_item {
     int32_t lock;        /* seconds, GIBS_LOCK_NONE or GIBS_LOCK_FOR_EVER */
     uint32_t value_size; /* bytes as stored */
     uint16_t key_size;
-    uint8_t encoding; /* a gib_encoding */
-    uint8_t bytes[];  /* the key, then the value */
+    unsigned encoding : 2; /* a gib_encoding */
+    unsigned heat : 2;     /* how often it was accessed, less how often the hand has passed by */
+    uint8_t bytes[];       /* the key, then the value */
 } gibs_item;
+
+enum { GIBS_LARGEST_HEAT = 3 };
+
+_Static_assert(offsetof(gibs_item, bytes) == 23, "the fields leave no gaps");
+
+/* Notes an access. */
+static inline void gibs_item_touch(gibs_item *item, uint32_t now)
+{
+    item->accessed = now;
+    if (item->heat < GIBS_LARGEST_HEAT) {
+        item->heat++;
+    }
+}
 
 static inline size_t gibs_item_size(size_t key_size, size_t value_size)
 {

@@ -81,7 +81,7 @@ gib_code gibs_store_set(gibs_store *store, gibson_bytes key, gibson_bytes value,
 
 void gibs_store_touch(gibs_store *store, gibs_item *item)
 {
-    item->accessed = store->now;
+    gibs_item_touch(item, store->now);
 }
 
 gibs_item *gibs_store_get(gibs_store *store, gibson_bytes key)

@@ -11,6 +11,7 @@
 typedef struct gibs_store_settings {
     size_t max_memory;  /* bytes of items and tree above which nothing is added */
     size_t compression; /* values of more bytes are compressed */
+    bool evict;         /* and then others are deleted to make room */
     uint32_t gc_ratio;  /* seconds without access after which an item may be collected */
     int64_t unix_time;  /* seconds since 1970 at tick 0 */
 } gibs_store_settings;
@@ -24,6 +25,12 @@ typedef struct gibs_sweep {
     uint8_t last[GIBS_LONGEST_KEY];
 } gibs_sweep;
 
+/* The hand of the clock: where it has come to in the order of the keys. */
+typedef struct gibs_hand {
+    size_t last_size;
+    uint8_t last[GIBS_LONGEST_KEY];
+} gibs_hand;
+
 /* Members may be read; only the functions below write them. */
 typedef struct gibs_store {
     gibs_store_settings settings;
@@ -31,6 +38,7 @@ typedef struct gibs_store {
     gibs_tree tree;
     gibs_dismantling discarded; /* deleted by prefix, not yet freed */
     gibs_sweep sweep;
+    gibs_hand hand;
     uint64_t soonest; /* no item expires before the tick behind this one */
     uint64_t writes;  /* how often items were added, taken out, locked, or got another value */
     const gibs_item *pinned; /* not to be deleted to make room */
@@ -39,6 +47,7 @@ typedef struct gibs_store {
 
     uint64_t items;            /* in the tree, expired or not */
     uint64_t compressed_items; /* of those */
+    uint64_t evicted_items;    /* since the start */
     uint64_t allocated_items;  /* those, and the discarded ones */
     size_t item_bytes;         /* what all allocated items cost */
     size_t peak_bytes;         /* the most that gibs_store_used has been */

@@ -34,7 +34,7 @@ gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed 
     }
     *item = (gibs_item){.key_size = (uint16_t)key.size,
                         .value_size = (uint32_t)value.bytes.size,
-                        .encoding = (uint8_t)value.encoding};
+                        .encoding = (unsigned)value.encoding & 3};
     memcpy(item->bytes, key.data, key.size);
     memcpy(gibs_item_value(item), value.bytes.data, value.bytes.size);
     store->item_bytes += gibs_memory_cost(size);

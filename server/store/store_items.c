@@ -3,49 +3,6 @@
 
 #include "store/memory.h"
 
-enum {
-    ITEMS_AT_ONCE = 64,
-    STEPS_FOR_ONE = 64, /* so long a request may look for what has expired: below a millisecond */
-};
-
-/* Makes some room where that may be possible: frees what was deleted by prefix, and then what has
-   expired. */
-static bool make_some_room(gibs_store *store, unsigned *steps)
-{
-    if (gibs_store_reclaim(store, ITEMS_AT_ONCE)) {
-        return true;
-    }
-    if (*steps == 0 || !gibs_store_may_expire(store)) {
-        return false;
-    }
-    --*steps;
-    gibs_store_sweep_begin(store, false);
-    gibs_store_sweep(store, ITEMS_AT_ONCE);
-    return true;
-}
-
-static bool is_within_limit(const gibs_store *store, size_t cost)
-{
-    size_t limit = store->settings.max_memory;
-    return cost <= limit && gibs_store_used(store) <= limit - cost;
-}
-
-/* Tells whether `cost` bytes more are within the limit. What is deleted or expired, and not yet
-   freed, must not be the reason to refuse. */
-static bool afford(gibs_store *store, size_t cost)
-{
-    unsigned steps = STEPS_FOR_ONE;
-    bool possible = cost <= store->settings.max_memory;
-    while (possible && !is_within_limit(store, cost)) {
-        possible = make_some_room(store, &steps);
-    }
-    if (!is_within_limit(store, cost)) {
-        store->short_of_memory = true;
-        return false;
-    }
-    return true;
-}
-
 /* Begins the age of an item. */
 static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
 {
@@ -58,7 +15,8 @@ static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
 gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
 {
     size_t cost = gibs_memory_cost(gibs_item_size(key.size, value.bytes.size));
-    gibs_item *item = afford(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
+    gibs_item *item =
+        gibs_store_afford(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
     if (item) {
         item->accessed = store->now;
         begin_age(store, item, ttl);
@@ -112,6 +70,7 @@ static bool move_to_new_item(gibs_store *store, gibs_link *place, gibs_packed va
     }
     item->born = old->born;
     item->ttl = old->ttl;
+    item->heat = old->heat;
     *place = gibs_link_to(item);
     gibs_store_note_peak(store);
     gibs_store_free_item(store, old);
@@ -124,7 +83,7 @@ static gibs_link *afford_growth(gibs_store *store, gibs_link *place, size_t grow
     gibs_item *item = gibs_link_item(*place);
     uint64_t changes = store->tree.changes;
     store->pinned = item;
-    bool room = afford(store, growth);
+    bool room = gibs_store_afford(store, growth);
     store->pinned = NULL;
     if (!room) {
         return NULL;
@@ -149,14 +108,14 @@ gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed va
     if (after == before) {
         memmove(gibs_item_value(item), value.bytes.data, value.bytes.size);
         item->value_size = (uint32_t)value.bytes.size;
-        item->encoding = (uint8_t)value.encoding;
+        item->encoding = (unsigned)value.encoding & 3;
     } else if (!move_to_new_item(store, place, value)) {
         return NULL;
     }
     store->compressed_items -= was_compressed;
     store->compressed_items += value.encoding == GIB_ENCODING_LZF;
     item = gibs_link_item(*place);
-    item->accessed = store->now;
+    gibs_item_touch(item, store->now);
     *place = gibs_link_to(item);
     return place;
 }

@@ -29,6 +29,10 @@ gibs_packed gibs_store_pack(gibs_store *store, gibson_bytes value);
    there is none; the limit is not looked at. */
 gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed value);
 
+/* Tells whether `cost` bytes more are within the limit, after making room if need be: then other
+   items may be deleted, though not the pinned one. */
+bool gibs_store_afford(gibs_store *store, size_t cost);
+
 /* What an item counts against the limit. */
 size_t gibs_store_cost_of(const gibs_item *item);
 

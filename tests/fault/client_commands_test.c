@@ -104,6 +104,11 @@ static void serve_errors(peer_link *link)
     peer_frame frame;
     sample_warm_up(link);
     for (unsigned int n = 0; peer_read_frame(link, &frame); n++) {
+        if (sample_is_probe(frame.opcode, frame.payload, frame.size)) {
+            sample_answer(link, &frame);
+            n--;
+            continue;
+        }
         gib_buffer reply = bytes_new();
         reply_add_short(&reply, (gib_code)(n % 5));
         peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));

@@ -57,7 +57,8 @@ static void serve_keys(peer_link *link)
 {
     peer_frame frame;
     while (peer_read_frame(link, &frame)) {
-        atomic_fetch_add(&frames_seen, 1);
+        const bool probe = sample_is_probe(frame.opcode, frame.payload, frame.size);
+        atomic_fetch_add(&frames_seen, probe ? 0 : 1);
         if (!answer_with_key(link, &frame)) {
             return;
         }
@@ -214,22 +215,40 @@ START_TEST(stray_reply_before_quit_is_forgotten_with_the_connection)
 }
 END_TEST
 
-/* Without a pause the stray may be taken for an answer, but only so often. */
-START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_32_calls)
+/* Without a pause the stray may be taken for an answer, but only so often. Here each reply but the
+   first is on its way until the next request has come, so that there is never anything to see. */
+static void serve_one_behind(peer_link *link)
+{
+    if (!sample_warm_up(link)) {
+        return;
+    }
+    peer_send(link, "\6\0\0\5\0\0\0STRAY", 12);
+    peer_frame frame;
+    gib_buffer held = bytes_new();
+    while (peer_read_frame(link, &frame)) {
+        peer_send(link, bytes_of(&held), gib_buffer_size(&held));
+        gib_buffer_consume(&held, gib_buffer_size(&held));
+        reply_add_bytes(&held, frame.payload, frame.size);
+    }
+    gib_buffer_clear(&held);
+}
+
+START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls)
 {
     use_defaults();
-    peer *server;
-    gibson_client *client = client_with_stray(&server, PEER_UNIX);
+    peer *server = peer_start(PEER_UNIX, serve_one_behind, NULL);
+    gibson_client *client = sample_client(server, &options);
     gibson_value value;
     gibson_status status = GIBSON_OK;
     int calls = 0;
-    while (status == GIBSON_OK && calls < 100) {
+    while (status == GIBSON_OK && calls < 200) {
         client->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
         status = get(client, "b", &value);
         calls++;
     }
     ck_assert_status(status, GIBSON_PROTOCOL);
-    ck_assert_int_le(calls, 33);
+    ck_assert_message_has(gibson_client_error(client), "a reply that answers nothing");
+    ck_assert_int_le(calls, GIB_IDLE_USES);
     gibson_client_free(client);
     peer_stop(server);
 }
@@ -267,6 +286,50 @@ START_TEST(stray_reply_before_a_batch_is_sent_is_not_its_answer)
         gibson_client_free(client);
         peer_stop(server);
     }
+}
+END_TEST
+
+/* Replies wait unread, and behind them one too many, when the next request is queued. */
+static void serve_two_and_a_stray(peer_link *link)
+{
+    peer_frame frame;
+    if (!sample_warm_up(link)) {
+        return;
+    }
+    for (int i = 0; i < 2 && peer_read_frame(link, &frame); i++) {
+        answer_with_key(link, &frame);
+    }
+    peer_send(link, "\6\0\0\5\0\0\0STRAY", 12);
+    peer_report(link);
+    serve_keys(link);
+}
+
+START_TEST(stray_reply_behind_unread_ones_does_not_answer_what_is_queued_later)
+{
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, serve_two_and_a_stray, NULL);
+    gibson_client *client = sample_client(server, &options);
+    gibson_request requests[] = {gibson_request_key(GIBSON_OP_GET, "x", 1),
+                                 gibson_request_key(GIBSON_OP_GET, "y", 1),
+                                 gibson_request_key(GIBSON_OP_GET, "z", 1)};
+    ck_assert_status(gibson_client_queue(client, &requests[0]), GIBSON_OK);
+    ck_assert_status(gibson_client_queue(client, &requests[1]), GIBSON_OK);
+    ck_assert_status(gibson_client_flush(client), GIBSON_OK);
+    peer_hear(server);
+    gibson_reply reply;
+    ck_assert_status(gibson_client_queue(client, &requests[2]), GIBSON_OK);
+    pretend_idle(client);
+    ck_assert_status(gibson_client_flush(client), GIBSON_PROTOCOL);
+    ck_assert_message_has(gibson_client_error(client), "answer no request");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_status(gibson_client_next(client, &reply), GIBSON_CLOSED);
+        const char *message = gibson_client_error(client)->message;
+        ck_assert_ptr_null(strstr(message + 1, "the connection is broken"));
+        ck_assert_ptr_nonnull(strstr(message, "answer no request"));
+    }
+    ck_assert_status(gibson_client_next(client, &reply), GIBSON_END);
+    gibson_client_free(client);
+    peer_stop(server);
 }
 END_TEST
 
@@ -529,8 +592,9 @@ SUITE_IN_MODES("client_trust", SAMPLE_MODES,
                stray_reply_before_a_call_is_passed_over_with_reconnect,
                queued_end_makes_no_connection,
                stray_reply_before_quit_is_forgotten_with_the_connection,
-               stray_reply_in_a_loop_without_pauses_is_noticed_within_32_calls,
+               stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls,
                stray_reply_before_a_batch_is_sent_is_not_its_answer,
+               stray_reply_behind_unread_ones_does_not_answer_what_is_queued_later,
                restart_of_the_server_is_not_seen_by_any_command, quit_makes_no_connection_to_say_so,
                connecting_within_an_operation_ends_at_the_deadline_of_the_operation,
                repeated_request_keeps_the_deadline_of_the_first,

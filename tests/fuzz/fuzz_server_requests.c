@@ -14,6 +14,7 @@ enum {
     FLAG_COMPAT = 1,
     FLAG_LITTLE_MEMORY = 2,
     FLAG_NO_COMPRESSION = 4,
+    FLAG_EVICTION = 8,
     OPCODE_PASS_TIME =
         0xffff, /* not of the protocol: lets as many ticks pass as its payload says */
 };
@@ -41,6 +42,7 @@ static gibs_store *make_store(uint8_t flags)
 {
     gibs_store_settings settings = {.max_memory = flags & FLAG_LITTLE_MEMORY ? 2048 : 1 << 20,
                                     .compression = flags & FLAG_NO_COMPRESSION ? 1 << 20 : 40,
+                                    .evict = flags & FLAG_EVICTION,
                                     .gc_ratio = 10};
     return gibs_store_new(&settings);
 }

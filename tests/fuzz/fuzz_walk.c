@@ -15,9 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!world.recorder) {
         walk_world_start(&world, true);
     }
-    one = (walk){.world = &world,
-                 .choices = walk_choices_from_bytes(data, size),
-                 .rules = walk_rules_now};
+    one = (walk){
+        .world = &world, .choices = walk_choices_from_bytes(data, size), .rules = walk_rules_now};
     walk_run(&one, MOST_STEPS);
     walk_clear(&one);
     if (one.failed) {

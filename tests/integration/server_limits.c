@@ -183,12 +183,32 @@ START_TEST(max_clients_accepts_and_closes)
 }
 END_TEST
 
+START_TEST(full_memory_makes_room_for_what_is_new)
+{
+    enum { ITEMS = 5000 };
+    char payload[64];
+    start((const char *[]){"max_memory", "64K", NULL});
+    for (int i = 0; i < ITEMS; i++) {
+        snprintf(payload, sizeof payload, "0 key:%d some value", i);
+        ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_SET, payload), GIB_CODE_VAL);
+        snprintf(payload, sizeof payload, "key:%d", i);
+        ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_GET, payload), GIB_CODE_VAL);
+    }
+    int64_t items = raw_stat(client, "total_items");
+    ck_assert_int_eq(raw_stat(client, "total_evicted_items"), ITEMS - items);
+    ck_assert_int_gt(items, 300);
+    ck_assert_int_le(raw_stat(client, "memory_used"), 65536 + 512);
+    stop();
+}
+END_TEST
+
 START_TEST(full_memory_answers_mem_and_collects_after_gc_ratio)
 {
     char payload[64];
     int code;
     int count = 0;
-    start((const char *[]){"max_memory", "64K", "gc_ratio", "60", "max_mem_cron", "1", NULL});
+    start((const char *[]){"max_memory", "64K", "gc_ratio", "60", "max_mem_cron", "1", "eviction",
+                           "none", NULL});
     do {
         snprintf(payload, sizeof payload, "0 key:%d some value", count++);
         code = raw_ask_code(client, GIBSON_OP_SET, payload);
@@ -242,6 +262,29 @@ START_TEST(stats_tell_the_truth)
     ck_assert_int_eq(raw_stat(client, "total_items"), 1);
     ck_assert_int_lt(raw_stat(client, "memory_used"), used);
     close(other);
+    stop();
+}
+END_TEST
+
+START_TEST(mget_that_is_refused_does_not_count_as_access)
+{
+    start((const char *[]){"max_response_size", "2000", "max_value_size", "1000", NULL});
+    char payload[1000];
+    memset(payload, 'x', sizeof payload);
+    for (const char *name = "abc"; *name; name++) {
+        memcpy(payload, "0 k: ", 5);
+        payload[3] = *name;
+        ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
+        raw_reply reply = raw_read_reply(client);
+        raw_reply_free(&reply);
+    }
+    int64_t before = raw_ask_number(client, GIBSON_OP_META, "ka access");
+    test_server_pass_time(&server, 60000);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_MGET, "k"), GIB_CODE_ERR);
+    ck_assert_int_lt(raw_ask_number(client, GIBSON_OP_META, "ka access"), before + 50);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_MGET, "k 1"), GIB_CODE_KVAL);
+    ck_assert_int_ge(raw_ask_number(client, GIBSON_OP_META, "ka access"), before + 50);
+    ck_assert_int_lt(raw_ask_number(client, GIBSON_OP_META, "kb access"), before + 50);
     stop();
 }
 END_TEST
@@ -366,9 +409,11 @@ int main(void)
     tcase_add_test(group, request_above_max_request_size_closes);
     tcase_add_test(group, what_came_before_a_bad_request_is_answered);
     tcase_add_test(group, max_clients_accepts_and_closes);
+    tcase_add_test(group, full_memory_makes_room_for_what_is_new);
     tcase_add_test(group, full_memory_answers_mem_and_collects_after_gc_ratio);
     tcase_add_test(group, sweep_deletes_expired_items_that_nobody_asks_for);
     tcase_add_test(group, stats_tell_the_truth);
+    tcase_add_test(group, mget_that_is_refused_does_not_count_as_access);
     tcase_add_test(group, stats_say_which_times_are_kept);
     tcase_add_test(group, unix_socket_has_the_permissions_asked_for);
     tcase_add_test(group,

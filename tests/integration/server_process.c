@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -329,6 +330,119 @@ START_TEST(process_tells_what_is_wrong_with_its_arguments)
 }
 END_TEST
 
+START_TEST(process_refuses_configurations_that_cannot_work)
+{
+    char output[4096];
+    char path[201];
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    const char *const cases[][3] = {
+        {"--unix_socket", path, "unix_socket has 200 bytes, and 107 fit a socket address"},
+        {"--unix_socket", "@", "unix_socket is empty"},
+        {"--max_value_size", "50M", "max_value_size (52428800) is above max_response_size"},
+        {"--max_value_size", "5M", "max_value_size (5242880) is above max_request_size"},
+        {"--max_client_memory", "1M", "max_client_memory (1048576) is below"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *start[] = {cases[i][0], cases[i][1], NULL};
+        const char *check[] = {cases[i][0], cases[i][1], "--check-config", NULL};
+        ck_assert_int_eq(run(start, output, sizeof output), 2);
+        ck_assert_msg(strstr(output, cases[i][2]) != NULL, "%s", output);
+        ck_assert_int_eq(run(check, output, sizeof output), 2);
+        ck_assert_msg(strstr(output, cases[i][2]) != NULL, "%s", output);
+    }
+}
+END_TEST
+
+/* Whoever can write to the directory could have it write to any file. */
+START_TEST(process_does_not_follow_a_link_to_its_pidfile)
+{
+    char output[4096];
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--pidfile", path_of("pid"),
+                               NULL};
+    int fd = open(path_of("log"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ck_assert_int_eq(write(fd, "precious", 8), 8);
+    close(fd);
+    ck_assert_int_eq(symlink(path_of("log"), path_of("pid")), 0);
+    ck_assert_int_eq(run(arguments, output, sizeof output), 1);
+    ck_assert_ptr_nonnull(strstr(output, "cannot open pidfile"));
+    ck_assert_uint_eq(read_file(path_of("log"), output, sizeof output), 8);
+    ck_assert_int_eq(unlink(path_of("pid")), 0);
+}
+END_TEST
+
+/* They find a socket that a server left behind which was killed, all at the same time. */
+START_TEST(process_of_many_on_a_stale_socket_one_lives)
+{
+    enum { ROUNDS = 5, SERVERS = 4 };
+    const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
+                               NULL};
+    for (int round = 0; round < ROUNDS; round++) {
+        pid_t killed = spawn(arguments, -1);
+        expect_notification("READY=1");
+        kill(killed, SIGKILL);
+        ck_assert_int_eq(waitpid(killed, NULL, 0), killed);
+        pid_t servers[SERVERS];
+        for (int i = 0; i < SERVERS; i++) {
+            servers[i] = spawn(arguments, -1);
+        }
+        int ended = 0;
+        for (; ended < SERVERS - 1; ended++) {
+            int status;
+            pid_t child = waitpid(-1, &status, 0);
+            ck_assert_int_gt(child, 0);
+            ck_assert_int_eq(WEXITSTATUS(status), 1);
+            for (int i = 0; i < SERVERS; i++) {
+                servers[i] = servers[i] == child ? 0 : servers[i];
+            }
+        }
+        expect_notification("READY=1");
+        int fd = connect_unix();
+        ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+        close(fd);
+        for (int i = 0; i < SERVERS; i++) {
+            if (servers[i]) {
+                kill(servers[i], SIGTERM);
+                ck_assert_int_eq(exit_code(servers[i]), 0);
+            }
+        }
+        expect_notification("STOPPING=1");
+    }
+}
+END_TEST
+
+/* The test is the other server: it replaces the stale socket while a server waits to look at it. */
+START_TEST(process_looks_at_a_stale_socket_when_no_other_is_about_to_replace_it)
+{
+    char output[4096];
+    const char *arguments[] = {"--unix_socket", path_of("socket"), NULL};
+    struct sockaddr_un address = address_of("socket");
+    int stale = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(stale, (struct sockaddr *)&address, sizeof address), 0);
+    close(stale);
+    int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_eq(flock(lock, LOCK_EX), 0);
+    int fds[2];
+    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+    pid_t child = spawn(arguments, fds[1]);
+    close(fds[1]);
+    struct pollfd ready = {.fd = notifications, .events = POLLIN};
+    ck_assert_int_eq(poll(&ready, 1, 300), 0); /* it would be in a moment */
+    ck_assert_int_eq(unlink(address.sun_path), 0);
+    int live = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(live, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(live, 1), 0);
+    close(lock);
+    ck_assert_int_eq(exit_code(child), 1);
+    ssize_t size = read(fds[0], output, sizeof output - 1);
+    output[size > 0 ? size : 0] = '\0';
+    ck_assert_ptr_nonnull(strstr(output, "Address already in use"));
+    close(fds[0]);
+    close(live);
+    unlink(address.sun_path);
+}
+END_TEST
+
 /* max_key_size 512K stands in the test configuration of the old package for Python. */
 START_TEST(process_warns_of_a_quantity_that_it_had_to_lower)
 {
@@ -538,7 +652,7 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
         ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
         ck_assert_int_le(raw_stat(first, "client_memory_used"), 64 << 20);
         if (!FREED_MEMORY_IS_KEPT) {
-            ck_assert_int_le(resident_pages(child), (64 + 64) * MEGABYTE_PAGES * 11 / 10);
+            ck_assert_int_le(resident_pages(child), (64L + 64L) * MEGABYTE_PAGES * 11 / 10);
         }
     }
     ck_assert_int_gt(raw_stat(first, "client_memory_used"), 0);
@@ -622,14 +736,14 @@ START_TEST(process_gives_memory_back)
     int fd = connect_unix();
     fill_much(fd, ITEMS);
     ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 stays 1"), GIB_CODE_VAL);
-    ck_assert_int_gt(resident_pages(child), 50 * MEGABYTE_PAGES);
+    ck_assert_int_gt(resident_pages(child), 50L * MEGABYTE_PAGES);
     if (_i == 0) {
         ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MDEL, "k:"), ITEMS);
     } else {
         ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MSET, "k: small"), ITEMS);
     }
     /* Small values stay between the holes that large ones have left. */
-    await_pages_below(child, (_i == 0 ? 10 : 35) * MEGABYTE_PAGES);
+    await_pages_below(child, (_i == 0 ? 10L : 35L) * MEGABYTE_PAGES);
     close(fd);
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
@@ -672,6 +786,10 @@ int main(void)
     tcase_add_test(group, process_in_the_background_tells_when_it_cannot_start);
     tcase_add_test(group, process_with_the_pidfile_of_another_is_refused);
     tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
+    tcase_add_test(group, process_refuses_configurations_that_cannot_work);
+    tcase_add_test(group, process_does_not_follow_a_link_to_its_pidfile);
+    tcase_add_test(group, process_of_many_on_a_stale_socket_one_lives);
+    tcase_add_test(group, process_looks_at_a_stale_socket_when_no_other_is_about_to_replace_it);
     tcase_add_test(group, process_warns_of_a_quantity_that_it_had_to_lower);
     tcase_add_test(group, process_prints_help_and_version);
     tcase_add_test(group, process_whose_log_nobody_reads_goes_on);

@@ -28,6 +28,15 @@ test "$("$server" --version)" = "gibson-server $version"
 echo "-- the manual page and the unit"
 test -n "$(find_one gibson-server.8)"
 grep -q "^Type=notify$" "$(find_one gibson-server.service)"
+# The group that the unit names exists, and has members: a dynamic one would have none.
+group=$(sed -n 's/^Group=//p' "$(find_one gibson-server.service)")
+grep -q "^u $group " "$(find_one gibson-server.conf)"
+grep -q "^LogsDirectory=gibson$" "$(find_one gibson-server.service)"
+if command -v systemd-analyze >/dev/null; then
+    sed "s|^ExecStart=[^ ]*|ExecStart=$server|" "$(find_one gibson-server.service)" \
+        >"$work/gibson-server.service"
+    systemd-analyze verify --man=no "$work/gibson-server.service"
+fi
 grep -q "^ExecStart=/.*/gibson-server -c /.*/gibson.conf$" "$(find_one gibson-server.service)"
 
 echo "-- the program alone brings no headers and no library"

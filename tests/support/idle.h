@@ -9,7 +9,7 @@
 static inline void pretend_busy(gibson_client *client)
 {
     client->idle.since_ns = gib_now_ns() + INT64_C(3600000000000);
-    client->idle.uses_left = GIB_IDLE_USES;
+    client->idle.uses_left = GIB_IDLE_USES - 1;
 }
 
 /* The next call does. */

@@ -59,6 +59,13 @@ static void echo(gib_buffer *to, const char *payload, size_t size)
     reply_add_bytes(to, value + 1, (size_t)(end - value - 1));
 }
 
+bool sample_is_probe(unsigned int opcode, const void *payload, size_t payload_size)
+{
+    static const char prefix[] = "\1gibson-probe\1";
+    return opcode == GIBSON_OP_COUNT && payload_size == sizeof prefix - 1 &&
+           !memcmp(payload, prefix, payload_size);
+}
+
 void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size_t payload_size)
 {
     const gibson_command *command = gibson_command_by_opcode(opcode);
@@ -77,7 +84,7 @@ void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size
         echo(to, payload, payload_size);
         break;
     case GIBSON_YIELD_NUMBER:
-        reply_add_number(to, 42);
+        reply_add_number(to, sample_is_probe(opcode, payload, payload_size) ? 0 : 42);
         break;
     case GIBSON_YIELD_ITEMS:
     case GIBSON_YIELD_KEYS:

@@ -605,6 +605,97 @@ START_TEST(store_mdel_in_slices_cuts_off_at_once_what_nobody_has_changed)
 }
 END_TEST
 
+static void open_evicting_store(size_t max_memory)
+{
+    tear_down();
+    open_store(max_memory);
+    store->settings.evict = true;
+}
+
+START_TEST(store_eviction_lets_go_what_is_not_accessed)
+{
+    char key[16];
+    open_evicting_store(65536);
+    set("locked", "v", 0);
+    gibs_store_lock(store, text("locked"), GIBS_LOCK_FOR_EVER);
+    for (int i = 0; i < 20000; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        ck_assert_int_eq(set(key, "0123456789", 0), GIB_CODE_VAL);
+        ck_assert_uint_le(gibs_store_used(store), 65536 + 512);
+        if (i % 10 == 0) { /* ten that are accessed again and again */
+            for (int hot = 0; hot < 10 && hot <= i; hot++) {
+                snprintf(key, sizeof key, "k%d", hot);
+                ck_assert_msg(has(key, "0123456789"), "%s after %d", key, i);
+            }
+        }
+    }
+    ck_assert(has("locked", "v"));
+    ck_assert_uint_eq(store->items + store->evicted_items, 20001);
+    ck_assert(!store->short_of_memory);
+}
+END_TEST
+
+START_TEST(store_eviction_takes_what_has_expired_first)
+{
+    char key[16];
+    open_evicting_store(65536);
+    unsigned items = 0;
+    for (; !store->evicted_items && items < 5000; items++) {
+        snprintf(key, sizeof key, "k%u", items);
+        set(key, "0123456789", items % 2 ? 1 : 0);
+    }
+    uint64_t before = store->evicted_items;
+    pass(2000);
+    for (unsigned i = 0; i < items / 3; i++) {
+        snprintf(key, sizeof key, "new%u", i);
+        ck_assert_int_eq(set(key, "9", 0), GIB_CODE_VAL);
+    }
+    ck_assert_uint_eq(store->evicted_items, before);
+}
+END_TEST
+
+START_TEST(store_eviction_has_its_limits)
+{
+    static char large[70000];
+    char key[16];
+    open_evicting_store(65536);
+    store->settings.compression = SIZE_MAX;
+    for (int i = 0; i < 2000; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        set(key, "v", 0);
+    }
+    /* What can never fit lets nothing go; what fits may let all go. */
+    uint64_t items = store->items;
+    ck_assert_int_eq(gibs_store_set(store, text("a"), (gibson_bytes){large, sizeof large}, 0),
+                     GIB_CODE_MEM);
+    ck_assert_uint_eq(store->items, items);
+    ck_assert_int_eq(gibs_store_set(store, text("a"), (gibson_bytes){large, 60000}, 0),
+                     GIB_CODE_VAL);
+    ck_assert_uint_lt(store->items, items / 5);
+    /* All that are warm: then they go all the same. Locked ones never do. */
+    gibs_store_del(store, text("a"));
+    for (int i = 0; i < 2000; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        ck_assert_int_eq(set(key, "v", 0), GIB_CODE_VAL);
+        gibs_store_get(store, text(key));
+        gibs_store_get(store, text(key));
+        gibs_store_get(store, text(key));
+    }
+    int locked = 0;
+    for (int i = 0; locked < 5000; i++) {
+        snprintf(key, sizeof key, "l%d", i);
+        if (set(key, "v", 0) == GIB_CODE_MEM) {
+            break;
+        }
+        gibs_store_lock(store, text(key), GIBS_LOCK_FOR_EVER);
+        locked++;
+    }
+    ck_assert_int_lt(locked, 5000);
+    ck_assert_int_eq(do_count(store, text("l")), locked);
+    ck_assert_int_eq(do_count(store, text("")), locked);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server_store");
@@ -632,6 +723,9 @@ int main(void)
     tcase_add_test(group, store_deleted_items_are_no_reason_for_mem);
     tcase_add_test(group, store_mset_out_of_memory_says_so);
     tcase_add_test(group, store_expired_items_make_room_at_once);
+    tcase_add_test(group, store_eviction_lets_go_what_is_not_accessed);
+    tcase_add_test(group, store_eviction_takes_what_has_expired_first);
+    tcase_add_test(group, store_eviction_has_its_limits);
     tcase_add_test(group, store_item_that_grows_stays_while_others_make_room);
     tcase_add_test(group, store_knows_when_nothing_can_have_expired);
     tcase_add_test(group, store_compressed_numbers_are_read_from_their_start);

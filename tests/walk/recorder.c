@@ -10,6 +10,7 @@
 #include "service/service.h"
 #include "support/peer.h"
 #include "support/replies.h"
+#include "support/samples.h"
 
 enum { RECORDS = 8, PATIENCE_S = 20, LARGEST_REQUEST = 8 << 20 };
 
@@ -86,6 +87,16 @@ static void note_answered(recorder *self, record *to, size_t size, size_t reques
     pthread_mutex_unlock(&self->lock);
 }
 
+/* Tells whether bytes are a question of the client's own, which it asks now and then, when nothing
+   is on its way, to know that it gets the right answers. It is answered and not recorded. */
+static bool is_probe(const uint8_t *bytes, size_t size)
+{
+    gib_request_frame frame;
+    return gib_request_find(bytes, size, LARGEST_REQUEST, &frame) == GIB_FRAME_WHOLE &&
+           frame.frame_size == size &&
+           sample_is_probe(frame.opcode, frame.payload.data, frame.payload.size);
+}
+
 /* Waits for bytes, and takes and keeps them in one go: whoever has the lock sees each byte either
    in the socket or in the record. Returns what recv did. */
 static ssize_t receive(recorder *self, record *to, int descriptor, uint8_t *bytes, size_t room,
@@ -96,7 +107,7 @@ static ssize_t receive(recorder *self, record *to, int descriptor, uint8_t *byte
     }
     pthread_mutex_lock(&self->lock);
     const ssize_t got = recv(descriptor, bytes, room, MSG_DONTWAIT);
-    if (got > 0) {
+    if (got > 0 && !is_probe(bytes, (size_t)got)) {
         bytes_add(&to->bytes, bytes, (size_t)got);
         to->received += (size_t)got;
         pthread_cond_broadcast(&self->changed);
@@ -132,16 +143,19 @@ static void serve(recorder *self, record *to, peer_link *link)
     }
     while ((got = receive(self, to, link->descriptor, bytes, room, &doomed)) > 0) {
         size_t requests = 0;
+        const bool probe = is_probe(bytes, (size_t)got);
         if (answering) {
             bytes_add(&in, bytes, (size_t)got);
-            answering = !doomed && answer(self, &in, &out, &requests);
+            answering = (probe || !doomed) && answer(self, &in, &out, &requests);
             send_all(link->descriptor, bytes_of(&out), gib_buffer_size(&out));
             gib_buffer_consume(&out, gib_buffer_size(&out));
             if (!answering) {
                 shutdown(link->descriptor, SHUT_RDWR);
             }
         }
-        note_answered(self, to, (size_t)got, requests);
+        if (!probe) {
+            note_answered(self, to, (size_t)got, requests);
+        }
     }
     gib_buffer_clear(&in);
     gib_buffer_clear(&out);
