@@ -34,7 +34,7 @@ struct gibs_log {
 
     pthread_mutex_t mutex; /* for what follows */
     pthread_cond_t work;   /* there is something to do for the thread */
-    pthread_cond_t done;   /* the thread has ended */
+    pthread_cond_t done;   /* the thread has written something, or ended */
     char *ring;
     uint64_t appended, written; /* bytes since the start: those between are in the ring */
     int fd;
@@ -175,6 +175,7 @@ static void *write_lines(void *argument)
             size = write_some(fd, bytes, size);
             pthread_mutex_lock(&log->mutex);
             log->written += size;
+            pthread_cond_broadcast(&log->done);
             continue;
         }
         if (log->next_fd < 0) { /* else there may be more behind the change */
@@ -191,7 +192,7 @@ static void *write_lines(void *argument)
         pthread_cond_wait(&log->work, &log->mutex);
     }
     log->ended = true;
-    pthread_cond_signal(&log->done);
+    pthread_cond_broadcast(&log->done);
     pthread_mutex_unlock(&log->mutex);
     return NULL;
 }
@@ -308,17 +309,27 @@ gibson_status gibs_log_reopen(gibs_log *log, gibson_error *error)
     return GIBSON_OK;
 }
 
-/* Waits for the thread to end, with the mutex held. Returns whether it has. */
-static bool await_end(gibs_log *log)
+/* Waits for the thread to have written so much, or to have ended, with the mutex held. Returns
+   whether it has ended. */
+static bool await_thread(gibs_log *log, uint64_t written)
 {
     struct timespec end;
     clock_gettime(CLOCK_REALTIME, &end);
     end.tv_sec += PATIENCE_S;
     int failure = 0;
-    while (!log->ended && !failure) {
+    while (!log->ended && log->written < written && !failure) {
         failure = pthread_cond_timedwait(&log->done, &log->mutex, &end);
     }
     return log->ended;
+}
+
+void gibs_log_settle(gibs_log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->flush = true;
+    pthread_cond_signal(&log->work);
+    await_thread(log, log->appended);
+    pthread_mutex_unlock(&log->mutex);
 }
 
 void gibs_log_close(gibs_log *log)
@@ -329,9 +340,9 @@ void gibs_log_close(gibs_log *log)
     pthread_mutex_lock(&log->mutex);
     log->flush = log->stop = true;
     pthread_cond_signal(&log->work);
-    bool ended = await_end(log);
+    bool ended = await_thread(log, UINT64_MAX);
     log->give_up = true;
-    ended = ended || await_end(log);
+    ended = ended || await_thread(log, UINT64_MAX);
     pthread_mutex_unlock(&log->mutex);
     if (!ended) { /* stuck in a disk that hangs: there is no way to free what it uses */
         pthread_detach(log->thread);

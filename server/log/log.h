@@ -1,6 +1,6 @@
 /* The log of a server: lines with a time and a level, appended to a file. Any thread; no function
-   but gibs_log_close waits for the file, so that a pipe whose reader has stopped cannot stop the
-   server. */
+   but gibs_log_close and gibs_log_settle waits for the file, so that a pipe whose reader has
+   stopped cannot stop the server. */
 #ifndef GIBS_LOG_H
 #define GIBS_LOG_H
 
@@ -33,6 +33,9 @@ gibson_status gibs_log_reopen(gibs_log *log, gibson_error *error);
    then follows one that tells how many were left out. So it is with lines that find no room because
    the file takes none. */
 void gibs_log_write(gibs_log *log, gibs_log_level level, const char *format, ...) GIB_PRINTF(3, 4);
+
+/* Waits until all lines so far are written, for at most two seconds. Not for the loop. */
+void gibs_log_settle(gibs_log *log);
 
 /* Says what was left out, where that is due. To be called now and then. */
 void gibs_log_catch_up(gibs_log *log);
