@@ -63,6 +63,12 @@ static inline gib_idle_check gib_idle_begin(gib_idle *idle, int64_t now_ns)
     return gib_idle_begin_rarely(idle, pause);
 }
 
+/* Takes back that a use began: nothing came of it, and what came before it is still a pause. */
+static inline void gib_idle_refused(gib_idle *idle)
+{
+    idle->since_ns = 0;
+}
+
 /* Ends a use. */
 static inline void gib_idle_end(gib_idle *idle)
 {

@@ -192,6 +192,25 @@ START_TEST(process_opens_its_log_again_on_sighup)
 }
 END_TEST
 
+/* Whoever waits for READY=1 may look for the port in the log then. */
+START_TEST(process_that_is_ready_has_said_where_it_listens)
+{
+    enum { ROUNDS = 20 };
+    char text[8192];
+    const char *arguments[] = {"--port", "0", "--logfile", path_of("log"), NULL};
+    for (int i = 0; i < ROUNDS; i++) {
+        pid_t child = spawn(arguments, -1);
+        expect_notification("READY=1");
+        read_file(path_of("log"), text, sizeof text);
+        ck_assert_ptr_nonnull(strstr(text, "listening on 127.0.0.1 port"));
+        kill(child, SIGTERM);
+        ck_assert_int_eq(exit_code(child), 0);
+        expect_notification("STOPPING=1");
+        unlink(path_of("log"));
+    }
+}
+END_TEST
+
 START_TEST(process_says_when_it_is_reachable_from_outside)
 {
     const char *arguments[] = {"--address", "0.0.0.0",      "--port", "0",
@@ -778,6 +797,7 @@ int main(void)
     tcase_add_checked_fixture(group, set_up, tear_down);
     tcase_add_loop_test(group, process_serves_and_ends_with_0_on_sigterm_and_sigint, 0, 2);
     tcase_add_test(group, process_opens_its_log_again_on_sighup);
+    tcase_add_test(group, process_that_is_ready_has_said_where_it_listens);
     tcase_add_test(group, process_says_when_it_is_reachable_from_outside);
     tcase_add_test(group, process_says_nothing_of_it_on_loopback);
     tcase_add_test(group, process_reads_its_configuration_file);
