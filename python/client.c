@@ -5,6 +5,8 @@
 
 #include <structmember.h>
 
+#include "refusal.h"
+
 static const char closed_text[] = "the client is closed";
 static const char parent_text[] = "the connection belongs to the parent process";
 
@@ -144,13 +146,12 @@ gibson_error client_error(Client *self)
     return error->status == GIBSON_INTERRUPTED && self->forked ? closed_error(parent_text) : *error;
 }
 
-PyObject *client_raise(const Client *self, const gibson_error *error, const command_kind *kind,
-                       PyObject *key)
+PyObject *client_raise(const Client *self, const gibson_error *error, const operation *op)
 {
     if (PyErr_Occurred()) {
         return NULL;
     }
-    failure failed = {*error, kind, key, self->server};
+    failure failed = {*error, op->kind, op->key, self->server, op->refused};
     return failure_raise(self->state, &failed);
 }
 
@@ -197,7 +198,7 @@ static PyObject *run_operation(Client *self, const operation *op)
     }
     client_end(self);
     if (!ok) {
-        return client_raise(self, &error, op->kind, op->key);
+        return client_raise(self, &error, op);
     }
     if (owned) { /* other threads need not wait while the objects are made */
         result = items_object(op->kind, reply.items);
@@ -210,7 +211,7 @@ static PyObject *run_command(PyObject *self, const command_kind *kind, const cal
 {
     Client *client = (Client *)self;
     operation op;
-    if (operation_make(&op, client->state, kind, call) < 0) {
+    if (operation_make(&op, kind, call) < 0) {
         return NULL;
     }
     PyObject *result = run_operation(client, &op);
@@ -244,7 +245,7 @@ static int make_connected(Client *self)
         gibson_client_free(self->client);
         self->client = NULL;
     }
-    client_raise(self, &error, NULL, NULL);
+    client_raise(self, &error, &(operation){0});
     return -1;
 }
 
@@ -342,7 +343,7 @@ static PyObject *client_connect(PyObject *object, PyObject *unused)
     client_end(self);
     if (!ok) {
         static const command_kind kind = {.name = "connect"};
-        return client_raise(self, &error, &kind, NULL);
+        return client_raise(self, &error, &(operation){.kind = &kind});
     }
     Py_RETURN_NONE;
 }

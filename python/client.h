@@ -59,9 +59,9 @@ bool client_is_closed(const Client *self, gibson_error *error);
    libgibson knows as an interruption only. */
 gibson_error client_error(Client *self);
 
-/* Raises the exception for an error, unless a signal handler has raised one. Returns NULL. */
-PyObject *client_raise(const Client *self, const gibson_error *error, const command_kind *kind,
-                       PyObject *key);
+/* Raises the exception for an error of an operation, unless a signal handler has raised one.
+   Returns NULL. */
+PyObject *client_raise(const Client *self, const gibson_error *error, const operation *op);
 
 extern PyType_Spec client_spec;
 

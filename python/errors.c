@@ -161,14 +161,23 @@ static const char *detail(const failure *failed)
     return message;
 }
 
+static PyObject *detail_text(const failure *failed)
+{
+    if (failed->refused && failed->error.status == GIBSON_INVALID) {
+        Py_INCREF(failed->refused);
+        return failed->refused;
+    }
+    const char *text = detail(failed);
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+}
+
 static PyObject *message_text(const failure *failed)
 {
     PyObject *call = shown_call(failed);
     if (!call) {
         return NULL;
     }
-    const char *text = detail(failed);
-    PyObject *tail = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+    PyObject *tail = detail_text(failed);
     PyObject *message = tail ? PyUnicode_FromFormat("%U: %U", call, tail) : NULL;
     Py_DECREF(call);
     Py_XDECREF(tail);

@@ -13,6 +13,7 @@ typedef struct failure {
     const command_kind *kind; /* static; NULL where no method ran, as for making a Client */
     PyObject *key;            /* borrowed; NULL where the command has none */
     PyObject *server;         /* borrowed; NULL where none is known */
+    PyObject *refused;        /* borrowed: as in the operation */
 } failure;
 
 /* Makes the exception for a failure. Returns a new reference, or NULL with an exception set. */

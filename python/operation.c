@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "errors.h"
+#include "refusal.h"
 
 static int bad_count(const command_kind *kind, Py_ssize_t count)
 {
@@ -59,6 +59,11 @@ static int place_arguments(const command_kind *kind, const call_arguments *call,
     return 0;
 }
 
+static const char *argument_name(const operation *made, int at)
+{
+    return made->kind->names[at];
+}
+
 static int bad_type(const command_kind *kind, int at, const char *expected, PyObject *given)
 {
     PyErr_Format(PyExc_TypeError, "%s() argument '%s' must be %s, not %.200s", kind->name,
@@ -66,20 +71,27 @@ static int bad_type(const command_kind *kind, int at, const char *expected, PyOb
     return -1;
 }
 
-/* Views the UTF-8 of a str. Bytes that an earlier reply could not decode come back as they were:
-   for those surrogates a bytes object is made, which *owner keeps. */
-static int view_text(PyObject *text, gibson_bytes *view, PyObject **owner)
+/* Tells whether the exception that is set says that a str cannot be encoded. */
+static bool is_unencodable(void)
+{
+    return PyErr_ExceptionMatches(PyExc_UnicodeEncodeError);
+}
+
+/* Views the UTF-8 of the argument with that number, a str. Bytes that an earlier reply could not
+   decode come back as they were: for those surrogates a bytes object is made, which *owner keeps.
+   Any others are refused. */
+static int view_text(operation *made, int at, PyObject *text, gibson_bytes *view, PyObject **owner)
 {
     Py_ssize_t size;
     const char *data = PyUnicode_AsUTF8AndSize(text, &size);
     if (!data) {
-        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        if (!is_unencodable()) {
             return -1;
         }
         PyErr_Clear();
         *owner = PyUnicode_AsEncodedString(text, "utf-8", "surrogateescape");
         if (!*owner) {
-            return -1;
+            return is_unencodable() ? refuse_text(made, argument_name(made, at), text) : -1;
         }
         data = PyBytes_AS_STRING(*owner);
         size = PyBytes_GET_SIZE(*owner);
@@ -97,7 +109,7 @@ static int take_key(operation *made, PyObject *key)
 {
     made->key = key;
     if (PyUnicode_Check(key)) {
-        return view_text(key, &made->request.key, &made->key_bytes);
+        return view_text(made, 0, key, &made->request.key, &made->key_bytes);
     }
     if (PyBytes_Check(key)) {
         made->request.key = view_bytes(key);
@@ -114,7 +126,7 @@ static int take_value(operation *made, PyObject *value)
         return 0;
     }
     if (PyUnicode_Check(value)) {
-        return view_text(value, &made->request.value, &made->value_bytes);
+        return view_text(made, 1, value, &made->request.value, &made->value_bytes);
     }
     if (!PyObject_CheckBuffer(value)) {
         return bad_type(made->kind, 1, "str or a bytes-like object", value);
@@ -127,7 +139,24 @@ static int take_value(operation *made, PyObject *value)
     return 0;
 }
 
-/* A number beyond 64 bits becomes the nearest one, which libgibson then refuses by itself. */
+/* What is beyond 64 bits is refused as a time, and as a limit like the nearest number. */
+static int take_index(operation *made, int at, PyObject *index)
+{
+    int overflow;
+    long long taken = PyLong_AsLongLongAndOverflow(index, &overflow);
+    if (taken == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (overflow && made->kind->arguments != GIBSON_ARGUMENTS_PREFIX_LIMIT) {
+        return refuse_number(made, argument_name(made, at), index);
+    }
+    if (overflow) {
+        taken = overflow < 0 ? INT64_MIN : INT64_MAX;
+    }
+    made->request.number = taken;
+    return 0;
+}
+
 static int take_number(operation *made, int at, PyObject *number)
 {
     if (!PyIndex_Check(number)) {
@@ -137,20 +166,12 @@ static int take_number(operation *made, int at, PyObject *number)
     if (!index) {
         return -1;
     }
-    int overflow;
-    long long taken = PyLong_AsLongLongAndOverflow(index, &overflow);
+    int result = take_index(made, at, index);
     Py_DECREF(index);
-    if (taken == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (overflow) {
-        taken = overflow < 0 ? INT64_MIN : INT64_MAX;
-    }
-    made->request.number = taken;
-    return 0;
+    return result;
 }
 
-static int take_field(operation *made, const module_state *state, PyObject *field)
+static int take_field(operation *made, PyObject *field)
 {
     Py_ssize_t size;
     const char *name;
@@ -160,28 +181,28 @@ static int take_field(operation *made, const module_state *state, PyObject *fiel
     } else if (!PyUnicode_Check(field)) {
         return bad_type(made->kind, 1, "str or bytes", field);
     } else if (!(name = PyUnicode_AsUTF8AndSize(field, &size))) {
-        return -1;
+        if (!is_unencodable()) {
+            return -1;
+        }
+        PyErr_Clear();
+        return refuse_field(made);
     }
     gibson_meta_field found;
     if (!gibson_meta_field_by_name(name, (size_t)size, &found)) {
-#define FIELD_NAME(NAME, name, summary) " " #name
-        error_raise(state, GIBSON_INVALID,
-                    "meta() argument 'field' must be one of:" GIBSON_META_LIST(FIELD_NAME));
-#undef FIELD_NAME
-        return -1;
+        return refuse_field(made);
     }
     made->request.number = (int64_t)found;
     return 0;
 }
 
-static int take_second(operation *made, const module_state *state, PyObject *argument)
+static int take_second(operation *made, PyObject *argument)
 {
     const gibson_arguments arguments = made->kind->arguments;
     if (gibson_takes(arguments, GIBSON_ARGUMENT_VALUE)) {
         return take_value(made, argument);
     }
     if (gibson_takes(arguments, GIBSON_ARGUMENT_FIELD)) {
-        return take_field(made, state, argument);
+        return take_field(made, argument);
     }
     if (gibson_takes(arguments, GIBSON_ARGUMENT_LIMIT) && argument == Py_None) {
         return 0;
@@ -189,38 +210,41 @@ static int take_second(operation *made, const module_state *state, PyObject *arg
     return take_number(made, 1, argument);
 }
 
-static int take_all(operation *made, const module_state *state, const call_arguments *call)
+static int take_all(operation *made, const call_arguments *call)
 {
     PyObject *placed[MOST_ARGUMENTS];
     if (place_arguments(made->kind, call, placed) < 0) {
         return -1;
     }
     if ((placed[0] && take_key(made, placed[0]) < 0) ||
-        (placed[1] && take_second(made, state, placed[1]) < 0) ||
+        (placed[1] && take_second(made, placed[1]) < 0) ||
         (placed[2] && take_number(made, 2, placed[2]) < 0)) {
         operation_release(made);
         return -1;
     }
+    if (made->refused) { /* so that libgibson refuses it, whatever else is right */
+        made->request = gibson_request_bare(made->kind->opcode);
+    }
     return 0;
 }
 
-int operation_make(operation *made, const module_state *state, const command_kind *kind,
-                   const call_arguments *call)
+int operation_make(operation *made, const command_kind *kind, const call_arguments *call)
 {
     made->kind = kind;
     made->request = gibson_request_bare(kind->opcode);
-    made->key = made->value = made->key_bytes = made->value_bytes = NULL;
+    made->key = made->value = made->key_bytes = made->value_bytes = made->refused = NULL;
     made->view.obj = NULL;
     if (call->count == 1 && !call->keywords && kind->arguments == GIBSON_ARGUMENTS_KEY) {
         return take_key(made, call->values[0]); /* as get: the most common call by far */
     }
-    return take_all(made, state, call);
+    return take_all(made, call);
 }
 
 void operation_release(operation *made)
 {
     Py_CLEAR(made->key_bytes);
     Py_CLEAR(made->value_bytes);
+    Py_CLEAR(made->refused);
     if (made->view.obj) {
         PyBuffer_Release(&made->view);
     }

@@ -34,13 +34,15 @@ typedef struct operation {
     PyObject *value;        /* the same of the value; both are borrowed until operation_keep */
     PyObject *key_bytes;    /* owned: what an unusual str was encoded to, or NULL */
     PyObject *value_bytes;
-    Py_buffer view; /* of a value that is neither str nor bytes; else view.obj is NULL */
+    PyObject *refused; /* owned: a str, why the request is one that libgibson refuses; or NULL */
+    Py_buffer view;    /* of a value that is neither str nor bytes; else view.obj is NULL */
 } operation;
 
-/* Makes an operation that is valid for as long as the call's arguments are alive. Returns 0, or -1
-   with an exception set and nothing to release. */
-int operation_make(operation *made, const module_state *state, const command_kind *kind,
-                   const call_arguments *call);
+/* Makes an operation that is valid for as long as the call's arguments are alive. One whose
+   arguments are of the right types is made even if they are refused: libgibson says so when it is
+   run, or where it cannot know, it refuses for another reason in whose place stands `refused`.
+   Returns 0, or -1 with an exception set and nothing to release. */
+int operation_make(operation *made, const command_kind *kind, const call_arguments *call);
 
 /* Makes the operation outlive the call: it takes references, and copies a value that could change
    in the meantime. Returns 0, or -1 with an exception set; then it is released already. */

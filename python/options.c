@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "refusal.h"
 
 #define FORMAT(name, kind, ...) FORMAT_##kind
 #define FORMAT_HOST "O"
@@ -25,6 +26,17 @@ int options_parse(given_options *given, PyObject *args, PyObject *keywords)
                                                    (char **)(uintptr_t)names ALL_OPTIONS(POINTER));
 #undef POINTER
     return parsed ? 0 : -1;
+}
+
+static void refuse_option(const module_state *state, const char *name, PyObject *number,
+                          int64_t most)
+{
+    PyObject *text = number_text(number);
+    if (text) {
+        error_raise(state, GIBSON_INVALID, "Client() argument '%s' must be from 1 to %lld, not %U",
+                    name, (long long)most, text);
+        Py_DECREF(text);
+    }
 }
 
 /* A number from 1 to most, or None. *taken is left alone if there is none. */
@@ -49,14 +61,14 @@ static int take_option(const module_state *state, const char *name, PyObject *gi
     }
     int overflow;
     int64_t number = PyLong_AsLongLongAndOverflow(index, &overflow);
-    Py_DECREF(index);
-    if (overflow || number < 1 || number > most) {
-        error_raise(state, GIBSON_INVALID, "Client() argument '%s' must be from 1 to %lld, not %R",
-                    name, (long long)most, given);
-        return -1;
+    const bool fits = !overflow && number >= 1 && number <= most;
+    if (fits) {
+        *taken = number;
+    } else {
+        refuse_option(state, name, index, most);
     }
-    *taken = number;
-    return 0;
+    Py_DECREF(index);
+    return fits ? 0 : -1;
 }
 
 #define TAKE(name, kind, shown, text, ...) TAKE_##kind(name, __VA_ARGS__)
@@ -103,6 +115,10 @@ static int take_host(gibson_options *options, option_owners *owners, const modul
     Py_ssize_t size;
     options->host = PyUnicode_AsUTF8AndSize(host, &size);
     if (!options->host) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear();
+            error_raise(state, GIBSON_INVALID, "Client(): the host %A has no UTF-8", host);
+        }
         return -1;
     }
     if (strlen(options->host) != (size_t)size) {

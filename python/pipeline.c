@@ -76,7 +76,7 @@ static PyObject *run_command(PyObject *object, const command_kind *kind, const c
 {
     Pipeline *self = (Pipeline *)object;
     operation op;
-    if (operation_make(&op, self->client->state, kind, call) < 0 || operation_keep(&op) < 0) {
+    if (operation_make(&op, kind, call) < 0 || operation_keep(&op) < 0) {
         return NULL;
     }
     bool kept;
@@ -98,7 +98,7 @@ static PyObject *run_command(PyObject *object, const command_kind *kind, const c
 
 static PyObject *outcome_error(const batch *run, const outcome *of, const operation *op)
 {
-    failure failed = {{.status = of->status}, op->kind, op->key, run->client->server};
+    failure failed = {{.status = of->status}, op->kind, op->key, run->client->server, op->refused};
     if (of->error) {
         failed.error = *of->error;
     } else {
@@ -150,7 +150,7 @@ static int run_in_turn(Client *client, batch *run)
     client_end(client);
     if (closed) {
         static const command_kind kind = {.name = "pipeline"};
-        client_raise(client, &error, &kind, NULL);
+        client_raise(client, &error, &(operation){.kind = &kind});
     }
     return PyErr_Occurred() ? -1 : 0;
 }

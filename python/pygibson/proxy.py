@@ -3,13 +3,17 @@ server is slow, gone or broken. docs/fault-injection.md tells what each fault do
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
+import threading
 
 from ._process import Process, find_program, lacking
 from ._pygibson import PyGibsonError
 from .server import Server
+
+_LONGEST = 200  # characters of a fault, by far; a command is a line
 
 __all__ = ["Proxy", "find_proxy"]
 
@@ -44,6 +48,9 @@ class Proxy(Process):
         executable: path of the program; by default what find_proxy finds.
         timeout: seconds that the proxy may take to start, and to answer a command.
 
+    Threads may share it: it does one command at a time. After a command that got no answer, because
+    of the timeout or of an exception of a signal handler, it has to be stopped and started again.
+
     Attributes:
         unix_socket: path of the unix socket, or None.
         port: the TCP port, or None.
@@ -63,8 +70,14 @@ class Proxy(Process):
         self._server = server
         self._faults = faults
         self._timeout = timeout
+        self._turn = threading.RLock()  # that a signal handler may take in a command
+        self._unanswered = False
 
     def _launch(self) -> subprocess.Popen[bytes]:
+        if self.unix_socket is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.unix_socket)  # of one that was killed
+        self._unanswered = False
         process = subprocess.Popen(
             self._guard.command(self._command()),
             stdin=subprocess.PIPE,
@@ -93,19 +106,34 @@ class Proxy(Process):
                 raise PyGibsonError(f"{self._executable} is silent for {self._timeout} s")
             piece = process.stdout.readline()
             if not piece:
-                said = process.stderr.read().decode(errors="replace").strip()
-                raise PyGibsonError(
-                    f"{self._executable} ended with {process.wait()}: {said}{lacking(said)}"
-                )
+                raise self._ended(process)
             line += piece
         return line.decode().strip()
 
+    def _ended(self, process: subprocess.Popen[bytes]) -> PyGibsonError:
+        assert process.stderr is not None
+        said = process.stderr.read().decode(errors="replace").strip()
+        return PyGibsonError(
+            f"{self._executable} ended with {process.wait()}: {said}{lacking(said)}"
+        )
+
     def _tell(self, command: str) -> str:
-        process = self.process
-        if process is None or process.stdin is None:
-            raise RuntimeError("the proxy does not run")
-        process.stdin.write(command.encode() + b"\n")
-        answer = self._read_line(process)
+        with self._turn:
+            process = self.process
+            if process is None or process.stdin is None:
+                raise RuntimeError("the proxy does not run")
+            if self._unanswered:
+                raise PyGibsonError(
+                    f"{self._executable} has not answered an earlier command: "
+                    "stop and start it to go on"
+                )
+            self._unanswered = True
+            try:
+                process.stdin.write(command.encode() + b"\n")
+            except BrokenPipeError:
+                raise self._ended(process) from None
+            answer = self._read_line(process)
+            self._unanswered = False
         if not answer.startswith("ok"):
             raise PyGibsonError(answer)
         return answer
@@ -117,6 +145,8 @@ class Proxy(Process):
             PyGibsonError: there is no such fault, or there are too many.
         """
         for fault in faults:
+            if not str(fault).isprintable() or len(fault) > _LONGEST:
+                raise PyGibsonError(f"there is no fault {fault!r:.100}: it is a short line of text")
             self._tell(f"fault {fault}")
 
     def heal(self) -> None:

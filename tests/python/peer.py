@@ -34,6 +34,16 @@ def items(*pairs: tuple[bytes, bytes]) -> bytes:
     return reply(KVAL, data)
 
 
+# What a client asks once in a while by itself: how many keys have a prefix that none has.
+PROBE_KEY = b"\x01gibson-probe\x01"
+PROBE = (17, PROBE_KEY)  # COUNT
+PROBE_FRAME = struct.pack("<IH", 2 + len(PROBE_KEY), PROBE[0]) + PROBE_KEY
+
+
+def number(of: int) -> bytes:
+    return reply(VAL, struct.pack("<q", of), NUMBER)
+
+
 class Connection:
     """One end of a connection of the peer, which knows how to read requests."""
 
@@ -50,7 +60,17 @@ class Connection:
         return data
 
     def request(self) -> tuple[int, bytes]:
-        """Read a request: its opcode and payload. EOFError when the client has gone."""
+        """Read a request: its opcode and payload. EOFError when the client has gone.
+
+        What the client asks by itself is answered, and is no request of the test."""
+        while True:
+            request = self.any_request()
+            if request != PROBE:
+                return request
+            self.send(number(0))
+
+    def any_request(self) -> tuple[int, bytes]:
+        """Read a request, whoever asks."""
         (size,) = struct.unpack("<I", self._read(4))
         frame = self._read(size)
         return struct.unpack("<H", frame[:2])[0], frame[2:]

@@ -7,7 +7,7 @@ import select
 import socket
 import threading
 
-from peer import LONG
+from peer import LONG, PROBE_FRAME
 from pygibson import Server
 
 
@@ -36,6 +36,10 @@ class Recording:
         finally:
             client.close()
             server.close()
+
+    def requests(self) -> bytes:
+        """What was sent but for what the client asks by itself, which the server has answered."""
+        return bytes(self.sent).replace(PROBE_FRAME, b"")
 
     def cut(self) -> None:
         """End the connection on both sides."""

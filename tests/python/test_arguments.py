@@ -199,6 +199,44 @@ def test_refused_fields(unix_client: Client, prefix: str, field: Any) -> None:
         unix_client.meta(prefix, field)
 
 
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 10**100, -(10**100)])
+def test_times_past_64_bits_are_named_as_they_are(
+    unix_client: Client, prefix: str, number: int
+) -> None:
+    calls: list[tuple[Callable[[], object], str]] = [
+        (lambda: unix_client.ttl(prefix, number), "seconds"),
+        (lambda: unix_client.mlock(prefix, number), "seconds"),
+        (lambda: unix_client.set(prefix, "v", number), "ttl"),
+    ]
+    for call, argument in calls:
+        with pytest.raises(InvalidArgumentError) as caught:
+            call()
+        assert str(caught.value).endswith(
+            f": the {argument} of {number} seconds does not fit into 64 bits"
+        )
+
+
+def test_numbers_of_more_digits_than_python_writes(unix_client: Client, prefix: str) -> None:
+    for number, shown in ((1 << 99_999, "2**99999 or more"), (-(1 << 99_999), "-2**99999 or less")):
+        with pytest.raises(InvalidArgumentError) as caught:
+            unix_client.ttl(prefix, number)
+        assert f"of {shown} seconds" in str(caught.value)
+        with pytest.raises(InvalidArgumentError) as caught:
+            Client(timeout=number)
+        assert str(caught.value).endswith(f", not {shown}")
+        with pytest.raises(InvalidArgumentError) as caught:
+            unix_client.timeout = number
+        assert str(caught.value).endswith(f", not {shown}")
+    unix_client.set(prefix, "v")
+    assert unix_client.mget(prefix, 1 << 99_999) == {prefix: b"v"}
+    assert unix_client.mget(prefix, -(1 << 99_999)) == {prefix: b"v"}
+
+
+def test_a_host_that_has_no_utf_8() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"the host '\\ud800' has no UTF-8"):
+        Client("\ud800")
+
+
 def test_long_times_are_learnt_from_the_server(unix_server: Server, prefix: str) -> None:
     day = 86_400
     with unix_server.client(timeout=30_000) as client:

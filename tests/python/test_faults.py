@@ -8,10 +8,11 @@ import time
 from typing import Callable
 
 import pytest
-from peer import LONG, Connection, Peer, echo_keys, silence, value
+from peer import LONG, PROBE, Connection, Peer, echo_keys, number, silence, value
 from pygibson import (
     Client,
     ConnectionLostError,
+    ProtocolError,
     PyGibsonError,
     Server,
     ServerTimeoutError,
@@ -39,6 +40,26 @@ def test_a_late_reply_is_never_read(peer: Callable[..., Peer]) -> None:
     client.timeout = 30_000
     assert client.get("second") == b"second"
     assert client.get("third") == b"third"
+
+
+def test_replies_that_are_shifted_are_noticed(peer: Callable[..., Peer]) -> None:
+    """Each comes when the next request has, so that nothing is there before a call."""
+    probes = []
+
+    def shifted(connection: Connection) -> None:
+        late = value(b"what nobody asked for")
+        while True:
+            request = connection.any_request()
+            connection.send(late)
+            probes.extend([request] if request == PROBE else [])
+            late = number(0) if request == PROBE else value(request[1])
+
+    client = Client(unix_socket=peer(shifted).path, timeout=30_000)
+    with pytest.raises(ProtocolError, match="a reply that answers nothing"):
+        for count in range(127):
+            client.get(str(count))
+    assert probes == [PROBE]
+    assert not client.connected
 
 
 def test_without_reconnect_the_connection_stays_broken(peer: Callable[..., Peer]) -> None:

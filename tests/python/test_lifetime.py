@@ -242,7 +242,11 @@ def everything(client: Client, server: Server, prefix: str) -> None:
         lambda: Client(unix_socket="/nowhere"),
         lambda: Client("a", host="b"),
         lambda: Client(timeout=0),
+        lambda: client.pipeline().get("\ud800").meta(key, "nonsense").ttl(key, 1 << 70).execute(),  # type: ignore[arg-type]
         lambda: client.pipeline().get("\ud800"),
+        lambda: client.set("\ud800", bytearray(b"v"), "ttl"),  # type: ignore[arg-type]
+        lambda: client.ttl(key, 10**9999),
+        lambda: Client(timeout=10**9999),
         lambda: client.pipeline().set(key, 1),  # type: ignore[arg-type]
         lambda: client.pipeline(nonsense=1),  # type: ignore[call-arg]
         lambda: client.pipeline().get(prefix + "missing").get(b"a b").ping().execute(),

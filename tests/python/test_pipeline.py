@@ -227,9 +227,54 @@ def test_bad_types_are_found_at_once(client: Client, prefix: str) -> None:
     batch = client.pipeline()
     with pytest.raises(TypeError):
         batch.set(prefix, 1)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError):
-        batch.meta(prefix, "nonsense")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        batch.set("\ud800", "value", "1")  # type: ignore[arg-type]
+    with pytest.raises(BufferError):
+        batch.set(prefix, memoryview(b"abcd")[::2])
     assert len(batch) == 0
+
+
+def test_what_libgibson_is_never_shown_fails_in_its_place(client: Client, prefix: str) -> None:
+    bad: Any = "nonsense"
+    value = bytearray(b"a value that could change")
+    with pytest.raises(PipelineError) as caught, client.pipeline() as batch:
+        batch.set(prefix, "1").meta(prefix, bad).get(prefix + "\ud800").set(prefix, "\ud800")
+        batch.ttl(prefix, 1 << 64).set("\ud800", value).mget("\ud800", 1 << 64).get(prefix)
+        assert len(batch) == 8
+        value += b", and does"
+    assert batch.results is not None
+    assert [batch.results[0], batch.results[7]] == [None, b"1"]
+    assert [failure.index for failure in caught.value.failures] == [1, 2, 3, 4, 5, 6]
+    calls: list[Callable[[], Any]] = [
+        lambda: client.meta(prefix, bad),
+        lambda: client.get(prefix + "\ud800"),
+        lambda: client.set(prefix, "\ud800"),
+        lambda: client.ttl(prefix, 1 << 64),
+        lambda: client.set("\ud800", value),
+        lambda: client.mget("\ud800", 1 << 64),
+    ]
+    for call, failure in zip(calls, caught.value.failures):
+        with pytest.raises(InvalidArgumentError) as single:
+            call()
+        assert type(failure.error) is InvalidArgumentError
+        assert str(failure.error) == str(single.value)
+        assert failure.key == single.value.key
+        assert failure.command == single.value.command
+        assert failure.error.server == client.server
+
+
+def test_what_is_refused_stays_so_where_the_connection_is_gone(client: Client, prefix: str) -> None:
+    """As any other request."""
+    bad: Any = "nonsense"
+    client.close()
+    for call in (
+        lambda: client.meta(prefix, bad),
+        lambda: client.get("\ud800"),
+        lambda: client.get("a b"),
+        lambda: client.pipeline().meta(prefix, bad).execute(),
+    ):
+        with pytest.raises(ConnectionLostError, match="the client is closed"):
+            call()
 
 
 def test_values_are_those_of_the_call(client: Client, prefix: str) -> None:

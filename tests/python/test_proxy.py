@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import pytest
+from peer import LONG, in_background
 from pygibson import (
     Client,
     ConnectionLostError,
@@ -85,6 +87,92 @@ def test_what_is_wrong_is_said(unix_server: Server) -> None:
         proxy.client(timeout=PATIENT).ping()
     with pytest.raises(RuntimeError, match="does not run"):
         proxy.heal()
+
+
+ODD = {
+    "newline": "reply:cut@7\n",
+    "two commands": "reply:cut@7\nheal",
+    "NUL": "reply:cut\0",
+    "surrogate": "reply:\udc80",
+    "long": "x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("fault", ODD.values(), ids=ODD)
+def test_a_fault_is_one_command(gibson_proxy: Proxy, fault: str) -> None:
+    with pytest.raises(PyGibsonError):
+        gibson_proxy.fault(fault)
+    assert gibson_proxy.counters()["struck"] == 0
+    with pytest.raises(PyGibsonError, match="no fault of that name"):
+        gibson_proxy.fault("reply:cat")
+    gibson_proxy.client(timeout=PATIENT).ping()
+
+
+def test_an_answer_that_comes_late_is_not_that_of_the_next_command(unix_server: Server) -> None:
+    with Proxy(unix_server) as proxy:
+        assert proxy.process is not None
+        patience, proxy._timeout = proxy._timeout, 0.05
+        os.kill(proxy.process.pid, signal.SIGSTOP)
+        with pytest.raises(PyGibsonError, match="is silent for"):
+            proxy.counters()
+        os.kill(proxy.process.pid, signal.SIGCONT)
+        proxy._timeout = patience
+        with pytest.raises(PyGibsonError, match="has not answered an earlier command"):
+            proxy.fault("reply:cat")
+        proxy.stop()
+        proxy.start()
+        assert proxy.counters()["accepted"] == 0
+
+
+def test_a_command_that_was_interrupted_is_not_answered_to_the_next(unix_server: Server) -> None:
+    class Interruption(Exception):
+        pass
+
+    def interrupt(number: int, frame: object) -> None:
+        with pytest.raises(PyGibsonError, match="has not answered"):
+            proxy.heal()
+        raise Interruption
+
+    with Proxy(unix_server) as proxy:
+        assert proxy.process is not None
+        os.kill(proxy.process.pid, signal.SIGSTOP)
+        before = signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        try:
+            with pytest.raises(Interruption):
+                proxy.counters()
+        finally:
+            signal.signal(signal.SIGALRM, before)
+            os.kill(proxy.process.pid, signal.SIGCONT)
+        with pytest.raises(PyGibsonError, match="has not answered"):
+            proxy.fault("reply:cat")
+
+
+def test_threads_share_it(unix_server: Server) -> None:
+    def count() -> bool:
+        return all(len(proxy.counters()) == 7 for _ in range(100))
+
+    def refuse() -> bool:
+        for _ in range(100):
+            with pytest.raises(PyGibsonError, match="no fault of that name"):
+                proxy.fault("reply:cat")
+        return True
+
+    with Proxy(unix_server) as proxy:
+        running = [in_background(each) for each in (count, refuse, count, refuse)]
+        assert [each.result(LONG) for each in running] == [True] * 4
+
+
+def test_one_that_was_killed_is_started_again(unix_server: Server) -> None:
+    with Proxy(unix_server) as proxy:
+        assert proxy.process is not None
+        proxy.process.kill()
+        proxy.process.wait(LONG)
+        with pytest.raises(PyGibsonError, match="ended with -9"):
+            proxy.counters()
+        assert proxy.stop() == -9
+        proxy.start()
+        proxy.client(timeout=PATIENT).ping()
 
 
 def test_it_ends_with_its_process_and_its_socket(unix_server: Server) -> None:

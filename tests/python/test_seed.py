@@ -136,7 +136,10 @@ def test_minc_and_mdec_of_no_number_change_nothing(
 
 
 def test_no_memory(prefix: str) -> None:
-    with Server(max_memory="64K", eviction="none") as server, server.client(timeout=30_000) as client:
+    with (
+        Server(max_memory="64K", eviction="none") as server,
+        server.client(timeout=30_000) as client,
+    ):
         with pytest.raises(pygibson.NoMemoryError):
             for number in range(100):
                 client.set(f"{prefix}{number}", "x" * 4000)

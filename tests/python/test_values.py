@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import ctypes
 import mmap
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -149,13 +149,27 @@ def test_large_values(client: Client, prefix: str) -> None:
         assert client.pipeline().get(prefix).execute() == [value]
 
 
-def test_lone_surrogates_that_stand_for_no_byte(client: Client, prefix: str) -> None:
-    for call in (
-        lambda: client.get(prefix + "\ud800"),
-        lambda: client.set(prefix, "\ud800"),
-    ):
-        with pytest.raises(UnicodeEncodeError):
+def test_surrogates_that_stand_for_no_byte_are_refused(client: Client) -> None:
+    calls: list[tuple[Callable[[], object], str, str]] = [
+        (lambda: client.get("k\ud800"), "key", "U+D800 at 1"),
+        (lambda: client.get("\udc80\udc7f"), "key", "U+DC7F at 1"),
+        (lambda: client.keys("\udfff"), "prefix", "U+DFFF at 0"),
+        (lambda: client.set("k", "text \udd00"), "value", "U+DD00 at 5"),
+        (lambda: client.mset("k", "\ud800"), "value", "U+D800 at 0"),
+        (lambda: client.set("\ud800", "\ud801", 1 << 70), "key", "U+D800 at 0"),
+    ]
+    for call, argument, where in calls:
+        with pytest.raises(InvalidArgumentError) as caught:
             call()
+        assert str(caught.value).endswith(
+            f": the {argument} has no UTF-8: {where} is a surrogate that stands for no byte"
+        )
+        assert caught.value.__context__ is None
+        assert caught.value.server == client.server
+    with pytest.raises(InvalidArgumentError, match="U\\+D800") as caught:
+        client.get("k\ud800")
+    assert (caught.value.command, caught.value.key) == ("get", "k\ud800")
+    client.ping()
 
 
 def test_subclasses_of_str_and_bytes(client: Client, prefix: str) -> None:

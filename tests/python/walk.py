@@ -44,7 +44,7 @@ class Link:
     def check(self) -> None:
         """Tells whether what was sent is what should have been: all of it has been answered."""
         if self.recording is not None:
-            sent = bytes(self.recording.sent)
+            sent = self.recording.requests()
             if sent != self.expected:
                 raise Violation(f"sent {sent!r:.500}, not {bytes(self.expected)!r:.500}")
             del self.recording.sent[:]
