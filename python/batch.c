@@ -63,11 +63,11 @@ static void keep_reply(batch *run, const operation *op, const gibson_reply *repl
 {
     of->value = reply->value;
     of->items = reply->items;
-    if (op->request.opcode == GIBSON_OP_SET) {
-        of->value = (gibson_value){.kind = GIBSON_KIND_NONE}; /* the echo, which is checked */
+    if (op->kind->yield == GIBSON_YIELD_ECHO) {
+        of->value = (gibson_value){.kind = GIBSON_KIND_NONE}; /* it was checked */
     }
     bool kept = true;
-    if (yields_items(op->kind) || of->value.bytes.size > TAKE_ABOVE) {
+    if (gibson_yields_items(op->kind->yield) || of->value.bytes.size > TAKE_ABOVE) {
         kept = gibson_client_take_reply(run->client->client, &of->owned) == GIBSON_OK;
     } else if (of->value.kind == GIBSON_KIND_BYTES) {
         kept = copy_value(run, of);

@@ -1,6 +1,5 @@
 #include "client.h"
 
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -202,11 +201,11 @@ static gibson_status call_gibson(Client *self, const operation *op, gibson_reply
     if (request->opcode == GIBSON_OP_GET) { /* libgibson has a short way for it */
         return gibson_client_get(self->client, request->key.data, request->key.size, &reply->value);
     }
-    if (request->opcode == GIBSON_OP_END) {
+    if (op->kind->effect == GIBSON_EFFECT_CLOSE) {
         return gibson_client_quit(self->client);
     }
     gibson_status status = gibson_client_call(self->client, request, reply);
-    if (status == GIBSON_OK && yields_items(op->kind)) {
+    if (status == GIBSON_OK && gibson_yields_items(op->kind->yield)) {
         status = gibson_client_take_reply(self->client, owned);
     }
     return status;
@@ -221,7 +220,7 @@ static PyObject *run_operation(Client *self, const operation *op)
     gibson_owned_reply *owned = NULL;
     gibson_reply reply = {.status = GIBSON_OK};
     gibson_error error;
-    bool quits = op->kind->opcode == GIBSON_OP_END;
+    bool quits = op->kind->effect == GIBSON_EFFECT_CLOSE;
     bool ok = quits || !client_is_closed(self, &error);
     if (ok) {
         client_enter(self);
@@ -261,192 +260,6 @@ static PyObject *run_command(PyObject *self, const command_kind *kind, const cal
 
 /* -- making a Client ------------------------------------------------------------------------ */
 
-enum { REFUSED = -2 }; /* None is no value for the option */
-
-/* The options that are numbers: X(name, member, its type, what None stands for, the most).
-   0 stands for the default of libgibson. */
-#define NUMBER_OPTIONS(X)                                                                          \
-    X(port, port, uint16_t, REFUSED, UINT16_MAX)                                                   \
-    X(timeout, timeout_ms, int64_t, GIBSON_NO_DEADLINE, INT64_MAX)                                 \
-    X(connect_timeout, connect_timeout_ms, int64_t, GIBSON_NO_DEADLINE, INT64_MAX)                 \
-    X(max_reply_size, max_reply_size, size_t, 0, UINT32_MAX)                                       \
-    X(max_request_size, max_request_size, size_t, 0, UINT32_MAX)                                   \
-    X(max_key_size, max_key_size, size_t, 0, UINT32_MAX)                                           \
-    X(max_value_size, max_value_size, size_t, 0, UINT32_MAX)                                       \
-    X(max_seconds, max_seconds, int64_t, 0, INT64_MAX)                                             \
-    X(pipeline_window, pipeline_window, uint32_t, 0, UINT32_MAX)                                   \
-    X(pipeline_bytes, pipeline_bytes, size_t, 0, INT64_MAX)                                        \
-    X(reconnect_delay, reconnect_delay_ms, int64_t, 0, INT64_MAX)                                  \
-    X(reconnect_max_delay, reconnect_max_delay_ms, int64_t, 0, INT64_MAX)                          \
-    X(tcp_keepalive, tcp_keepalive_s, int, -1, INT_MAX)                                            \
-    X(tcp_user_timeout, tcp_user_timeout_ms, unsigned int, 0, UINT_MAX)
-
-/* The arguments of __init__ as they were given, NULL where they were not. */
-typedef struct init_arguments {
-    PyObject *addr;
-    PyObject *unix_socket;
-    PyObject *host;
-    int reconnect;
-    int retry_repeatable;
-#define OBJECT(name, member, type, none, most) PyObject *name;
-    NUMBER_OPTIONS(OBJECT)
-#undef OBJECT
-} init_arguments;
-
-static int parse_init(PyObject *args, PyObject *keywords, init_arguments *given)
-{
-    static const char *const names[] = {"addr",
-                                        "port",
-                                        "unix_socket",
-                                        "timeout",
-                                        "host",
-                                        "connect_timeout",
-                                        "reconnect",
-                                        "retry_repeatable",
-                                        "max_reply_size",
-                                        "max_request_size",
-                                        "max_key_size",
-                                        "max_value_size",
-                                        "max_seconds",
-                                        "pipeline_window",
-                                        "pipeline_bytes",
-                                        "reconnect_delay",
-                                        "reconnect_max_delay",
-                                        "tcp_keepalive",
-                                        "tcp_user_timeout",
-                                        NULL};
-    *given = (init_arguments){0};
-    return PyArg_ParseTupleAndKeywords(
-               args, keywords, "|OOOO$OOppOOOOOOOOOOO:Client", (char **)(uintptr_t)names,
-               &given->addr, &given->port, &given->unix_socket, &given->timeout, &given->host,
-               &given->connect_timeout, &given->reconnect, &given->retry_repeatable,
-               &given->max_reply_size, &given->max_request_size, &given->max_key_size,
-               &given->max_value_size, &given->max_seconds, &given->pipeline_window,
-               &given->pipeline_bytes, &given->reconnect_delay, &given->reconnect_max_delay,
-               &given->tcp_keepalive, &given->tcp_user_timeout)
-               ? 0
-               : -1;
-}
-
-static void refuse_option(const module_state *state, const char *name, PyObject *number,
-                          int64_t most)
-{
-    PyObject *text = number_text(number);
-    if (text) {
-        error_raise(state, GIBSON_INVALID, "Client() argument '%s' must be from 1 to %lld, not %U",
-                    name, (long long)most, text);
-        Py_DECREF(text);
-    }
-}
-
-/* A number from 1 to most, or None. *taken is left alone if there is none. */
-static int take_option(const module_state *state, const char *name, PyObject *given, int64_t none,
-                       int64_t most, int64_t *taken)
-{
-    if (!given) {
-        return 0;
-    }
-    if (given == Py_None && none != REFUSED) {
-        *taken = none;
-        return 0;
-    }
-    if (!PyIndex_Check(given)) {
-        PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be int%s, not %.200s", name,
-                     none == REFUSED ? "" : " or None", Py_TYPE(given)->tp_name);
-        return -1;
-    }
-    PyObject *index = PyNumber_Index(given);
-    if (!index) {
-        return -1;
-    }
-    int overflow;
-    int64_t number = PyLong_AsLongLongAndOverflow(index, &overflow);
-    bool fits = !overflow && number >= 1 && number <= most;
-    if (fits) {
-        *taken = number;
-    } else {
-        refuse_option(state, name, index, most);
-    }
-    Py_DECREF(index);
-    return fits ? 0 : -1;
-}
-
-static int take_numbers(Client *self, const init_arguments *given)
-{
-#define TAKE(name, member, type, none, most)                                                       \
-    {                                                                                              \
-        int64_t taken = 0;                                                                         \
-        if (take_option(self->state, #name, given->name, none, most, &taken) < 0) {                \
-            return -1;                                                                             \
-        }                                                                                          \
-        self->options.member = (type)taken;                                                        \
-    }
-    NUMBER_OPTIONS(TAKE)
-#undef TAKE
-    if (!self->options.timeout_ms) {
-        self->options.timeout_ms = GIBSON_DEFAULT_TIMEOUT_MS; /* waiting for a turn needs it */
-    }
-    return 0;
-}
-
-static int take_host(Client *self, const init_arguments *given)
-{
-    bool has_addr = given->addr && given->addr != Py_None;
-    bool has_host = given->host && given->host != Py_None;
-    if (has_addr && has_host) {
-        PyErr_SetString(PyExc_TypeError, "Client() takes addr or host, not both");
-        return -1;
-    }
-    if (!has_addr && !has_host) {
-        return 0;
-    }
-    PyObject *host = has_host ? given->host : given->addr;
-    if (!PyUnicode_Check(host)) {
-        PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be str, not %.200s",
-                     host == given->addr ? "addr" : "host", Py_TYPE(host)->tp_name);
-        return -1;
-    }
-    Py_ssize_t size;
-    self->options.host = PyUnicode_AsUTF8AndSize(host, &size);
-    if (!self->options.host) {
-        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-            PyErr_Clear();
-            error_raise(self->state, GIBSON_INVALID, "Client(): the host %A has no UTF-8", host);
-        }
-        return -1;
-    }
-    if (strlen(self->options.host) != (size_t)size) {
-        error_raise(self->state, GIBSON_INVALID, "Client(): the host contains a NUL character");
-        return -1;
-    }
-    Py_INCREF(host);
-    Py_XSETREF(self->host, host);
-    return 0;
-}
-
-static int take_unix_socket(Client *self, const init_arguments *given)
-{
-    Py_CLEAR(self->unix_socket);
-    if (given->unix_socket && given->unix_socket != Py_None) {
-        if (!PyUnicode_FSConverter(given->unix_socket, &self->unix_socket)) {
-            return -1;
-        }
-        self->options.unix_socket = PyBytes_AS_STRING(self->unix_socket);
-    }
-    return 0;
-}
-
-static int set_options(Client *self, const init_arguments *given)
-{
-    gibson_options_init(&self->options);
-    self->options.reconnect = given->reconnect;
-    self->options.retry_repeatable = given->retry_repeatable;
-    if (take_host(self, given) < 0 || take_unix_socket(self, given) < 0) {
-        return -1;
-    }
-    return take_numbers(self, given);
-}
-
 /* Connects a gibson_client, within a turn. Returns false with the error set. */
 static bool connect_gibson(Client *self, gibson_error *error)
 {
@@ -478,14 +291,14 @@ static int make_connected(Client *self)
 static int client_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     Client *self = (Client *)object;
-    init_arguments given;
-    if (parse_init(args, keywords, &given) < 0 || take_turn(self, &(operation){0}) < 0) {
+    given_options given;
+    if (options_parse(&given, args, keywords) < 0 || take_turn(self, &(operation){0}) < 0) {
         return -1;
     }
     int result = -1;
     if (self->client) {
         error_raise(self->state, GIBSON_USAGE, "Client.__init__ was called already");
-    } else if (set_options(self, &given) == 0) {
+    } else if (options_take(&self->options, &self->owners, self->state, &given) == 0) {
         result = make_connected(self);
     }
     client_end(self);
@@ -530,8 +343,8 @@ static void client_dealloc(PyObject *object)
     }
     client_clear(object);
     gibson_client_free(self->client);
-    Py_XDECREF(self->host);
-    Py_XDECREF(self->unix_socket);
+    Py_XDECREF(self->owners.host);
+    Py_XDECREF(self->owners.unix_socket);
     Py_XDECREF(self->server);
     type->tp_free(self);
     Py_DECREF(type);
@@ -646,8 +459,7 @@ static int client_set_timeout(PyObject *object, PyObject *given, void *closure)
         PyErr_SetString(PyExc_AttributeError, "timeout cannot be deleted");
         return -1;
     }
-    if (take_option(self->state, "timeout", given, GIBSON_NO_DEADLINE, INT64_MAX, &timeout_ms) <
-            0 ||
+    if (options_timeout(self->state, given, &timeout_ms) < 0 ||
         client_begin(self, &(operation){0}) < 0) {
         return -1;
     }

@@ -5,6 +5,7 @@
 #include "errors.h"
 #include "module.h"
 #include "operation.h"
+#include "options.h"
 #include "turn.h"
 
 /* A Client may be used by many threads, which take turns in libgibson.
@@ -21,9 +22,8 @@ typedef struct Client {
     module_state *state;   /* lives as long as the type */
     gibson_client *client; /* NULL until __init__ has succeeded */
     gibson_options options;
-    PyObject *host;        /* str, or NULL; options point into it */
-    PyObject *unix_socket; /* bytes, or NULL */
-    PyObject *server;      /* str: the peer; set once */
+    option_owners owners;
+    PyObject *server; /* str: the peer; set once */
     PyObject *weakrefs;
     PyObject *attributes; /* the dict of what was set on the instance, or NULL */
 

@@ -1,70 +1,47 @@
 /* The docstring of Client, and those of the methods that run a command, DOC_ and the command's
-   name, and the signatures by shape of arguments, ARGS_. */
+   name, and SIGNATURE of a shape of arguments. */
 #ifndef PYGIBSON_DOCS_H
 #define PYGIBSON_DOCS_H
 
-#define TEXT_OF(number) #number
-#define TEXT(number) TEXT_OF(number)
-#define DEFAULT_PORT TEXT(GIBSON_DEFAULT_PORT)
-#define DEFAULT_TIMEOUT TEXT(GIBSON_DEFAULT_TIMEOUT_MS)
-#define DEFAULT_CONNECT_TIMEOUT TEXT(GIBSON_DEFAULT_CONNECT_TIMEOUT_MS)
-#define DEFAULT_DELAY TEXT(GIBSON_DEFAULT_RECONNECT_DELAY_MS)
-#define DEFAULT_MAX_DELAY TEXT(GIBSON_DEFAULT_RECONNECT_MAX_DELAY_MS)
-#define DEFAULT_KEEPALIVE TEXT(GIBSON_DEFAULT_TCP_KEEPALIVE_S)
+#include "options.h"
+
+#define DOC_POSITIONAL(name, kind, shown, text, ...) #name "=" shown ", "
+#define DOC_KEYWORD(name, kind, shown, text, ...) ", " #name "=" shown
+#define DOC_OPTION(name, kind, shown, text, ...) "    " #name " (" DOC_##kind "): " text ".\n"
+#define DOC_HOST "str"
+#define DOC_PATH "str, bytes or os.PathLike"
+#define DOC_NUMBER "int"
+#define DOC_FLAG "bool"
 
 #define DOC_CLIENT                                                                                 \
-    "Client(addr='" GIBSON_DEFAULT_HOST "', port=" DEFAULT_PORT                                    \
-    ", unix_socket=None, timeout=" DEFAULT_TIMEOUT                                                 \
-    ", *, host=None, connect_timeout=" DEFAULT_CONNECT_TIMEOUT ", "                                \
-    "reconnect=False, retry_repeatable=False, max_reply_size=None, max_request_size=None, "        \
-    "max_key_size=None, max_value_size=None, max_seconds=None, pipeline_window=None, "             \
-    "pipeline_bytes=None, reconnect_delay=" DEFAULT_DELAY                                          \
-    ", reconnect_max_delay=" DEFAULT_MAX_DELAY ", tcp_keepalive=" DEFAULT_KEEPALIVE                \
-    ", tcp_user_timeout=None)\n--\n\n"                                                             \
-    "A connection to a Gibson server, which is made at once.\n\n"                                  \
-    "Arguments:\n"                                                                                 \
-    "    addr (str): name, IPv4 or IPv6 address of the server; None for the default.\n"            \
-    "    port (int): its TCP port.\n"                                                              \
-    "    unix_socket (str, bytes or os.PathLike): path of its unix socket, in place of addr and\n" \
-    "        port; '@' and a name for an abstract one.\n"                                          \
-    "    timeout (int): milliseconds for a whole operation, however the bytes trickle in; None\n"  \
-    "        waits for ever.\n"                                                                    \
-    "    host (str): another name of addr.\n"                                                      \
-    "    connect_timeout (int): milliseconds to resolve the name and connect; None: for ever.\n"   \
-    "    reconnect (bool): connect again before the next operation when the connection broke.\n"   \
-    "    retry_repeatable (bool): with reconnect, repeat once a command whose connection was\n"    \
-    "        lost under way, if doing it twice is the same as once. Never after a timeout.\n"      \
-    "    max_reply_size (int): most bytes of a reply; None for 64 MiB.\n"                          \
-    "    max_request_size (int): most bytes of a request; None for 4 MiB.\n"                       \
-    "    max_key_size (int): most bytes of a key or prefix; None for 1023.\n"                      \
-    "    max_value_size (int): most bytes of a value; None for what max_request_size leaves.\n"    \
-    "    max_seconds (int): longest ttl or lock time in seconds; None to learn it from the\n"      \
-    "        server: 32767 unless the server says otherwise (STATS max_item_ttl).\n"               \
-    "    pipeline_window (int): most requests under way; None for 1024.\n"                         \
-    "    pipeline_bytes (int): most bytes of requests under way; None for 16 MiB.\n"               \
-    "    reconnect_delay (int), reconnect_max_delay (int): after a failure to connect,\n"          \
-    "        operations fail at once for so many milliseconds, doubled with every failure.\n"      \
-    "    tcp_keepalive (int): seconds of silence before the peer is probed; None: off.\n"          \
-    "    tcp_user_timeout (int): milliseconds that sent data may stay unacknowledged; None for\n"  \
-    "        the default of the system.\n\n"                                                       \
-    "Raises UnreachableError, ServerTimeoutError, InvalidArgumentError.\n\n"                       \
-    "Every method can also raise ServerTimeoutError, ConnectionLostError, UnreachableError\n"      \
-    "(with reconnect), ProtocolError, ServerError, SystemCallError, InvalidArgumentError, and\n"   \
-    "MemoryError. After a timeout or any error within a reply the connection is closed, so a\n"    \
-    "late reply is never taken for that of another command.\n\n"                                   \
-    "Threads may share a Client: they take turns, and waiting for one's turn counts towards the\n" \
-    "timeout. A child of fork cannot use the connection of its parent: it gets\n"                  \
-    "ConnectionLostError, or with reconnect a connection of its own."
+    "Client(" POSITIONAL_OPTIONS(DOC_POSITIONAL) "*" KEYWORD_OPTIONS(                              \
+        DOC_KEYWORD) ")\n--\n\n"                                                                   \
+                     "A connection to a Gibson server, which is made at once.\n\n"                 \
+                     "Arguments:\n" ALL_OPTIONS(                                                   \
+                         DOC_OPTION) "\n"                                                          \
+                                     "Raises UnreachableError, ServerTimeoutError, "               \
+                                     "InvalidArgumentError.\n\n"                                   \
+                                     "Every method can also raise ServerTimeoutError, "            \
+                                     "ConnectionLostError, UnreachableError\n"                     \
+                                     "(with reconnect), ProtocolError, ServerError, "              \
+                                     "SystemCallError, InvalidArgumentError, and\n"                \
+                                     "MemoryError. After a timeout or any error within a reply "   \
+                                     "the connection is closed, so a\n"                            \
+                                     "late reply is never taken for that of another command.\n\n"  \
+                                     "Threads may share a Client: they take turns, and waiting "   \
+                                     "for one's turn counts towards the\n"                         \
+                                     "timeout. A child of fork cannot use the connection of its "  \
+                                     "parent: it gets\n"                                           \
+                                     "ConnectionLostError, or with reconnect a connection of its " \
+                                     "own."
 
-#define ARGS_NONE "($self, /)"
-#define ARGS_KEY "($self, /, key)"
-#define ARGS_KEY_VALUE_TTL "($self, /, key, value, ttl=0)"
-#define ARGS_KEY_SECONDS "($self, /, key, seconds)"
-#define ARGS_KEY_FIELD "($self, /, key, field)"
-#define ARGS_PREFIX "($self, /, prefix)"
-#define ARGS_PREFIX_VALUE "($self, /, prefix, value)"
-#define ARGS_PREFIX_SECONDS "($self, /, prefix, seconds)"
-#define ARGS_PREFIX_LIMIT "($self, /, prefix, limit=None)"
+/* The signature of a method, by the shape of its arguments. */
+#define SIGNATURE(arguments) "($self, /" GIBSON_TAKES_##arguments(PARAMETER) ")"
+#define PARAMETER(NAME, name, need) ", " #name PARAMETER_##need(NAME)
+#define PARAMETER_REQUIRED(NAME)
+#define PARAMETER_OPTIONAL(NAME) "=" LEFT_OUT_##NAME
+#define LEFT_OUT_TTL "0"
+#define LEFT_OUT_LIMIT "None"
 
 #define DOC_KEY "    key (str or bytes): 1 to max_key_size bytes, str as UTF-8, no space, no NUL.\n"
 #define DOC_PREFIX                                                                                 \

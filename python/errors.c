@@ -141,8 +141,8 @@ static const char *miss(const command_kind *kind)
     if (!takes_prefix(kind)) {
         return "no such key";
     }
-    return yields_items(kind) ? "no key is under the prefix"
-                              : "nothing under the prefix was changed";
+    return gibson_yields_items(kind->yield) ? "no key is under the prefix"
+                                            : "nothing under the prefix was changed";
 }
 
 /* What libgibson says of a miss is for any command, and some of its messages start with the name of

@@ -4,29 +4,10 @@
 
 #include "refusal.h"
 
-enum { MOST_ARGUMENTS = 3 };
-
-/* The arguments of each shape, in order. */
-static const struct {
-    const char *names[MOST_ARGUMENTS];
-    Py_ssize_t required;
-    Py_ssize_t most;
-} shapes[] = {
-    [GIBSON_ARGUMENTS_NONE] = {{NULL}, 0, 0},
-    [GIBSON_ARGUMENTS_KEY] = {{"key"}, 1, 1},
-    [GIBSON_ARGUMENTS_KEY_VALUE_TTL] = {{"key", "value", "ttl"}, 2, 3},
-    [GIBSON_ARGUMENTS_KEY_SECONDS] = {{"key", "seconds"}, 2, 2},
-    [GIBSON_ARGUMENTS_KEY_FIELD] = {{"key", "field"}, 2, 2},
-    [GIBSON_ARGUMENTS_PREFIX] = {{"prefix"}, 1, 1},
-    [GIBSON_ARGUMENTS_PREFIX_VALUE] = {{"prefix", "value"}, 2, 2},
-    [GIBSON_ARGUMENTS_PREFIX_SECONDS] = {{"prefix", "seconds"}, 2, 2},
-    [GIBSON_ARGUMENTS_PREFIX_LIMIT] = {{"prefix", "limit"}, 1, 2},
-};
-
 static int bad_count(const command_kind *kind, Py_ssize_t count)
 {
     PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", kind->name,
-                 shapes[kind->arguments].most, count);
+                 kind->most, count);
     return -1;
 }
 
@@ -34,15 +15,14 @@ static int bad_count(const command_kind *kind, Py_ssize_t count)
 static int place_keywords(const command_kind *kind, const call_arguments *call,
                           PyObject *placed[MOST_ARGUMENTS])
 {
-    const char *const *names = shapes[kind->arguments].names;
+    const char *const *names = kind->names;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(call->keywords); i++) {
         PyObject *keyword = PyTuple_GET_ITEM(call->keywords, i);
         Py_ssize_t at = 0;
-        while (at < shapes[kind->arguments].most &&
-               PyUnicode_CompareWithASCIIString(keyword, names[at]) != 0) {
+        while (at < kind->most && PyUnicode_CompareWithASCIIString(keyword, names[at]) != 0) {
             at++;
         }
-        if (at == shapes[kind->arguments].most) {
+        if (at == kind->most) {
             PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'",
                          kind->name, keyword);
             return -1;
@@ -60,7 +40,7 @@ static int place_keywords(const command_kind *kind, const call_arguments *call,
 static int place_arguments(const command_kind *kind, const call_arguments *call,
                            PyObject *placed[MOST_ARGUMENTS])
 {
-    if (call->count > shapes[kind->arguments].most) {
+    if (call->count > kind->most) {
         return bad_count(kind, call->count);
     }
     for (Py_ssize_t i = 0; i < MOST_ARGUMENTS; i++) {
@@ -69,10 +49,10 @@ static int place_arguments(const command_kind *kind, const call_arguments *call,
     if (call->keywords && place_keywords(kind, call, placed) < 0) {
         return -1;
     }
-    for (Py_ssize_t i = call->count; i < shapes[kind->arguments].required; i++) {
+    for (Py_ssize_t i = call->count; i < kind->required; i++) {
         if (!placed[i]) {
             PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s' (pos %zd)",
-                         kind->name, shapes[kind->arguments].names[i], i + 1);
+                         kind->name, kind->names[i], i + 1);
             return -1;
         }
     }
@@ -81,13 +61,13 @@ static int place_arguments(const command_kind *kind, const call_arguments *call,
 
 static const char *argument_name(const operation *made, int at)
 {
-    return shapes[made->kind->arguments].names[at];
+    return made->kind->names[at];
 }
 
 static int bad_type(const command_kind *kind, int at, const char *expected, PyObject *given)
 {
     PyErr_Format(PyExc_TypeError, "%s() argument '%s' must be %s, not %.200s", kind->name,
-                 shapes[kind->arguments].names[at], expected, Py_TYPE(given)->tp_name);
+                 kind->names[at], expected, Py_TYPE(given)->tp_name);
     return -1;
 }
 
@@ -217,17 +197,17 @@ static int take_field(operation *made, PyObject *field)
 
 static int take_second(operation *made, PyObject *argument)
 {
-    switch (made->kind->arguments) {
-    case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
-    case GIBSON_ARGUMENTS_PREFIX_VALUE:
+    const gibson_arguments arguments = made->kind->arguments;
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_VALUE)) {
         return take_value(made, argument);
-    case GIBSON_ARGUMENTS_KEY_FIELD:
-        return take_field(made, argument);
-    case GIBSON_ARGUMENTS_PREFIX_LIMIT:
-        return argument == Py_None ? 0 : take_number(made, 1, argument);
-    default:
-        return take_number(made, 1, argument);
     }
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_FIELD)) {
+        return take_field(made, argument);
+    }
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_LIMIT) && argument == Py_None) {
+        return 0;
+    }
+    return take_number(made, 1, argument);
 }
 
 static int take_all(operation *made, const call_arguments *call)
@@ -310,13 +290,13 @@ static PyObject *item_object(const command_kind *kind, const gibson_value *value
     if (value->kind == GIBSON_KIND_NUMBER) {
         return PyLong_FromLongLong(value->number);
     }
-    return kind->opcode == GIBSON_OP_STATS ? text_object(&value->bytes)
-                                           : bytes_object(&value->bytes);
+    return kind->yield == GIBSON_YIELD_FACTS ? text_object(&value->bytes)
+                                             : bytes_object(&value->bytes);
 }
 
 PyObject *value_object(const command_kind *kind, const gibson_value *value)
 {
-    if (kind->yield == GIBSON_YIELD_NONE || kind->opcode == GIBSON_OP_SET) {
+    if (kind->yield == GIBSON_YIELD_NONE || kind->yield == GIBSON_YIELD_ECHO) {
         Py_RETURN_NONE;
     }
     return item_object(kind, value);

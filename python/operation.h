@@ -5,6 +5,8 @@
 
 #include "module.h"
 
+enum { MOST_ARGUMENTS = 3 };
+
 /* The name and kinds of a method that runs a command. Of the others that can fail, only the name
    counts. */
 typedef struct command_kind {
@@ -12,6 +14,10 @@ typedef struct command_kind {
     gibson_opcode opcode;
     gibson_arguments arguments;
     gibson_yield yield;
+    gibson_effect effect;
+    const char *names[MOST_ARGUMENTS + 1]; /* of the arguments, in order, then NULL */
+    Py_ssize_t required;                   /* how many of them */
+    Py_ssize_t most;
 } command_kind;
 
 /* The arguments of a call of METH_FASTCALL | METH_KEYWORDS. */
@@ -56,12 +62,7 @@ PyObject *items_object(const command_kind *kind, gibson_items items);
 
 static inline int takes_prefix(const command_kind *kind)
 {
-    return kind->arguments >= GIBSON_ARGUMENTS_PREFIX;
-}
-
-static inline int yields_items(const command_kind *kind)
-{
-    return kind->yield == GIBSON_YIELD_ITEMS || kind->yield == GIBSON_YIELD_KEYS;
+    return gibson_takes(kind->arguments, GIBSON_ARGUMENT_PREFIX);
 }
 
 #endif

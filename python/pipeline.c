@@ -112,7 +112,7 @@ static PyObject *outcome_object(const batch *run, const outcome *of, const opera
     if (of->status != GIBSON_OK) {
         return outcome_error(run, of, op);
     }
-    if (yields_items(op->kind)) {
+    if (gibson_yields_items(op->kind->yield)) {
         return items_object(op->kind, of->items);
     }
     gibson_value value = batch_value(run, of);
@@ -345,7 +345,7 @@ PyDoc_STRVAR(
 
 /* END cannot be one of many, as nothing is answered after it. It comes last in the list, so its row
    ends the table. */
-#define METHOD_NAME(opcode, name) ((opcode) == GIBSON_OP_END ? NULL : (name))
+#define METHOD_NAME(effect, name) ((effect) == GIBSON_EFFECT_CLOSE ? NULL : (name))
 #include "methods.h"
 
 static PyMethodDef pipeline_methods[] = {

@@ -36,14 +36,14 @@ typedef struct gibson_client gibson_client;
    the next operation connects again, else it returns GIBSON_CLOSED.
 
    What arrived before a call began is never its answer: before it sends, a call looks at a
-   connection on which there was a pause of 1 ms or more. So bytes that nobody asked for, and the end
-   of a connection, are noticed before anything is sent: with options.reconnect any command then runs
-   on a new connection, else the call returns GIBSON_PROTOCOL or GIBSON_CLOSED. A reply that nobody
-   asked for and that comes without such a pause is taken for an answer, and later ones go to the
-   wrong requests. So that this ends, once in 63 calls, or batches of a pipeline, the client asks a
-   question first to which it knows the answer: COUNT of the prefix "\1gibson-probe\1", which must be
-   0. Keys that begin so are the client's. In a batch, replies one too many are noticed when the last
-   of them is read, or when more is sent after a pause.
+   connection on which there was a pause of 1 ms or more. So bytes that nobody asked for, and the
+   end of a connection, are noticed before anything is sent: with options.reconnect any command then
+   runs on a new connection, else the call returns GIBSON_PROTOCOL or GIBSON_CLOSED. A reply that
+   nobody asked for and that comes without such a pause is taken for an answer, and later ones go to
+   the wrong requests. So that this ends, once in 127 calls, or batches of a pipeline, the client
+   asks a question first to which it knows the answer: COUNT of the prefix "\1gibson-probe\1", which
+   must be 0. Keys that begin so are the client's. In a batch, replies one too many are noticed when
+   the last of them is read, or when more is sent after a pause.
 
    The deadline of an operation is options.timeout_ms from the start of the call, and holds over all
    of it: connecting again, asking the server for its limit of times, sending, repeating, reading.

@@ -12,6 +12,7 @@ static gibson_status fail(gibson_client *client, const gibson_request *request, 
 {
     *reply = (gibson_reply){.status = status, .opcode = request->opcode};
     client->error.status = status;
+    gib_idle_refused(&client->idle);
     return status;
 }
 

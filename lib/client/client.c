@@ -124,8 +124,8 @@ static void describe_answer(gibson_client *client)
     const char *text = gibson_status_text(error->status);
     if (error->status == GIBSON_NOT_FOUND) {
         const bool reads = command->effect == GIBSON_EFFECT_READ;
-        text = command->arguments < GIBSON_ARGUMENTS_PREFIX ? "no such key"
-               : reads                                      ? "no key has the prefix"
+        text = !gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX) ? "no such key"
+               : reads                                                   ? "no key has the prefix"
                        : "no item under the prefix was changed";
     }
     gib_error_set(error, error->status, "%s: %s", command->name, text);

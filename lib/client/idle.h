@@ -20,7 +20,7 @@
 
 enum {
     GIB_IDLE_NS = 1000000, /* a millisecond */
-    GIB_IDLE_USES = 63,
+    GIB_IDLE_USES = 127,
     GIB_IDLE_TIMED_USES = 64, /* after a use that took GIB_IDLE_NS or more */
 };
 
@@ -38,23 +38,35 @@ static inline bool gib_idle_is_pause(const gib_idle *idle, int64_t now_ns)
 /* What to do before a use. */
 typedef enum gib_idle_check { GIB_IDLE_TRUST, GIB_IDLE_LOOK, GIB_IDLE_ASK } gib_idle_check;
 
-/* Begins a use. */
-static inline gib_idle_check gib_idle_begin(gib_idle *idle, int64_t now_ns)
+/* What is rare when a use begins: a pause, or one use too many. */
+static GIB_NOINLINE gib_idle_check gib_idle_begin_rarely(gib_idle *idle, bool pause)
 {
-    const bool pause = gib_idle_is_pause(idle, now_ns);
-    const int32_t left = --idle->uses_left;
-    idle->since_ns = now_ns;
-    if (GIB_LIKELY(!pause) && GIB_LIKELY(left >= 0)) {
-        return GIB_IDLE_TRUST;
-    }
     if (pause) {
         idle->timed_left = GIB_IDLE_TIMED_USES;
+        idle->uses_left--;
     }
-    if (left >= 0) {
+    if (idle->uses_left >= 0) {
         return GIB_IDLE_LOOK;
     }
     idle->uses_left = GIB_IDLE_USES - 1;
     return GIB_IDLE_ASK;
+}
+
+/* Begins a use. */
+static inline gib_idle_check gib_idle_begin(gib_idle *idle, int64_t now_ns)
+{
+    const bool pause = gib_idle_is_pause(idle, now_ns);
+    idle->since_ns = now_ns;
+    if (GIB_LIKELY(!pause) && GIB_LIKELY(--idle->uses_left >= 0)) {
+        return GIB_IDLE_TRUST;
+    }
+    return gib_idle_begin_rarely(idle, pause);
+}
+
+/* Takes back that a use began: nothing came of it, and what came before it is still a pause. */
+static inline void gib_idle_refused(gib_idle *idle)
+{
+    idle->since_ns = 0;
 }
 
 /* Ends a use. */

@@ -54,6 +54,9 @@ static GIB_NOINLINE gibson_status queue(gibson_client *client, const gibson_requ
             status = gib_session_queue(session, request, &client->error);
         }
     }
+    if (status != GIBSON_OK) {
+        gib_idle_refused(&client->idle);
+    }
     client->error.status = status;
     return status;
 }

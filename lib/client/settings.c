@@ -2,11 +2,10 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "net/address.h"
+#include "base/unix_address.h"
 #include "wire/frame.h"
 
 void gibson_options_init_sized(gibson_options *options, size_t struct_size)

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "net/address.h"
+#include "base/unix_address.h"
 #include "net/portable.h"
 #include "net/socket.h"
 

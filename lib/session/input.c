@@ -95,7 +95,7 @@ gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson
         return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes after the reply to %s",
                              size - session->frame_size, command->name);
     }
-    if (gib_echoes(command->arguments, command->yield) && reply->status == GIBSON_OK) {
+    if (command->yield == GIBSON_YIELD_ECHO && reply->status == GIBSON_OK) {
         const gibson_bytes sent = sent_value(session, pending);
         gib_echo_check(&sent, reply, error);
     }

@@ -23,7 +23,7 @@ bool gib_single_take(gib_session *session, const gibson_request *request, size_t
         frame_size != received) {
         return false;
     }
-    if (gib_echoes(command->arguments, command->yield) && reply->status == GIBSON_OK) {
+    if (command->yield == GIBSON_YIELD_ECHO && reply->status == GIBSON_OK) {
         gib_echo_check(&request->value, reply, error);
     }
     gib_single_end(session, received);
@@ -51,7 +51,8 @@ void gib_single_hand_over(gib_session *session, const gibson_request *request, s
     gib_single_end(session, 0);
     *gib_session_pending(session, session->pushed++) = (gib_pending){
         .frame_size = (uint32_t)size,
-        .value_size = gib_takes_value(command->arguments) ? request->value.size : 0,
+        .value_size =
+            gibson_takes(command->arguments, GIBSON_ARGUMENT_VALUE) ? request->value.size : 0,
         .opcode = request->opcode,
     };
 }

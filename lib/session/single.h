@@ -68,7 +68,7 @@ static inline void gib_single_end(gib_session *session, size_t size)
 }
 
 /* Decodes the `received` bytes if they are a reply of a common shape and nothing else. Of a command
-   that sends a value and yields one, that must be the value that was sent, in *sent. There must be
+   that yields an echo, that must be the value that was sent, in *sent. There must be
    GIB_REPLY_HEADER bytes. */
 static GIB_INLINE bool gib_single_decode(const gib_session *session, gibson_yield yield,
                                          const gibson_bytes *sent, size_t received,
@@ -78,7 +78,7 @@ static GIB_INLINE bool gib_single_decode(const gib_session *session, gibson_yiel
     const size_t most = session->limits.max_reply_size;
     reply->status = GIBSON_OK;
     reply->value = (gibson_value){GIBSON_KIND_NONE, {NULL, 0}, 0};
-    if (yield == GIBSON_YIELD_VALUE && gib_reply_is_value(data, received, most, &reply->value)) {
+    if (gib_yields_value(yield) && gib_reply_is_value(data, received, most, &reply->value)) {
         return !sent || gib_echo_is_same(sent, &reply->value.bytes);
     }
     if (!sent && received == GIB_NUMBER_FRAME &&
@@ -96,7 +96,7 @@ static GIB_INLINE bool gib_single_take_common(gib_session *session, gibson_opcod
                                               gibson_reply *reply)
 {
     const gibson_yield yield = gib_yield_of(opcode);
-    const bool echoes = gib_echoes(gib_arguments_of(opcode), yield);
+    const bool echoes = yield == GIBSON_YIELD_ECHO;
     if (GIB_UNLIKELY(received < GIB_REPLY_HEADER) ||
         GIB_UNLIKELY(!gib_single_decode(session, yield, echoes ? &request->value : NULL,
                                         (size_t)received, reply))) {

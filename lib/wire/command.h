@@ -38,6 +38,12 @@ static inline gibson_yield gib_yield_of(gibson_opcode opcode)
     return GIBSON_YIELD_NONE;
 }
 
+/* Tells whether a value of either kind is what a command yields. */
+static inline bool gib_yields_value(gibson_yield yield)
+{
+    return yield == GIBSON_YIELD_VALUE || yield == GIBSON_YIELD_ECHO;
+}
+
 /* Tells whether it is of use to connect for a command. */
 static inline bool gib_command_connects(gibson_opcode opcode)
 {

@@ -50,13 +50,13 @@ static gibson_status bad_size(const header *head, gibson_error *error)
 static gibson_status check_value_header(const header *head, gibson_error *error)
 {
     gibson_yield yield = head->command->yield;
-    if (yield != GIBSON_YIELD_VALUE && yield != GIBSON_YIELD_NUMBER) {
+    if (!gib_yields_value(yield) && yield != GIBSON_YIELD_NUMBER) {
         return bad_code(head, error);
     }
     if (head->encoding == GIB_ENCODING_NUMBER) {
         return gib_number_size_valid(head->size) ? GIBSON_OK : bad_size(head, error);
     }
-    if (head->encoding == GIB_ENCODING_PLAIN && yield == GIBSON_YIELD_VALUE) {
+    if (head->encoding == GIB_ENCODING_PLAIN && gib_yields_value(yield)) {
         return GIBSON_OK;
     }
     return bad_encoding(head, error);
@@ -64,8 +64,7 @@ static gibson_status check_value_header(const header *head, gibson_error *error)
 
 static gibson_status check_items_header(const header *head, gibson_error *error)
 {
-    gibson_yield yield = head->command->yield;
-    if (yield != GIBSON_YIELD_ITEMS && yield != GIBSON_YIELD_KEYS) {
+    if (!gibson_yields_items(head->command->yield)) {
         return bad_code(head, error);
     }
     if (head->encoding != GIB_ENCODING_PLAIN) {

@@ -89,7 +89,7 @@ static inline bool gib_reply_find_number(const uint8_t *data, gibson_yield yield
 {
     const uint64_t header = GIB_CODE_VAL | GIB_ENCODING_NUMBER << 16 | UINT64_C(8) << 24;
     if ((gib_load_u64(data) & ((UINT64_C(1) << 56) - 1)) != header ||
-        (yield != GIBSON_YIELD_NUMBER && yield != GIBSON_YIELD_VALUE) || max_reply_size < 8) {
+        (yield != GIBSON_YIELD_NUMBER && !gib_yields_value(yield)) || max_reply_size < 8) {
         return false;
     }
     *number = (int64_t)gib_load_u64(data + GIB_REPLY_HEADER);

@@ -130,7 +130,9 @@ static gib_code read_after_key(fields *from, gibson_arguments arguments, gibson_
 {
     switch (arguments) {
     case GIBSON_ARGUMENTS_KEY_SECONDS:
+    case GIBSON_ARGUMENTS_KEY_LOCK_SECONDS:
     case GIBSON_ARGUMENTS_PREFIX_SECONDS:
+    case GIBSON_ARGUMENTS_PREFIX_LOCK_SECONDS:
         return read_seconds(from, &request->number);
     case GIBSON_ARGUMENTS_KEY_FIELD:
         return read_meta_field(from, &request->number);
@@ -152,7 +154,7 @@ gib_code gib_request_decode(const gibson_command *command, gibson_bytes payload,
     }
     fields from = {payload.data, payload.size, payload.size > 0, limits, excess};
     gib_code code;
-    if (command->arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL) {
+    if (gibson_takes(command->arguments, GIBSON_ARGUMENT_TTL)) {
         code = read_ttl_key_value(&from, request);
     } else {
         code = read_key(&from, &request->key);

@@ -22,7 +22,7 @@ static gibson_status refuse(const gibson_request *request, const gibson_command 
     gib_limits boundless = *limits;
     boundless.max_request_size = SIZE_MAX;
     gibson_request timeless = *request;
-    if (!gib_time_allowed(command->opcode, command->arguments, request->number, limits)) {
+    if (!gib_time_allowed(command->arguments, request->number, limits)) {
         timeless.number = 0;
     }
     size_t written;
@@ -41,7 +41,7 @@ static gibson_status make_room(const gibson_request *request, const gibson_comma
     if (command->arguments != GIBSON_ARGUMENTS_NONE) {
         room += request->key.size;
     }
-    if (copy_value && gib_takes_value(command->arguments)) {
+    if (copy_value && gibson_takes(command->arguments, GIBSON_ARGUMENT_VALUE)) {
         room += request->value.size;
     }
     return gib_buffer_reserve(out, room)
@@ -72,7 +72,8 @@ gibson_status gib_request_encode(const gibson_request *request, const gib_limits
         }
     }
     out->end += written;
-    encoded->value_size = gib_takes_value(command->arguments) ? request->value.size : 0;
+    encoded->value_size =
+        gibson_takes(command->arguments, GIBSON_ARGUMENT_VALUE) ? request->value.size : 0;
     encoded->frame_size = written + (copy ? 0 : encoded->value_size);
     return GIBSON_OK;
 }

@@ -13,7 +13,7 @@ gibson_status gib_refuse_opcode(const gibson_request *request, gibson_error *err
 
 static const char *key_noun(const gibson_command *command)
 {
-    return command->arguments >= GIBSON_ARGUMENTS_PREFIX ? "prefix" : "key";
+    return gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX) ? "prefix" : "key";
 }
 
 static gibson_status refuse_key_size(const gibson_request *request, const gibson_command *command,
@@ -71,7 +71,7 @@ gibson_status gib_refuse_time(const gibson_request *request, const gibson_comman
     }
     return gib_error_set(error, GIBSON_INVALID,
                          "%s: %" PRId64 " seconds are not between %" PRId64 " and %s (%" PRId64 ")",
-                         command->name, request->number, gib_lowest_seconds(command->opcode),
+                         command->name, request->number, gib_lowest_seconds(command->arguments),
                          names[limits->seconds_source], limits->max_seconds);
 }
 
@@ -86,7 +86,8 @@ gibson_status gib_refuse_sizes(const gibson_request *request, const gibson_comma
 gibson_status gib_refuse_contents(const gibson_request *request, const gibson_command *command,
                                   gibson_error *error)
 {
-    if (command->arguments == GIBSON_ARGUMENTS_KEY_FIELD && !gib_field_name(request->number)) {
+    if (gibson_takes(command->arguments, GIBSON_ARGUMENT_FIELD) &&
+        !gib_field_name(request->number)) {
         return gib_error_set(error, GIBSON_INVALID, "%s: %" PRId64 " is no field", command->name,
                              request->number);
     }

@@ -17,31 +17,10 @@
 /* Beside key and value: the header, two spaces, and a number or a META field. */
 enum { GIB_REQUEST_OVERHEAD = GIB_REQUEST_HEADER + 2 + GIB_LONGEST_NUMBER };
 
-/* Whether a command has a value, as the last field of its frame. */
-static inline bool gib_takes_value(gibson_arguments arguments)
+/* The lowest time of a command: locks take -1 for no end. */
+static inline int64_t gib_lowest_seconds(gibson_arguments arguments)
 {
-    return arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL ||
-           arguments == GIBSON_ARGUMENTS_PREFIX_VALUE;
-}
-
-/* Whether its number is a time in seconds. */
-static inline bool gib_takes_time(gibson_arguments arguments)
-{
-    return arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL ||
-           arguments == GIBSON_ARGUMENTS_KEY_SECONDS ||
-           arguments == GIBSON_ARGUMENTS_PREFIX_SECONDS;
-}
-
-/* Whether it is answered with the value that it sends, as stored. */
-static inline bool gib_echoes(gibson_arguments arguments, gibson_yield yield)
-{
-    return gib_takes_value(arguments) && yield == GIBSON_YIELD_VALUE;
-}
-
-/* The lowest time of a command: LOCK and MLOCK take -1 for no end. */
-static inline int64_t gib_lowest_seconds(gibson_opcode opcode)
-{
-    return opcode == GIBSON_OP_LOCK || opcode == GIBSON_OP_MLOCK ? -1 : 0;
+    return gibson_takes(arguments, GIBSON_ARGUMENT_LOCK_SECONDS) ? -1 : 0;
 }
 
 /* The name of a field of META, or NULL. */
@@ -59,7 +38,7 @@ static GIB_INLINE bool gib_sizes_allowed(gibson_arguments arguments, const gibso
             return false;
         }
     }
-    if (gib_takes_value(arguments)) {
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_VALUE)) {
         if (GIB_UNLIKELY(value->size - 1 >= limits->max_value_size) || GIB_UNLIKELY(!value->data)) {
             return false;
         }
@@ -67,11 +46,11 @@ static GIB_INLINE bool gib_sizes_allowed(gibson_arguments arguments, const gibso
     return true;
 }
 
-static GIB_INLINE bool gib_time_allowed(gibson_opcode opcode, gibson_arguments arguments,
-                                        int64_t number, const gib_limits *limits)
+static GIB_INLINE bool gib_time_allowed(gibson_arguments arguments, int64_t number,
+                                        const gib_limits *limits)
 {
-    const int64_t lowest = gib_lowest_seconds(opcode); /* not above 0, so nothing overflows */
-    return !gib_takes_time(arguments) ||
+    const int64_t lowest = gib_lowest_seconds(arguments); /* not above 0, so nothing overflows */
+    return !gibson_takes_time(arguments) ||
            (uint64_t)number - (uint64_t)lowest <= (uint64_t)limits->max_seconds - (uint64_t)lowest;
 }
 
@@ -114,7 +93,9 @@ static GIB_INLINE uint8_t *gib_write_behind_key(uint8_t *to, gibson_arguments ar
         *to = ' ';
         return gib_write_number(to + 1, number);
     case GIBSON_ARGUMENTS_KEY_SECONDS:
+    case GIBSON_ARGUMENTS_KEY_LOCK_SECONDS:
     case GIBSON_ARGUMENTS_PREFIX_SECONDS:
+    case GIBSON_ARGUMENTS_PREFIX_LOCK_SECONDS:
         *to = ' ';
         return gib_write_number(to + 1, number);
     case GIBSON_ARGUMENTS_KEY_FIELD:
@@ -132,7 +113,7 @@ static GIB_INLINE uint8_t *gib_write_payload(uint8_t *to, gibson_arguments argum
     if (arguments == GIBSON_ARGUMENTS_NONE) {
         return to;
     }
-    if (arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL) {
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_TTL)) {
         to = gib_write_number(to, number);
         *to++ = ' ';
     }
@@ -155,11 +136,11 @@ static GIB_INLINE bool gib_request_write(gibson_opcode opcode, gibson_arguments 
     const gibson_bytes value = request->value;
     const int64_t number = request->number;
     if (!gib_sizes_allowed(arguments, &key, &value, limits) ||
-        GIB_UNLIKELY(!gib_time_allowed(opcode, arguments, number, limits))) {
+        GIB_UNLIKELY(!gib_time_allowed(arguments, number, limits))) {
         return false;
     }
     const size_t key_size = arguments == GIBSON_ARGUMENTS_NONE ? 0 : key.size;
-    const size_t value_size = gib_takes_value(arguments) ? value.size : 0;
+    const size_t value_size = gibson_takes(arguments, GIBSON_ARGUMENT_VALUE) ? value.size : 0;
     const size_t copied = copy_value ? value_size : 0;
     if (GIB_UNLIKELY(offset + GIB_REQUEST_OVERHEAD + key_size + copied > capacity)) {
         return false;

@@ -8,22 +8,30 @@
 
 #include "config/directives.h"
 
-static const char *const arguments[] = {
-    [GIBSON_ARGUMENTS_NONE] = "",
-    [GIBSON_ARGUMENTS_KEY] = "key",
-    [GIBSON_ARGUMENTS_KEY_VALUE_TTL] = "key, value, ttl",
-    [GIBSON_ARGUMENTS_KEY_SECONDS] = "key, seconds",
-    [GIBSON_ARGUMENTS_KEY_FIELD] = "key, field",
-    [GIBSON_ARGUMENTS_PREFIX] = "prefix",
-    [GIBSON_ARGUMENTS_PREFIX_VALUE] = "prefix, value",
-    [GIBSON_ARGUMENTS_PREFIX_SECONDS] = "prefix, seconds",
-    [GIBSON_ARGUMENTS_PREFIX_LIMIT] = "prefix, limit",
-};
+static const char *takes(gibson_arguments shape)
+{
+    const char *text = "";
+    switch (shape) {
+#define ARGUMENT(NAME, name, need) ", " #name
+#define SHAPE(NAME)                                                                                \
+    case GIBSON_ARGUMENTS_##NAME:                                                                  \
+        text = "" GIBSON_TAKES_##NAME(ARGUMENT);                                                   \
+        break;
+        GIBSON_ARGUMENTS_LIST(SHAPE)
+#undef SHAPE
+#undef ARGUMENT
+    }
+    return *text ? text + strlen(", ") : text;
+}
 
 static const char *const yields[] = {
-    [GIBSON_YIELD_NONE] = "",         [GIBSON_YIELD_VALUE] = "value",
-    [GIBSON_YIELD_NUMBER] = "number", [GIBSON_YIELD_ITEMS] = "keys and values",
+    [GIBSON_YIELD_NONE] = "",
+    [GIBSON_YIELD_VALUE] = "value",
+    [GIBSON_YIELD_ECHO] = "the value as stored",
+    [GIBSON_YIELD_NUMBER] = "number",
+    [GIBSON_YIELD_ITEMS] = "keys and values",
     [GIBSON_YIELD_KEYS] = "keys",
+    [GIBSON_YIELD_FACTS] = "names and values",
 };
 
 static const char *const effects[] = {
@@ -40,7 +48,7 @@ static void print_commands(void)
     for (size_t i = 0; i < gibson_command_count(); i++) {
         const gibson_command *command = gibson_command_at(i);
         printf("| `%s` | %d | %s | %s | %s | %s |\n", command->name, (int)command->opcode,
-               arguments[command->arguments], yields[command->yield], effects[command->effect],
+               takes(command->arguments), yields[command->yield], effects[command->effect],
                command->summary);
     }
 }

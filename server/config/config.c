@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+
+#include "base/unix_address.h"
 
 const gibs_directive_row gibs_directives[GIBS_DIRECTIVE_COUNT] = {
 #define GIBS_DIRECTIVE_ROW(name, kind, fallback, smallest, largest, summary)                       \
@@ -233,14 +233,10 @@ int64_t gibs_config_client_memory(const gibson_server_config *config)
 
 static gibson_status check_socket(const gibson_server_config *config, gibson_error *error)
 {
-    size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
-    size_t size = strlen(GIBS_CONFIG_TEXT(config, unix_socket));
-    if (size > most) {
-        return gib_error_set(error, GIBSON_INVALID,
-                             "unix_socket: a path of %zu bytes is too long, the most are %zu", size,
-                             most);
-    }
-    return GIBSON_OK;
+    const char *path = GIBS_CONFIG_TEXT(config, unix_socket);
+    struct sockaddr_un address;
+    socklen_t size;
+    return path[0] ? gib_unix_address(path, &address, &size, error) : GIBSON_OK;
 }
 
 static gibson_status check_sizes(const gibson_server_config *config, gibson_error *error)

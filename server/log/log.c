@@ -34,7 +34,7 @@ struct gibs_log {
 
     pthread_mutex_t mutex; /* for what follows */
     pthread_cond_t work;   /* there is something to do for the thread */
-    pthread_cond_t done;   /* the thread has ended, or has nothing left to do */
+    pthread_cond_t done;   /* the thread has written something, or ended */
     char *ring;
     uint64_t appended, written; /* bytes since the start: those between are in the ring */
     int fd;
@@ -175,6 +175,7 @@ static void *write_lines(void *argument)
             size = write_some(fd, bytes, size);
             pthread_mutex_lock(&log->mutex);
             log->written += size;
+            pthread_cond_broadcast(&log->done);
             continue;
         }
         if (log->next_fd < 0) { /* else there may be more behind the change */
@@ -188,11 +189,10 @@ static void *write_lines(void *argument)
                 continue;
             }
         }
-        pthread_cond_signal(&log->done);
         pthread_cond_wait(&log->work, &log->mutex);
     }
     log->ended = true;
-    pthread_cond_signal(&log->done);
+    pthread_cond_broadcast(&log->done);
     pthread_mutex_unlock(&log->mutex);
     return NULL;
 }
@@ -309,8 +309,8 @@ gibson_status gibs_log_reopen(gibs_log *log, gibson_error *error)
     return GIBSON_OK;
 }
 
-/* Waits, with the mutex held, for the thread to end, or only for it to have written so much.
-   Returns whether that came before patience ran out. */
+/* Waits for the thread to have written so much, or to have ended, with the mutex held. Returns
+   whether it has ended. */
 static bool await_thread(gibs_log *log, uint64_t written)
 {
     struct timespec end;
@@ -320,15 +320,15 @@ static bool await_thread(gibs_log *log, uint64_t written)
     while (!log->ended && log->written < written && !failure) {
         failure = pthread_cond_timedwait(&log->done, &log->mutex, &end);
     }
-    return log->ended || log->written >= written;
+    return log->ended;
 }
 
-void gibs_log_flush(gibs_log *log)
+void gibs_log_settle(gibs_log *log)
 {
     pthread_mutex_lock(&log->mutex);
     log->flush = true;
     pthread_cond_signal(&log->work);
-    (void)await_thread(log, log->appended);
+    await_thread(log, log->appended);
     pthread_mutex_unlock(&log->mutex);
 }
 

@@ -1,6 +1,6 @@
 /* The log of a server: lines with a time and a level, appended to a file. Any thread; no function
-   but gibs_log_flush and gibs_log_close waits for the file, so that a pipe whose reader has stopped
-   cannot stop the server. */
+   but gibs_log_close and gibs_log_settle waits for the file, so that a pipe whose reader has
+   stopped cannot stop the server. */
 #ifndef GIBS_LOG_H
 #define GIBS_LOG_H
 
@@ -22,10 +22,6 @@ typedef struct gibs_log gibs_log;
 gibson_status gibs_log_open(gibs_log **log, const char *path, gibs_log_level level,
                             unsigned lines_unflushed, gibson_error *error);
 
-/* Waits until what has been logged is in the file, for two seconds at the most: for those who look
-   into it once they know that the server is ready. Not for a thread that serves. */
-void gibs_log_flush(gibs_log *log);
-
 /* Writes what is left and closes; what the file does not take within two seconds is lost. NULL is
    allowed. */
 void gibs_log_close(gibs_log *log);
@@ -37,6 +33,9 @@ gibson_status gibs_log_reopen(gibs_log *log, gibson_error *error);
    then follows one that tells how many were left out. So it is with lines that find no room because
    the file takes none. */
 void gibs_log_write(gibs_log *log, gibs_log_level level, const char *format, ...) GIB_PRINTF(3, 4);
+
+/* Waits until all lines so far are written, for at most two seconds. Not for the loop. */
+void gibs_log_settle(gibs_log *log);
 
 /* Says what was left out, where that is due. To be called now and then. */
 void gibs_log_catch_up(gibs_log *log);

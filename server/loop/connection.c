@@ -158,7 +158,7 @@ static bool turn_is_over(const gib_request_frame *frame, size_t replied, unsigne
                          int64_t end_ns)
 {
     const gibson_command *command = gib_command(frame->opcode);
-    bool may_be_long = (command && command->arguments >= GIBSON_ARGUMENTS_PREFIX) ||
+    bool may_be_long = (command && gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX)) ||
                        frame->frame_size + replied > MUCH_DATA;
     return (may_be_long || answered % REQUESTS_BETWEEN_CLOCKS == 0) && gib_now_ns() >= end_ns;
 }

@@ -11,9 +11,10 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/unix_address.h"
 
 enum {
     SMALLEST_BACKLOG = 1024,
@@ -108,20 +109,6 @@ static gibson_status open_tcp(gibs_listener *listener, const gibson_server_confi
     return GIBSON_OK;
 }
 
-/* Fills in the address of a unix socket, whose path is short enough (gibs_config_check). '@' and a
-   name make an abstract one, without a file. */
-static void unix_address(const char *path, struct sockaddr_un *address, socklen_t *size)
-{
-    size_t length = strlen(path);
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    memcpy(address->sun_path, path, length);
-    *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
-    if (path[0] == '@') {
-        address->sun_path[0] = '\0';
-        *size -= 1;
-    }
-}
-
 /* Tells whether the file is a socket that was left behind by a server that is gone. */
 static bool is_stale(const struct sockaddr_un *address, socklen_t size)
 {
@@ -206,8 +193,10 @@ static gibson_status open_unix(gibs_listener *listener, const gibson_server_conf
     mode_t mode = (mode_t)GIBS_CONFIG_NUMBER(config, unix_socket_mode);
     struct sockaddr_un address;
     socklen_t size = 0;
-    gibson_status status;
-    unix_address(path, &address, &size);
+    gibson_status status = gib_unix_address(path, &address, &size, error);
+    if (status != GIBSON_OK) {
+        return status;
+    }
     bool in_file_system = path[0] != '@';
     int lock = in_file_system ? lock_directory(path) : -1;
     listener->fd = socket(AF_UNIX, SOCK_STREAM, 0);

@@ -2,15 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/unix_address.h"
 
 /* What the process that was started does: it waits for a byte, which says that all is well. The end
    of the pipe without one says that the background process is gone. */
@@ -110,18 +110,13 @@ void gibs_pidfile_close(gibs_pidfile *pidfile)
 void gibs_notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = path ? strlen(path) : 0;
-    if (!length || length >= sizeof address.sun_path) {
+    struct sockaddr_un address;
+    socklen_t size;
+    if (!path || gib_unix_address(path, &address, &size, NULL) != GIBSON_OK) {
         return;
-    }
-    memcpy(address.sun_path, path, length);
-    if (path[0] == '@') {
-        address.sun_path[0] = '\0';
     }
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
     if (fd >= 0) {
-        socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
         sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
         close(fd);
     }

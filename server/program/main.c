@@ -89,7 +89,6 @@ static gibson_status serve(const gibson_server_config *config, int ready, gibson
         gibson_server_reopen_log(server, NULL); /* it may have been one of the streams */
         gibs_daemon_ready(ready);
     }
-    gibs_log_flush(gibs_server_log(server)); /* it says where the server listens */
     gibs_notify("READY=1");
     wait_for_end(server, &signals);
     gibs_notify("STOPPING=1");

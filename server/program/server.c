@@ -162,6 +162,7 @@ static gibson_status start(gibson_server *server, const gibson_server_config *co
     status = start_thread(server, error);
     if (status == GIBSON_OK) {
         enlist(server);
+        gibs_log_settle(server->log); /* whoever looks for the port finds it */
     } else {
         gibs_loop_close(&server->loop);
     }

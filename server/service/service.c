@@ -373,14 +373,7 @@ void gibs_service_update_time(gibs_service *service)
    it begins at the time it is, not at that of the last look at the clock. */
 static bool begins_an_age(const gibson_command *command, const gibson_request *request)
 {
-    switch (command->arguments) {
-    case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
-    case GIBSON_ARGUMENTS_KEY_SECONDS:
-    case GIBSON_ARGUMENTS_PREFIX_SECONDS:
-        return request->number > 0;
-    default:
-        return false;
-    }
+    return gibson_takes_time(command->arguments) && request->number > 0;
 }
 
 void gibs_job_clear(gibs_job *job)
@@ -430,5 +423,5 @@ gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *
             return GIBS_ANSWER_CLOSE;
         }
     }
-    return command->opcode == GIBSON_OP_END ? GIBS_ANSWER_LAST : GIBS_ANSWER_NEXT;
+    return command->effect == GIBSON_EFFECT_CLOSE ? GIBS_ANSWER_LAST : GIBS_ANSWER_NEXT;
 }

@@ -45,7 +45,7 @@ static void check_nothing(gibson_opcode opcode, const sample_out *out)
         ck_assert_int_eq(out->value.number, 0);
     } else if (command->yield == GIBSON_YIELD_NUMBER) {
         ck_assert_int_eq(out->number, 0);
-    } else if (command->yield >= GIBSON_YIELD_ITEMS) {
+    } else if (gibson_yields_items(command->yield)) {
         ck_assert_uint_eq(gibson_items_count(&out->items), 0);
     }
 }
@@ -127,8 +127,8 @@ static void check_answer_is_described(gibson_client *client, const sample *each,
     ck_assert(!strncmp(message, command->name, size) && !strncmp(message + size, ": ", 2));
     const char *text = gibson_status_text(expected);
     if (expected == GIBSON_NOT_FOUND) {
-        text = command->arguments < GIBSON_ARGUMENTS_PREFIX ? "no such key"
-               : command->effect == GIBSON_EFFECT_READ      ? "no key has the prefix"
+        text = !gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX) ? "no such key"
+               : command->effect == GIBSON_EFFECT_READ                   ? "no key has the prefix"
                                                        : "no item under the prefix was changed";
     }
     ck_assert_str_eq(message + size + 2, text);

@@ -122,8 +122,8 @@ START_TEST(corrupt_reply_at_every_byte_is_not_taken_for_success)
         const gibson_request *request = &samples[i].request;
         gib_buffer_consume(&bytes, gib_buffer_size(&bytes));
         sample_reply(&bytes, request->opcode, samples[i].payload, strlen(samples[i].payload));
-        bool all_count =
-            request->opcode == GIBSON_OP_SET || gibson_command_at(i)->yield == GIBSON_YIELD_NONE;
+        const gibson_yield yield = gibson_command_at(i)->yield;
+        bool all_count = yield == GIBSON_YIELD_ECHO || yield == GIBSON_YIELD_NONE;
         for (size_t at = 0; at < gib_buffer_size(&bytes); at++) {
             for (size_t n = 0; n < COUNT_OF(flips); n++) {
                 bytes.data[bytes.begin + at] ^= flips[n];

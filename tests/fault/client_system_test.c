@@ -387,9 +387,9 @@ START_TEST(operation_makes_two_system_calls)
 }
 END_TEST
 
-/* In a loop without pauses the connection is checked once in 63 calls, with three system calls: a
+/* In a loop without pauses the connection is checked once in 127 calls, with three system calls: a
    look and a question. After a pause it is looked at, always. */
-START_TEST(operation_checks_the_connection_once_in_63_calls)
+START_TEST(operation_checks_the_connection_once_in_127_calls)
 {
     begin(PEER_UNIX);
     client = sample_client(server, &options);
@@ -453,4 +453,4 @@ SUITE_IN_MODES("client_system", SAMPLE_MODES, connect_that_meets_itself_is_refus
                short_send_at_every_byte_goes_on_where_it_stopped,
                short_send_of_a_large_value_goes_on_where_it_stopped,
                reply_that_is_always_ready_in_part_ends_at_the_deadline, every_send_has_its_flags,
-               operation_makes_two_system_calls, operation_checks_the_connection_once_in_63_calls)
+               operation_makes_two_system_calls, operation_checks_the_connection_once_in_127_calls)

@@ -222,9 +222,9 @@ static void serve_one_behind(peer_link *link)
     if (!sample_warm_up(link)) {
         return;
     }
-    peer_send(link, "\6\0\0\5\0\0\0STRAY", 12);
     peer_frame frame;
     gib_buffer held = bytes_new();
+    reply_add_bytes(&held, "STRAY", 5);
     while (peer_read_frame(link, &frame)) {
         peer_send(link, bytes_of(&held), gib_buffer_size(&held));
         gib_buffer_consume(&held, gib_buffer_size(&held));
@@ -233,7 +233,7 @@ static void serve_one_behind(peer_link *link)
     gib_buffer_clear(&held);
 }
 
-START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_63_calls)
+START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls)
 {
     use_defaults();
     peer *server = peer_start(PEER_UNIX, serve_one_behind, NULL);
@@ -328,6 +328,28 @@ START_TEST(stray_reply_behind_unread_ones_does_not_answer_what_is_queued_later)
         ck_assert_ptr_nonnull(strstr(message, "answer no request"));
     }
     ck_assert_status(gibson_client_next(client, &reply), GIBSON_END);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* A refused call takes no time: what came before it is still a pause. */
+START_TEST(refused_call_does_not_hide_a_pause)
+{
+    use_defaults();
+    peer *server;
+    gibson_client *client = client_with_stray(&server, PEER_UNIX);
+    gibson_request bad = gibson_request_key(GIBSON_OP_GET, "a b", 3);
+    gibson_value value;
+    pretend_busy(client);
+    ck_assert_status(get(client, "a b", &value), GIBSON_INVALID);
+    ck_assert_status(get(client, "c", &value), GIBSON_PROTOCOL);
+    gibson_client_free(client);
+    peer_stop(server);
+    client = client_with_stray(&server, PEER_UNIX);
+    pretend_busy(client);
+    ck_assert_status(gibson_client_queue(client, &bad), GIBSON_INVALID);
+    ck_assert_status(get(client, "c", &value), GIBSON_PROTOCOL);
     gibson_client_free(client);
     peer_stop(server);
 }
@@ -592,10 +614,11 @@ SUITE_IN_MODES("client_trust", SAMPLE_MODES,
                stray_reply_before_a_call_is_passed_over_with_reconnect,
                queued_end_makes_no_connection,
                stray_reply_before_quit_is_forgotten_with_the_connection,
-               stray_reply_in_a_loop_without_pauses_is_noticed_within_63_calls,
+               stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls,
                stray_reply_before_a_batch_is_sent_is_not_its_answer,
                stray_reply_behind_unread_ones_does_not_answer_what_is_queued_later,
-               restart_of_the_server_is_not_seen_by_any_command, quit_makes_no_connection_to_say_so,
+               refused_call_does_not_hide_a_pause, restart_of_the_server_is_not_seen_by_any_command,
+               quit_makes_no_connection_to_say_so,
                connecting_within_an_operation_ends_at_the_deadline_of_the_operation,
                repeated_request_keeps_the_deadline_of_the_first,
                long_time_is_sent_to_a_server_that_keeps_it,

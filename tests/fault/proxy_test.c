@@ -554,9 +554,15 @@ END_TEST
 
 START_TEST(proxy_start_that_fails_says_why)
 {
-    static const char *const wrong[] = {"nowhere",         ":1",    "127.0.0.1:",
-                                        "127.0.0.1:70000", "unix:", "unix:/no/such/folder/here",
-                                        "127.0.0.1:xy",    "[::1:5"};
+    static const char *const wrong[] = {"nowhere",
+                                        ":1",
+                                        "127.0.0.1:",
+                                        "127.0.0.1:70000",
+                                        "unix:",
+                                        "unix:@",
+                                        "unix:/no/such/folder/here",
+                                        "127.0.0.1:xy",
+                                        "[::1:5"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         gibp_proxy *proxy;
         const gibp_proxy_options options = {.listen = wrong[i], .connect = "127.0.0.1:1"};

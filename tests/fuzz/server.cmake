@@ -36,7 +36,7 @@ gibson_server_fuzz(server_config "${corpus}/server_config")
 
 # Coverage for libFuzzer has to be in the code under test as well.
 if(GIBSON_FUZZ)
-    foreach(target gibson_core gibson_server)
+    foreach(target gibson_base gibson_core gibson_server)
         target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
     endforeach()
 endif()

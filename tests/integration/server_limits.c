@@ -271,9 +271,9 @@ START_TEST(mget_that_is_refused_does_not_count_as_access)
     start((const char *[]){"max_response_size", "2000", "max_value_size", "1000", NULL});
     char payload[1000];
     memset(payload, 'x', sizeof payload);
-    for (char name = 'a'; name <= 'c'; name++) {
+    for (const char *name = "abc"; *name; name++) {
         memcpy(payload, "0 k: ", 5);
-        payload[3] = name;
+        payload[3] = *name;
         ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
         raw_reply reply = raw_read_reply(client);
         raw_reply_free(&reply);
@@ -376,7 +376,7 @@ START_TEST(abstract_unix_socket_needs_no_file)
 }
 END_TEST
 
-START_TEST(unix_socket_path_that_is_too_long_is_refused)
+START_TEST(unix_socket_that_is_too_long_or_an_empty_name_is_refused)
 {
     gibson_server_config *config;
     gibson_server *none;
@@ -388,8 +388,10 @@ START_TEST(unix_socket_path_that_is_too_long_is_refused)
     ck_assert_int_eq(gibson_server_config_new(&config), GIBSON_OK);
     gibson_server_config_set(config, "unix_socket", path, NULL);
     ck_assert_int_eq(gibson_server_start(&none, config, &error), GIBSON_INVALID);
-    ck_assert_str_eq(error.message,
-                     "unix_socket: a path of 199 bytes is too long, the most are 107");
+    ck_assert_str_eq(error.message, "unix_socket has 199 bytes, and 107 fit a socket address");
+    gibson_server_config_set(config, "unix_socket", "@", NULL);
+    ck_assert_int_eq(gibson_server_start(&none, config, &error), GIBSON_INVALID);
+    ck_assert_str_eq(error.message, "unix_socket is empty");
     gibson_server_config_free(config);
 }
 END_TEST
@@ -417,6 +419,6 @@ int main(void)
     tcase_add_test(group,
                    unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_replaced);
     tcase_add_test(group, abstract_unix_socket_needs_no_file);
-    tcase_add_test(group, unix_socket_path_that_is_too_long_is_refused);
+    tcase_add_test(group, unix_socket_that_is_too_long_or_an_empty_name_is_refused);
     return run_suite(suite);
 }

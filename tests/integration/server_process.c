@@ -192,6 +192,25 @@ START_TEST(process_opens_its_log_again_on_sighup)
 }
 END_TEST
 
+/* Whoever waits for READY=1 may look for the port in the log then. */
+START_TEST(process_that_is_ready_has_said_where_it_listens)
+{
+    enum { ROUNDS = 20 };
+    char text[8192];
+    const char *arguments[] = {"--port", "0", "--logfile", path_of("log"), NULL};
+    for (int i = 0; i < ROUNDS; i++) {
+        pid_t child = spawn(arguments, -1);
+        expect_notification("READY=1");
+        read_file(path_of("log"), text, sizeof text);
+        ck_assert_ptr_nonnull(strstr(text, "listening on 127.0.0.1 port"));
+        kill(child, SIGTERM);
+        ck_assert_int_eq(exit_code(child), 0);
+        expect_notification("STOPPING=1");
+        unlink(path_of("log"));
+    }
+}
+END_TEST
+
 START_TEST(process_says_when_it_is_reachable_from_outside)
 {
     const char *arguments[] = {"--address", "0.0.0.0",      "--port", "0",
@@ -337,7 +356,8 @@ START_TEST(process_refuses_configurations_that_cannot_work)
     memset(path, 'x', sizeof path - 1);
     path[sizeof path - 1] = '\0';
     const char *const cases[][3] = {
-        {"--unix_socket", path, "unix_socket: a path of 200 bytes is too long, the most are 107"},
+        {"--unix_socket", path, "unix_socket has 200 bytes, and 107 fit a socket address"},
+        {"--unix_socket", "@", "unix_socket is empty"},
         {"--max_value_size", "50M", "max_value_size (52428800) is above max_response_size"},
         {"--max_value_size", "5M", "max_value_size (5242880) is above max_request_size"},
         {"--max_client_memory", "1M", "max_client_memory (1048576) is below"},
@@ -651,7 +671,7 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
         ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
         ck_assert_int_le(raw_stat(first, "client_memory_used"), 64 << 20);
         if (!FREED_MEMORY_IS_KEPT) {
-            ck_assert_int_le(resident_pages(child), (64 + 64) * MEGABYTE_PAGES * 11 / 10);
+            ck_assert_int_le(resident_pages(child), (64L + 64L) * MEGABYTE_PAGES * 11 / 10);
         }
     }
     ck_assert_int_gt(raw_stat(first, "client_memory_used"), 0);
@@ -735,14 +755,14 @@ START_TEST(process_gives_memory_back)
     int fd = connect_unix();
     fill_much(fd, ITEMS);
     ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 stays 1"), GIB_CODE_VAL);
-    ck_assert_int_gt(resident_pages(child), 50 * MEGABYTE_PAGES);
+    ck_assert_int_gt(resident_pages(child), 50L * MEGABYTE_PAGES);
     if (_i == 0) {
         ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MDEL, "k:"), ITEMS);
     } else {
         ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MSET, "k: small"), ITEMS);
     }
     /* Small values stay between the holes that large ones have left. */
-    await_pages_below(child, (_i == 0 ? 10 : 35) * MEGABYTE_PAGES);
+    await_pages_below(child, (_i == 0 ? 10L : 35L) * MEGABYTE_PAGES);
     close(fd);
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
@@ -777,6 +797,7 @@ int main(void)
     tcase_add_checked_fixture(group, set_up, tear_down);
     tcase_add_loop_test(group, process_serves_and_ends_with_0_on_sigterm_and_sigint, 0, 2);
     tcase_add_test(group, process_opens_its_log_again_on_sighup);
+    tcase_add_test(group, process_that_is_ready_has_said_where_it_listens);
     tcase_add_test(group, process_says_when_it_is_reachable_from_outside);
     tcase_add_test(group, process_says_nothing_of_it_on_loopback);
     tcase_add_test(group, process_reads_its_configuration_file);

@@ -58,7 +58,7 @@ void choice_request(uint64_t *random, const char *space, int64_t *writes, space_
         .opcode = opcodes[test_random_below(random, sizeof opcodes / sizeof opcodes[0])]};
     const gibson_arguments arguments =
         gibson_command_by_opcode((uint32_t)request->opcode)->arguments;
-    if (arguments >= GIBSON_ARGUMENTS_PREFIX) {
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_PREFIX)) {
         space_name_prefix(request, space, test_random_below(random, SPACE_PREFIXES));
     } else if (arguments != GIBSON_ARGUMENTS_NONE) {
         space_name_key(request, space, test_random_below(random, SPACE_KEYS));
@@ -67,12 +67,15 @@ void choice_request(uint64_t *random, const char *space, int64_t *writes, space_
     case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
     case GIBSON_ARGUMENTS_PREFIX_VALUE:
         request->value = value(random, writes);
-        request->number = arguments == GIBSON_ARGUMENTS_PREFIX_VALUE ? 0 : seconds(random, false);
+        request->number = gibson_takes_time(arguments) ? seconds(random, false) : 0;
         break;
     case GIBSON_ARGUMENTS_KEY_SECONDS:
     case GIBSON_ARGUMENTS_PREFIX_SECONDS:
-        request->number = seconds(random, request->opcode == GIBSON_OP_LOCK ||
-                                              request->opcode == GIBSON_OP_MLOCK);
+        request->number = seconds(random, false);
+        break;
+    case GIBSON_ARGUMENTS_KEY_LOCK_SECONDS:
+    case GIBSON_ARGUMENTS_PREFIX_LOCK_SECONDS:
+        request->number = seconds(random, true);
         break;
     case GIBSON_ARGUMENTS_KEY_FIELD:
         request->number = test_random_below(random, GIBSON_META_LOCK + 1);
@@ -91,8 +94,7 @@ void choice_spoil(uint64_t *random, gibson_request *request)
     const gibson_arguments arguments =
         gibson_command_by_opcode((uint32_t)request->opcode)->arguments;
     const bool has_key = arguments != GIBSON_ARGUMENTS_NONE;
-    const bool has_value =
-        arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL || arguments == GIBSON_ARGUMENTS_PREFIX_VALUE;
+    const bool has_value = gibson_takes(arguments, GIBSON_ARGUMENT_VALUE);
     const unsigned dice = test_random_below(random, 6);
     if (has_key && dice < 3) {
         const gibson_bytes keys[] = {{"a b", 3}, {"", 0}, {long_key, sizeof long_key}};

@@ -195,7 +195,7 @@ void space_apply(space_item items[SPACE_KEYS], const space_request *request, spa
     if (command->arguments == GIBSON_ARGUMENTS_NONE) {
         return;
     }
-    const bool is_prefix = command->arguments >= GIBSON_ARGUMENTS_PREFIX;
+    const bool is_prefix = gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX);
     for (unsigned i = 0; i < SPACE_KEYS; i++) {
         if (!(request->keys & 1U << i)) {
             continue;

@@ -59,7 +59,8 @@ static void step(worker *self)
     } else {
         quit(self, which);
     }
-    /* Then the client was not used: what it refuses need not have made it look at its connection. */
+    /* Then the client was not used: what it refuses need not have made it look at its connection.
+     */
     self->ended[which] &= (dice >= 66 && dice < 70) || (dice >= 88 && dice < 94);
     if (worlds_may_become(&self->worlds) > ENOUGH_WORLDS ||
         self->worlds.batch_count + 2 > WORLDS_BATCHES) {

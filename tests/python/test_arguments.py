@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 import socket
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Callable
 
@@ -291,17 +294,62 @@ def test_a_server_that_says_no_limit_gets_no_long_times(peer: Callable[..., Peer
 
 # -- the constructor ---------------------------------------------------------------------------
 
-NUMBERS = [
-    "port", "timeout", "connect_timeout", "max_reply_size", "max_request_size", "max_key_size",
-    "max_value_size", "max_seconds", "pipeline_window", "pipeline_bytes", "reconnect_delay",
-    "reconnect_max_delay", "tcp_keepalive", "tcp_user_timeout",
-]  # fmt: skip
+NUMBERS = re.findall(r"^    (\w+) \(int\): ", Client.__doc__ or "", re.MULTILINE)
+
+
+def test_there_are_options_that_are_numbers() -> None:
+    assert {"port", "timeout", "max_seconds", "tcp_user_timeout"} < set(NUMBERS)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 drops signatures of such types")
 def test_every_option_is_documented() -> None:
     for name in inspect.signature(Client).parameters:
-        assert f"    {name} (" in Client.__doc__ or f", {name} (" in Client.__doc__  # type: ignore[operator]
+        assert f"    {name} (" in Client.__doc__  # type: ignore[operator]
+
+
+def parameters(kind: inspect._ParameterKind) -> dict[str, Any]:
+    """The options of a kind with their defaults, in order, as the module has them."""
+    options = inspect.signature(Client).parameters.values()
+    return {option.name: option.default for option in options if option.kind is kind}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 drops signatures of such types")
+def test_the_stub_has_the_options_of_the_module() -> None:
+    stub = Path(pygibson.__file__).with_name("_pygibson.pyi").read_text(encoding="utf-8")
+    kinds = {node.name: node for node in ast.parse(stub).body if isinstance(node, ast.ClassDef)}
+    (init,) = (
+        node.args
+        for node in kinds["Client"].body
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    )
+    for kind, names, defaults in (
+        (inspect.Parameter.POSITIONAL_OR_KEYWORD, init.args[1:], init.defaults),
+        (inspect.Parameter.KEYWORD_ONLY, init.kwonlyargs, init.kw_defaults),
+    ):
+        stubbed = [
+            (name.arg, ast.literal_eval(default))
+            for name, default in zip(names, defaults)
+            if default is not None
+        ]
+        assert stubbed == list(parameters(kind).items())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 drops signatures of such types")
+def test_the_readme_has_the_options_of_the_module() -> None:
+    """A row may be of two options, whose defaults then are in the same order."""
+    readme = Path(__file__).parents[2] / "python" / "README.md"
+    table = readme.read_text(encoding="utf-8").split("| option |", 1)[1].split("\n\n", 1)[0]
+    told: dict[str, str] = {}
+    for row in table.splitlines()[2:]:
+        names, _, defaults = (cell.strip() for cell in row.split("|")[1:4])
+        options = re.findall(r"`(\w+)`", names)
+        told.update(zip_longest(options, defaults.split(", ")))
+    expected = parameters(inspect.Parameter.KEYWORD_ONLY)
+    del expected["host"]  # the other name of addr is told of above the table
+    assert sorted(told) == sorted(expected)
+    for name, default in expected.items():
+        if default is not None:  # else the table says what None stands for
+            assert told[name] == str(default), name
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -50,13 +50,13 @@ def test_replies_that_are_shifted_are_noticed(peer: Callable[..., Peer]) -> None
         late = value(b"what nobody asked for")
         while True:
             request = connection.any_request()
-            connection.send(late)
             probes.extend([request] if request == PROBE else [])
+            connection.send(late)
             late = number(0) if request == PROBE else value(request[1])
 
     client = Client(unix_socket=peer(shifted).path, timeout=30_000)
     with pytest.raises(ProtocolError, match="a reply that answers nothing"):
-        for count in range(63):
+        for count in range(127):
             client.get(str(count))
     assert probes == [PROBE]
     assert not client.connected

@@ -72,10 +72,6 @@ void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size
     if (!command) {
         abort();
     }
-    if (opcode == GIBSON_OP_SET) {
-        echo(to, payload, payload_size);
-        return;
-    }
     size_t frame;
     switch (command->yield) {
     case GIBSON_YIELD_NONE:
@@ -84,11 +80,15 @@ void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size
     case GIBSON_YIELD_VALUE:
         reply_add_bytes(to, "value", 5);
         break;
+    case GIBSON_YIELD_ECHO:
+        echo(to, payload, payload_size);
+        break;
     case GIBSON_YIELD_NUMBER:
         reply_add_number(to, sample_is_probe(opcode, payload, payload_size) ? 0 : 42);
         break;
     case GIBSON_YIELD_ITEMS:
     case GIBSON_YIELD_KEYS:
+    case GIBSON_YIELD_FACTS:
         frame = reply_begin_items(to, 2);
         reply_add_item(to, "0", GIB_ENCODING_PLAIN, "first", 5);
         reply_add_item(to, "1", GIB_ENCODING_PLAIN, "", 0);
@@ -120,9 +120,9 @@ bool sample_reply_matches(const gibson_reply *reply)
     }
     switch (command->yield) {
     case GIBSON_YIELD_VALUE:
-        return reply->value.kind == GIBSON_KIND_BYTES &&
-               bytes_equal(reply->value.bytes,
-                           reply->opcode == GIBSON_OP_SET ? "a value" : "value");
+        return reply->value.kind == GIBSON_KIND_BYTES && bytes_equal(reply->value.bytes, "value");
+    case GIBSON_YIELD_ECHO:
+        return reply->value.kind == GIBSON_KIND_BYTES && bytes_equal(reply->value.bytes, "a value");
     case GIBSON_YIELD_NUMBER:
         return reply->value.kind == GIBSON_KIND_NUMBER && reply->value.number == 42;
     case GIBSON_YIELD_NONE:

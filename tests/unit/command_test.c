@@ -13,7 +13,7 @@ static const struct {
     gibson_yield yield;
     gibson_effect effect;
 } expected[] = {
-    {1, "set", GIBSON_YIELD_VALUE, GIBSON_EFFECT_REPEATABLE},
+    {1, "set", GIBSON_YIELD_ECHO, GIBSON_EFFECT_REPEATABLE},
     {2, "ttl", GIBSON_YIELD_NONE, GIBSON_EFFECT_REPEATABLE},
     {3, "get", GIBSON_YIELD_VALUE, GIBSON_EFFECT_READ},
     {4, "del", GIBSON_YIELD_NONE, GIBSON_EFFECT_WRITE},
@@ -30,7 +30,7 @@ static const struct {
     {15, "mlock", GIBSON_YIELD_NUMBER, GIBSON_EFFECT_WRITE},
     {16, "munlock", GIBSON_YIELD_NUMBER, GIBSON_EFFECT_REPEATABLE},
     {17, "count", GIBSON_YIELD_NUMBER, GIBSON_EFFECT_READ},
-    {18, "stats", GIBSON_YIELD_ITEMS, GIBSON_EFFECT_READ},
+    {18, "stats", GIBSON_YIELD_FACTS, GIBSON_EFFECT_READ},
     {19, "ping", GIBSON_YIELD_NONE, GIBSON_EFFECT_READ},
     {20, "meta", GIBSON_YIELD_NUMBER, GIBSON_EFFECT_READ},
     {21, "keys", GIBSON_YIELD_KEYS, GIBSON_EFFECT_READ},
@@ -50,6 +50,73 @@ START_TEST(command_table_is_the_protocol)
     }
     ck_assert_ptr_null(gibson_command_at(COUNT_OF(expected)));
     ck_assert_ptr_null(gibson_command_at(SIZE_MAX));
+}
+END_TEST
+
+/* By hand as well: what each command takes, and of which kind its number is. */
+START_TEST(command_arguments_are_sets_of_those_they_take)
+{
+    enum {
+        KEY = GIBSON_ARGUMENT_KEY,
+        PREFIX = GIBSON_ARGUMENT_PREFIX,
+        VALUE = GIBSON_ARGUMENT_VALUE,
+        SECONDS = GIBSON_ARGUMENT_SECONDS,
+        LOCK = GIBSON_ARGUMENT_LOCK_SECONDS
+    };
+    static const struct {
+        const char *names; /* of all commands of the shape */
+        unsigned takes;
+        bool time;
+    } shapes[] = {
+        {"stats ping end ", 0, false},
+        {"get del inc dec unlock ", KEY, false},
+        {"set ", KEY | VALUE | GIBSON_ARGUMENT_TTL, true},
+        {"ttl ", KEY | SECONDS, true},
+        {"lock ", KEY | LOCK, true},
+        {"meta ", KEY | GIBSON_ARGUMENT_FIELD, false},
+        {"mdel minc mdec munlock count keys ", PREFIX, false},
+        {"mset ", PREFIX | VALUE, false},
+        {"mttl ", PREFIX | SECONDS, true},
+        {"mlock ", PREFIX | LOCK, true},
+        {"mget ", PREFIX | GIBSON_ARGUMENT_LIMIT, false},
+    };
+    size_t found = 0;
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        const char *end;
+        for (const char *name = shapes[i].names; (end = strchr(name, ' ')); name = end + 1) {
+            const gibson_command *command = gibson_command_by_name(name, (size_t)(end - name));
+            ck_assert_ptr_nonnull(command);
+            ck_assert_uint_eq(command->arguments, shapes[i].takes);
+            ck_assert(gibson_takes_time(command->arguments) == shapes[i].time);
+            for (unsigned bit = KEY; bit <= GIBSON_ARGUMENT_LIMIT; bit <<= 1) {
+                ck_assert(gibson_takes(command->arguments, (gibson_argument)bit) ==
+                          !!(shapes[i].takes & bit));
+            }
+            found++;
+        }
+    }
+    ck_assert_uint_eq(found, COUNT_OF(expected));
+}
+END_TEST
+
+/* Two shapes that are one could not be told apart, and one that no command has is not needed. */
+START_TEST(command_arguments_differ_and_are_all_in_use)
+{
+    static const gibson_arguments shapes[] = {
+#define SHAPE(NAME) GIBSON_ARGUMENTS_##NAME,
+        GIBSON_ARGUMENTS_LIST(SHAPE)
+#undef SHAPE
+    };
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        size_t used = 0;
+        for (size_t at = 0; at < gibson_command_count(); at++) {
+            used += gibson_command_at(at)->arguments == shapes[i];
+        }
+        ck_assert_uint_gt(used, 0);
+        for (size_t other = 0; other < i; other++) {
+            ck_assert_int_ne(shapes[i], shapes[other]);
+        }
+    }
 }
 END_TEST
 
@@ -119,6 +186,7 @@ START_TEST(meta_field_by_name_unknown_changes_nothing)
 }
 END_TEST
 
-SUITE("command", command_table_is_the_protocol, command_by_opcode_finds_exactly_the_22,
+SUITE("command", command_table_is_the_protocol, command_arguments_are_sets_of_those_they_take,
+      command_arguments_differ_and_are_all_in_use, command_by_opcode_finds_exactly_the_22,
       command_by_name_takes_either_case, command_by_name_unknown_is_null,
       meta_fields_have_names_both_ways, meta_field_by_name_unknown_changes_nothing)

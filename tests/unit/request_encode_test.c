@@ -135,7 +135,7 @@ START_TEST(encode_key_empty_or_null_is_refused)
             continue;
         }
         const gibson_command *command = gibson_command_by_opcode(request.opcode);
-        bool prefix = command->arguments >= GIBSON_ARGUMENTS_PREFIX;
+        bool prefix = gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX);
         request.key.size = 0;
         check_refused(request, prefix ? "prefix is empty" : "key is empty");
         request.key = gibson_bytes_of(NULL, 0);

@@ -109,7 +109,7 @@ START_TEST(connection_has_moved_only_when_a_part_of_what_waits_was_taken)
     }
     size_t left = gib_buffer_size(&connection->out);
     size_t taken = 0;
-    ck_assert_uint_gt(left, (size_t)(REQUESTS - 100) * REPLY_SIZE);
+    ck_assert_uint_gt(left, ((size_t)REQUESTS - 100) * REPLY_SIZE);
     ck_assert_uint_eq(service.counters.client_bytes, connection->out.capacity);
     for (int64_t now_ms = 1000; connection->moved_ms == 0; now_ms += 1000) {
         take_all();
@@ -132,7 +132,7 @@ START_TEST(connection_holds_a_large_request_in_no_more_than_its_size)
         ck_assert(raw_send(peer, request + sent, 8192));
         ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
         size_t have = sent + 8192;
-        size_t most = have < 65536 ? 2 * 65536 : 2 * have + 8192;
+        size_t most = have < 65536 ? (size_t)2 * 65536 : 2 * have + 8192;
         ck_assert_uint_le(connection->in.capacity, most < size ? most : size);
         ck_assert_uint_eq(service.counters.client_bytes, connection->in.capacity);
     }
@@ -198,7 +198,7 @@ START_TEST(ttl_begins_when_it_is_set_and_not_when_the_turn_began)
     clock_ms = 5000 + 1000;
     ask(GIBSON_OP_GET, "t");
     ck_assert_uint_eq(take_all(), 7 + strlen("value"));
-    clock_ms += 2 * GIBS_TICK_MS;
+    clock_ms += INT64_C(2) * GIBS_TICK_MS;
     ask(GIBSON_OP_GET, "t");
     ck_assert_uint_eq(take_all(), 7 + 1); /* NOT_FOUND */
     ck_assert_uint_eq(service.store->items, 1);

@@ -21,7 +21,7 @@ static bool matches(const space_request *request, const space_answer *expected,
                     const space_item items[SPACE_KEYS], const gibson_reply *reply, int told)
 {
     const gibson_yield yield = gibson_command_by_opcode((uint32_t)request->opcode)->yield;
-    const bool has_items = yield == GIBSON_YIELD_ITEMS || yield == GIBSON_YIELD_KEYS;
+    const bool has_items = gibson_yields_items(yield);
     const int needed = has_items                    ? WALK_TOLD_ITEMS
                        : yield == GIBSON_YIELD_NONE ? 0
                                                     : WALK_TOLD_VALUE;

@@ -97,8 +97,7 @@ static int64_t choose_field(walk_choices *choices)
 
 static bool takes_value(gibson_arguments arguments)
 {
-    return arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL ||
-           arguments == GIBSON_ARGUMENTS_PREFIX_VALUE;
+    return gibson_takes(arguments, GIBSON_ARGUMENT_VALUE);
 }
 
 static int64_t choose_number(walk_choices *choices, const walk_limits *limits,
@@ -107,7 +106,9 @@ static int64_t choose_number(walk_choices *choices, const walk_limits *limits,
     switch (arguments) {
     case GIBSON_ARGUMENTS_KEY_VALUE_TTL:
     case GIBSON_ARGUMENTS_KEY_SECONDS:
+    case GIBSON_ARGUMENTS_KEY_LOCK_SECONDS:
     case GIBSON_ARGUMENTS_PREFIX_SECONDS:
+    case GIBSON_ARGUMENTS_PREFIX_LOCK_SECONDS:
         return choose_seconds(choices, limits);
     case GIBSON_ARGUMENTS_PREFIX_LIMIT:
         return choose_limit(choices);
@@ -124,7 +125,7 @@ static void choose_meaning(walk_choices *choices, const walk_limits *limits, int
 {
     *means = (space_request){.opcode = choose_opcode(choices)};
     const gibson_arguments arguments = gibson_command_by_opcode((uint32_t)means->opcode)->arguments;
-    if (arguments >= GIBSON_ARGUMENTS_PREFIX) {
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_PREFIX)) {
         space_name_prefix(means, WALK_SPACE, walk_below(choices, SPACE_PREFIXES));
     } else if (arguments != GIBSON_ARGUMENTS_NONE) {
         space_name_key(means, WALK_SPACE, walk_below(choices, SPACE_KEYS));
@@ -257,14 +258,12 @@ static bool valid_key(gibson_bytes key, const walk_limits *limits)
 bool walk_request_takes_time(gibson_opcode opcode)
 {
     const gibson_command *command = gibson_command_by_opcode((uint32_t)opcode);
-    return command && (command->arguments == GIBSON_ARGUMENTS_KEY_VALUE_TTL ||
-                       command->arguments == GIBSON_ARGUMENTS_KEY_SECONDS ||
-                       command->arguments == GIBSON_ARGUMENTS_PREFIX_SECONDS);
+    return command && gibson_takes_time(command->arguments);
 }
 
 static bool valid_number(const gibson_command *command, int64_t number, const walk_limits *limits)
 {
-    const bool locks = command->opcode == GIBSON_OP_LOCK || command->opcode == GIBSON_OP_MLOCK;
+    const bool locks = gibson_takes(command->arguments, GIBSON_ARGUMENT_LOCK_SECONDS);
     if (command->arguments == GIBSON_ARGUMENTS_KEY_FIELD) {
         return number >= 0 && number <= GIBSON_META_LOCK;
     }
@@ -294,7 +293,9 @@ static size_t write_payload(const gibson_request *request, char *to, size_t size
         }
         return (size_t)snprintf(to, size, "%.*s %" PRId64, key_size, key, request->number);
     case GIBSON_ARGUMENTS_KEY_SECONDS:
+    case GIBSON_ARGUMENTS_KEY_LOCK_SECONDS:
     case GIBSON_ARGUMENTS_PREFIX_SECONDS:
+    case GIBSON_ARGUMENTS_PREFIX_LOCK_SECONDS:
         return (size_t)snprintf(to, size, "%.*s %" PRId64, key_size, key, request->number);
     default:
         break;
@@ -349,8 +350,7 @@ void walk_request_apply(const space_request *request, space_item items[SPACE_KEY
 {
     const gibson_arguments arguments =
         gibson_command_by_opcode((uint32_t)request->opcode)->arguments;
-    if (!request->keys && arguments != GIBSON_ARGUMENTS_NONE &&
-        arguments < GIBSON_ARGUMENTS_PREFIX) {
+    if (!request->keys && gibson_takes(arguments, GIBSON_ARGUMENT_KEY)) {
         *expected = (space_answer){.status = GIBSON_NOT_FOUND};
         return;
     }
@@ -385,6 +385,7 @@ size_t walk_request_reply_size(const space_request *request, const space_item it
     }
     switch (command->yield) {
     case GIBSON_YIELD_VALUE:
+    case GIBSON_YIELD_ECHO:
         for (unsigned i = 0; i < SPACE_KEYS; i++) {
             if (request->keys & 1U << i) {
                 return space_value_size(WALK_SPACE, &items[i]);
@@ -393,8 +394,9 @@ size_t walk_request_reply_size(const space_request *request, const space_item it
         return 1;
     case GIBSON_YIELD_NUMBER:
         return sizeof(int64_t);
+    case GIBSON_YIELD_FACTS:
+        return WALK_SOME_STATS;
     case GIBSON_YIELD_ITEMS:
-        return request->opcode == GIBSON_OP_STATS ? WALK_SOME_STATS : items_size(request, items);
     case GIBSON_YIELD_KEYS:
         return items_size(request, items);
     default:

@@ -158,7 +158,7 @@ void walk_step_queue(walk *self)
 /* Whether nothing of what is queued was sent on a connection that is lost. */
 static bool was_lost_unused(const walk *self)
 {
-    if (!self->connected || !self->count || self->asked ||
+    if (!self->connected || !self->count || self->asked || self->unsent < self->count ||
         pending_at(self, 0)->request.opcode == GIBSON_OP_END) {
         return false; /* nobody connects to say END, nor with what the old server was asked for */
     }

@@ -115,8 +115,7 @@ static bool run_result(const arguments *a, gibson_opcode opcode, gibson_reply *r
 /* The parts that the function has not filled in, and the kind that goes with a number. */
 static void complete(const gibson_command *command, bool asked, gibson_reply *reply, int *told)
 {
-    const bool has_items =
-        command->yield == GIBSON_YIELD_ITEMS || command->yield == GIBSON_YIELD_KEYS;
+    const bool has_items = gibson_yields_items(command->yield);
     const bool has_number = command->yield == GIBSON_YIELD_NUMBER && asked;
     *told = has_items ? WALK_TOLD_ITEMS : has_number ? WALK_TOLD_VALUE : 0;
     if (command->opcode == GIBSON_OP_GET) {

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/unix_address.h"
+
 enum { BACKLOG = 128 };
 
 static const char unix_prefix[] = "unix:";
@@ -24,19 +26,12 @@ static bool refuse(char error[GIBP_PROXY_ERROR_SIZE], const char *text, const ch
 static bool parse_unix(gibp_proxy_address *address, const char *text,
                        char error[GIBP_PROXY_ERROR_SIZE])
 {
-    struct sockaddr_un *to = (struct sockaddr_un *)&address->storage;
-    const char *path = text + sizeof unix_prefix - 1;
-    size_t size = strlen(path);
-    if (!size || size >= sizeof to->sun_path) {
-        return refuse(error, text, size ? "the path is too long for a unix socket" : "no path");
+    struct sockaddr_un made;
+    gibson_error why;
+    if (gib_unix_address(text + sizeof unix_prefix - 1, &made, &address->size, &why) != GIBSON_OK) {
+        return refuse(error, text, why.message);
     }
-    to->sun_family = AF_UNIX;
-    memcpy(to->sun_path, path, size);
-    address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + 1);
-    if (*path == '@') {
-        to->sun_path[0] = '\0';
-        address->size--; /* an abstract name has a length, not an end */
-    }
+    memcpy(&address->storage, &made, sizeof made);
     return true;
 }
 

@@ -1,0 +1,160 @@
+#include "options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "errors.h"
+#include "refusal.h"
+
+#define FORMAT(name, kind, ...) FORMAT_##kind
+#define FORMAT_HOST "O"
+#define FORMAT_PATH "O"
+#define FORMAT_NUMBER "O"
+#define FORMAT_FLAG "p"
+
+int options_parse(given_options *given, PyObject *args, PyObject *keywords)
+{
+    static const char format[] =
+        "|" POSITIONAL_OPTIONS(FORMAT) "$" KEYWORD_OPTIONS(FORMAT) ":Client";
+#define NAME(name, ...) #name,
+    static const char *const names[] = {ALL_OPTIONS(NAME) NULL};
+#undef NAME
+    *given = (given_options){0};
+#define POINTER(name, ...) , &given->name
+    const int parsed = PyArg_ParseTupleAndKeywords(args, keywords, format,
+                                                   (char **)(uintptr_t)names ALL_OPTIONS(POINTER));
+#undef POINTER
+    return parsed ? 0 : -1;
+}
+
+static void refuse_option(const module_state *state, const char *name, PyObject *number,
+                          int64_t most)
+{
+    PyObject *text = number_text(number);
+    if (text) {
+        error_raise(state, GIBSON_INVALID, "Client() argument '%s' must be from 1 to %lld, not %U",
+                    name, (long long)most, text);
+        Py_DECREF(text);
+    }
+}
+
+/* A number from 1 to most, or None. *taken is left alone if there is none. */
+static int take_option(const module_state *state, const char *name, PyObject *given, int64_t none,
+                       int64_t most, int64_t *taken)
+{
+    if (!given) {
+        return 0;
+    }
+    if (given == Py_None && none != OPTION_REFUSED) {
+        *taken = none;
+        return 0;
+    }
+    if (!PyIndex_Check(given)) {
+        PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be int%s, not %.200s", name,
+                     none == OPTION_REFUSED ? "" : " or None", Py_TYPE(given)->tp_name);
+        return -1;
+    }
+    PyObject *index = PyNumber_Index(given);
+    if (!index) {
+        return -1;
+    }
+    int overflow;
+    int64_t number = PyLong_AsLongLongAndOverflow(index, &overflow);
+    const bool fits = !overflow && number >= 1 && number <= most;
+    if (fits) {
+        *taken = number;
+    } else {
+        refuse_option(state, name, index, most);
+    }
+    Py_DECREF(index);
+    return fits ? 0 : -1;
+}
+
+#define TAKE(name, kind, shown, text, ...) TAKE_##kind(name, __VA_ARGS__)
+#define TAKE_HOST(name, member)
+#define TAKE_PATH(name, member)
+#define TAKE_FLAG(name, member) options->member = given->name;
+#define TAKE_NUMBER(name, member, type, none, most)                                                \
+    {                                                                                              \
+        int64_t taken = 0;                                                                         \
+        if (take_option(state, #name, given->name, none, most, &taken) < 0) {                      \
+            return -1;                                                                             \
+        }                                                                                          \
+        options->member = (type)taken;                                                             \
+    }
+
+static int take_flags_and_numbers(gibson_options *options, const module_state *state,
+                                  const given_options *given)
+{
+    ALL_OPTIONS(TAKE)
+    if (!options->timeout_ms) {
+        options->timeout_ms = GIBSON_DEFAULT_TIMEOUT_MS; /* waiting for a turn needs it */
+    }
+    return 0;
+}
+
+static int take_host(gibson_options *options, option_owners *owners, const module_state *state,
+                     const given_options *given)
+{
+    bool has_addr = given->addr && given->addr != Py_None;
+    bool has_host = given->host && given->host != Py_None;
+    if (has_addr && has_host) {
+        PyErr_SetString(PyExc_TypeError, "Client() takes addr or host, not both");
+        return -1;
+    }
+    if (!has_addr && !has_host) {
+        return 0;
+    }
+    PyObject *host = has_host ? given->host : given->addr;
+    if (!PyUnicode_Check(host)) {
+        PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be str, not %.200s",
+                     host == given->addr ? "addr" : "host", Py_TYPE(host)->tp_name);
+        return -1;
+    }
+    Py_ssize_t size;
+    options->host = PyUnicode_AsUTF8AndSize(host, &size);
+    if (!options->host) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear();
+            error_raise(state, GIBSON_INVALID, "Client(): the host %A has no UTF-8", host);
+        }
+        return -1;
+    }
+    if (strlen(options->host) != (size_t)size) {
+        error_raise(state, GIBSON_INVALID, "Client(): the host contains a NUL character");
+        return -1;
+    }
+    Py_INCREF(host);
+    Py_XSETREF(owners->host, host);
+    return 0;
+}
+
+static int take_unix_socket(gibson_options *options, option_owners *owners,
+                            const given_options *given)
+{
+    Py_CLEAR(owners->unix_socket);
+    if (given->unix_socket && given->unix_socket != Py_None) {
+        if (!PyUnicode_FSConverter(given->unix_socket, &owners->unix_socket)) {
+            return -1;
+        }
+        options->unix_socket = PyBytes_AS_STRING(owners->unix_socket);
+    }
+    return 0;
+}
+
+int options_take(gibson_options *options, option_owners *owners, const module_state *state,
+                 const given_options *given)
+{
+    gibson_options_init(options);
+    if (take_host(options, owners, state, given) < 0 ||
+        take_unix_socket(options, owners, given) < 0) {
+        return -1;
+    }
+    return take_flags_and_numbers(options, state, given);
+}
+
+int options_timeout(const module_state *state, PyObject *given, int64_t *timeout_ms)
+{
+    return take_option(state, "timeout", given, GIBSON_NO_DEADLINE, INT64_MAX, timeout_ms);
+}
