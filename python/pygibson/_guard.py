@@ -80,6 +80,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.directory = _new_name()
+        self.lost_track = False  # of a process that was started: only the shell knows it
         with _forking:
             reading, self._end = os.pipe()
             _ends.add(self._end)
@@ -114,18 +115,25 @@ class Guard:
         if shutil.which(command[0]) is None:
             kind = PermissionError if os.path.exists(command[0]) else FileNotFoundError
             raise kind(f"{command[0]} is no program that can be run")
+        self.lost_track = True
         return [_SHELL, "-c", _ANNOUNCE, self._announce, *command]
 
+    def known(self) -> None:
+        """The owner has the process in hand: nothing can come between its start and its end."""
+        self.lost_track = False
+
     def end(self) -> None:
-        """Remove the directory, and guard no longer. The process has ended."""
+        """Remove the directory, and guard no longer. The process has ended, or the shell ends it if
+        the owner has lost track of it."""
         self._dismiss()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _dismiss(self) -> None:
-        try:
-            os.write(self._end, b"end\n")
-        except BrokenPipeError:
-            pass  # somebody has ended the guard
+        if not self.lost_track:
+            try:
+                os.write(self._end, b"end\n")
+            except BrokenPipeError:
+                pass  # somebody has ended the guard
         self._close()
         try:
             self._shell.wait(10)

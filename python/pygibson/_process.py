@@ -87,7 +87,7 @@ class Process:
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
         self._ending: weakref.finalize[..., Any] | None = None
-        weakref.finalize(self, _remove, self._guard, os.getpid())
+        self._removal = weakref.finalize(self, _remove, self._guard, os.getpid())
 
     def _launch(self) -> subprocess.Popen[bytes]:
         """Start the process, and return it when it listens and self.port is its port."""
@@ -96,20 +96,27 @@ class Process:
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """See to the end of a process, also of one that does not come to listen."""
         self._ending = weakref.finalize(self, _end, process, os.getpid())
+        self._guard.known()
 
     def start(self) -> None:
         """Start the program and wait until it listens.
 
         Raises:
             PyGibsonError: it did not start; the message has what it said.
-            RuntimeError: it runs already.
+            RuntimeError: it runs already, or an earlier start was interrupted.
         """
+        if not self._removal.alive:
+            raise RuntimeError(
+                f"an earlier start was interrupted: make another {type(self).__name__}"
+            )
         if self.process is not None:
             raise RuntimeError(f"the {type(self).__name__.lower()} runs already")
         try:
             self.process = self._launch()
         except BaseException:
             self._finish()
+            if self._guard.lost_track:
+                self._removal()  # which ends the process as well
             raise
 
     def _finish(self) -> None:

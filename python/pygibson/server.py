@@ -84,6 +84,7 @@ class Server(Process):
         process = subprocess.Popen(
             self._guard.command(self._command()),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, "NOTIFY_SOCKET": notify_path},
         )

@@ -196,3 +196,33 @@ def plugin_is_installed() -> bool:
     except metadata.PackageNotFoundError:
         return False
     return any(entry.group == "pytest11" for entry in entries)
+
+
+def processes_of(directory: str) -> list[bytes]:
+    """Return the command lines that name a directory, but for those of its guard."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes()
+        except OSError:
+            continue  # it has ended
+        if directory.encode() in line and b"gibson-guard" not in line:
+            found.append(line)
+    return found
+
+
+def test_a_start_that_is_interrupted_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by Ctrl-C when the process runs and nobody has noted it yet."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    server = Server()
+    with monkeypatch.context() as patch:
+        patch.setattr(Server, "_watch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            server.start()
+    assert processes_of(server.directory) == []
+    assert not Path(server.directory).exists()
+    with pytest.raises(RuntimeError, match="interrupted: make another Server"):
+        server.start()
