@@ -79,11 +79,11 @@ typedef struct gibson_options {
        failure up to reconnect_max_delay_ms. Defaults 10 and 2000. */
     int64_t reconnect_delay_ms;
     int64_t reconnect_max_delay_ms;
-    /* With reconnect: repeat, once and before the same deadline, a request of effect READ or
-       REPEATABLE whose connection was lost after some of it had been sent. Without it only a
-       request of which no byte was sent is repeated. Never after a timeout. The lost request may
-       still be on its way, and be carried out after the repeated one, and after what follows: a SET
-       can come back over a later DEL. */
+    /* With reconnect, for single commands: repeat, once and before the same deadline, a request of
+       effect READ or REPEATABLE whose connection was lost after some of it had been sent. Without
+       it only a request of which no byte was sent is repeated. Never after a timeout. The lost
+       request may still be on its way, and be carried out after the repeated one, and after what
+       follows: a SET can come back over a later DEL. */
     bool retry_repeatable;
 
     /* TCP. Seconds of silence before the kernel probes the peer (0: 60; negative: off), and the
