@@ -54,6 +54,9 @@ target_compile_definitions(
     test_server_conformance
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
+# Many slices and slow readers: ThreadSanitizer takes long over them.
+set_tests_properties(server_slices server_stream PROPERTIES TIMEOUT 400)
+
 include(fuzz/server.cmake)
 
 # Every allocation fails once. libFuzzer would bring a main of its own.
