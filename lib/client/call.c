@@ -41,6 +41,7 @@ static gibson_status push(gibson_client *client, const gibson_request *request)
 /* Makes the request pending, and waits for its reply. */
 static gibson_status run(gibson_client *client, const gibson_request *request, gibson_reply *reply)
 {
+    *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
     gibson_status status = push(client, request);
     return status == GIBSON_OK ? gib_client_exchange(client, reply) : status;
 }

@@ -1,10 +1,10 @@
 /* When a connection is not to be trusted without a look, so that nothing which arrived before a
    call began is taken for its answer:
 
-   After a pause of GIB_IDLE_NS or more, what has arrived is seen by looking. In a loop without pauses
-   there may be nothing to see: the reply that is one too many is still on its way whenever a call
-   begins. So once in GIB_IDLE_USES uses a question is asked to which the answer is known (probe.c).
-   The number is odd, so that calls which take turns are each met.
+   After a pause of GIB_IDLE_NS or more, what has arrived is seen by looking. In a loop without
+   pauses there may be nothing to see: the reply that is one too many is still on its way whenever a
+   call begins. So once in GIB_IDLE_USES uses a question is asked to which the answer is known
+   (probe.c). The number is odd, so that calls which take turns are each met.
 
    A pause begins when a use ends, but to read the clock twice a use is to pay for a case that is
    rare: so it is taken to begin when the use began. Where that makes a pause of what was a slow

@@ -18,16 +18,16 @@ gibson_status gib_lookup_start(gib_lookup **lookup, const char *host, uint16_t p
                                gibson_error *error);
 
 /* Whether the result is there. */
-bool gib_lookup_is_finished(const gib_lookup *lookup);
+bool gib_lookup_is_finished(const gib_lookup *job);
 
 /* A descriptor on which POLLIN or POLLHUP says that it is about to be. */
-int gib_lookup_fd(const gib_lookup *lookup);
+int gib_lookup_fd(const gib_lookup *job);
 
 /* Takes the result of a finished look-up: the addresses, for freeaddrinfo. Returns GIBSON_OK;
    GIBSON_UNREACHABLE if there is no such host; GIBSON_NOMEM. */
-gibson_status gib_lookup_take(gib_lookup *lookup, struct addrinfo **addresses, gibson_error *error);
+gibson_status gib_lookup_take(gib_lookup *job, struct addrinfo **addresses, gibson_error *error);
 
 /* Ends a look-up, finished or not. NULL is allowed. */
-void gib_lookup_end(gib_lookup *lookup);
+void gib_lookup_end(gib_lookup *job);
 
 #endif

@@ -11,7 +11,7 @@
 static const char *takes(gibson_arguments shape)
 {
     const char *text = "";
-    switch (shape) {
+    switch (shape) { /* NOLINT(bugprone-branch-clone): rows of a list may be alike */
 #define ARGUMENT(NAME, name, need) ", " #name
 #define SHAPE(NAME)                                                                                \
     case GIBSON_ARGUMENTS_##NAME:                                                                  \

@@ -15,7 +15,7 @@ static inline void pretend_busy(gibson_client *client)
 /* The next call does. */
 static inline void pretend_idle(gibson_client *client)
 {
-    client->idle.since_ns = gib_now_ns() - 2 * GIB_IDLE_NS;
+    client->idle.since_ns = gib_now_ns() - INT64_C(2) * GIB_IDLE_NS;
 }
 
 #endif

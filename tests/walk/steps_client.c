@@ -105,15 +105,15 @@ void walk_step_no_client(walk *self)
     }
     gibson_client_close(NULL);
     gibson_client_free(NULL);
-    fine &= is_usage(gibson_client_connect(NULL)) & is_usage(gibson_client_quit(NULL)) &
-            is_usage(gibson_client_call(NULL, &ping, &reply)) &
-            is_usage(gibson_client_queue(NULL, &ping)) & is_usage(gibson_client_flush(NULL)) &
-            is_usage(gibson_client_next(NULL, &reply)) &
-            is_usage(gibson_client_take_reply(NULL, &owned)) &
-            is_usage(gibson_client_set_timeout(NULL, 1)) &
-            is_usage(gibson_client_error(NULL)->status) & !owned & !gibson_client_connected(NULL) &
-            !gibson_client_outstanding(NULL) & (gibson_client_fd(NULL) == -1) &
-            !gibson_client_peer(NULL)[0];
+    fine &= is_usage(gibson_client_connect(NULL)) && is_usage(gibson_client_quit(NULL)) &&
+            is_usage(gibson_client_call(NULL, &ping, &reply)) &&
+            is_usage(gibson_client_queue(NULL, &ping)) && is_usage(gibson_client_flush(NULL)) &&
+            is_usage(gibson_client_next(NULL, &reply)) &&
+            is_usage(gibson_client_take_reply(NULL, &owned)) &&
+            is_usage(gibson_client_set_timeout(NULL, 1)) &&
+            is_usage(gibson_client_error(NULL)->status) &&
+            !owned & !gibson_client_connected(NULL) && !gibson_client_outstanding(NULL) &&
+            (gibson_client_fd(NULL) == -1) && !gibson_client_peer(NULL)[0];
     if (!fine) {
         walk_violate(self, "a function does not return what it must without a client");
     }
