@@ -8,12 +8,20 @@
 
 enum { MOST_STEPS = 2000 };
 
+static walk_world world;
+
+/* Its threads are joined. */
+static void stop_world(void)
+{
+    walk_world_stop(&world);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static walk_world world;
     static walk one;
     if (!world.recorder) {
         walk_world_start(&world, true);
+        atexit(stop_world);
     }
     one = (walk){
         .world = &world, .choices = walk_choices_from_bytes(data, size), .rules = walk_rules_now};
