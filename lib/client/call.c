@@ -141,6 +141,7 @@ GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_r
         gib_client_answered(client, reply);
         return reply->status;
     }
+    *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
     gib_single_hand_over(&client->session, request, done.size);
     client->fresh = false;
     gibson_status status = gib_call_note(client, done);

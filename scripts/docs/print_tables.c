@@ -11,7 +11,8 @@
 static const char *takes(gibson_arguments shape)
 {
     const char *text = "";
-    switch (shape) { /* NOLINT(bugprone-branch-clone): rows of a list may be alike */
+    /* NOLINTBEGIN(bugprone-branch-clone): rows of a list may be alike */
+    switch (shape) {
 #define ARGUMENT(NAME, name, need) ", " #name
 #define SHAPE(NAME)                                                                                \
     case GIBSON_ARGUMENTS_##NAME:                                                                  \
@@ -21,6 +22,7 @@ static const char *takes(gibson_arguments shape)
 #undef SHAPE
 #undef ARGUMENT
     }
+    /* NOLINTEND(bugprone-branch-clone) */
     return *text ? text + strlen(", ") : text;
 }
 

@@ -203,9 +203,9 @@ def get_and_fork_within(client: Client, key: str, in_parent: Callable[[], None])
     finally:
         if os.getpid() != parent:
             try:
-                outcome = f"{outcome} / {client.get(key)!r}"
+                outcome = f"{outcome!r} / {client.get(key)!r}"
             except ConnectionLostError as error:
-                outcome = f"{outcome} / {error}"
+                outcome = f"{outcome!r} / {error}"
             os._exit(0 if str(outcome).count("parent process") == 2 else 1)
         signal.signal(signal.SIGALRM, before)
     assert wait_for_exit(children[0]) == 0

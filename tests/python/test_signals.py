@@ -206,7 +206,7 @@ def test_a_signal_interrupts_the_wait_for_a_turn(
 def test_a_handler_that_uses_the_client_for_whose_turn_it_waits(
     peer: Callable[..., Peer], handle: Callable[..., None]
 ) -> None:
-    got = []
+    got: list[object] = []
 
     def handler(number: int, frame: FrameType | None) -> None:
         script.answer.set()

@@ -131,7 +131,7 @@ static void send_all(int descriptor, const uint8_t *bytes, size_t size)
 /* Receives until the connection ends. What comes after END is kept and not answered. */
 static void serve(recorder *self, record *to, peer_link *link)
 {
-    static const size_t room = 64 * 1024;
+    static const size_t room = (size_t)64 * 1024;
     uint8_t *bytes = malloc(room);
     gib_buffer in = bytes_new();
     gib_buffer out = bytes_new();
