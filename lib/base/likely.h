@@ -6,8 +6,12 @@
 #define GIB_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define GIB_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define GIB_COLD __attribute__((cold, noinline))
-#define GIB_NOINLINE __attribute__((noinline))           /* keeps its callers small */
+#define GIB_NOINLINE __attribute__((noinline)) /* keeps its callers small */
+#if defined(GIB_COVERAGE)
+#define GIB_INLINE inline /* each branch is counted once */
+#else
 #define GIB_INLINE inline __attribute__((always_inline)) /* made anew for constant arguments */
+#endif
 /* Makes the compiler forget what it knows of a variable. Between two tests it keeps them two
    branches: gcc would rather compute both and combine them, which is longer. */
 #define GIB_FORGET(variable) __asm__("" : "+r"(variable))
