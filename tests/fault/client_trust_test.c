@@ -242,7 +242,7 @@ START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls)
     gibson_status status = GIBSON_OK;
     int calls = 0;
     while (status == GIBSON_OK && calls < 200) {
-        client->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
         status = get(client, "b", &value);
         calls++;
     }
