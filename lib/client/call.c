@@ -65,8 +65,7 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
 {
     gib_session *session = &client->connection.session;
     gib_session_release_reply(session);
-    if (GIB_UNLIKELY(gib_session_count(session)) &&
-        client->operation.found != GIB_FOUND_ASKED) {
+    if (GIB_UNLIKELY(gib_session_count(session)) && client->operation.found != GIB_FOUND_ASKED) {
         gib_client_fail(client, GIBSON_USAGE, "replies of a pipeline are unread");
         return fail(client, request, reply, GIBSON_USAGE);
     }
@@ -80,12 +79,14 @@ GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_r
                                            gibson_reply *reply, gib_exchanged done)
 {
     if (GIB_LIKELY(done.received > 0) &&
-        gib_single_take(&client->connection.session, request, (size_t)done.received, reply, &client->connection.error)) {
+        gib_single_take(&client->connection.session, request, (size_t)done.received, reply,
+                        &client->connection.error)) {
         gib_client_answered(client, reply);
         return reply->status;
     }
     *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
-    gibson_status status = gib_connection_hand_over(&client->connection, request, done);
+    gib_single_hand_over(&client->connection.session, request, done.size);
+    gibson_status status = gib_connection_note(&client->connection, done);
     if (status == GIBSON_WOULD_BLOCK) {
         status = gib_interrupt_check(&client->interrupt, &client->connection.error);
     }
@@ -106,7 +107,8 @@ gibson_status gibson_client_call(gibson_client *client, const gibson_request *re
         return gib_call_long(client, request, reply);
     }
     size_t size;
-    gibson_status status = gib_single_push(&client->connection.session, request, &size, &client->connection.error);
+    gibson_status status =
+        gib_single_push(&client->connection.session, request, &size, &client->connection.error);
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
         return status == GIBSON_WOULD_BLOCK ? gib_call_long(client, request, reply)
                                             : fail(client, request, reply, status);

@@ -20,8 +20,8 @@ static inline bool gib_call_begin(gibson_client *client)
     return GIB_LIKELY(check == GIB_IDLE_TRUST) || gib_call_check(client, check);
 }
 
-/* Sends the frame of `size` bytes that was written, and reads a reply, or what there is of it, after
-   waiting for it as long as SO_RCVTIMEO says. */
+/* Sends the frame of `size` bytes that was written, and reads a reply, or what there is of it,
+   after waiting for it as long as SO_RCVTIMEO says. */
 static inline gib_exchanged gib_call_exchange(gibson_client *client, size_t size)
 {
     return gib_connection_exchange_single(&client->connection, size, 0);
@@ -61,8 +61,8 @@ static GIB_INLINE gibson_status gib_call_value(gibson_client *client, gibson_opc
         return reply.status;
     }
     const gib_exchanged done = gib_call_exchange(client, size);
-    if (GIB_UNLIKELY(
-            !gib_single_take_common(&client->connection.session, opcode, &request, done.received, &reply))) {
+    if (GIB_UNLIKELY(!gib_single_take_common(&client->connection.session, opcode, &request,
+                                             done.received, &reply))) {
         gibson_value rare;
         reply.status = gib_call_finish_value(client, opcode, key, value, number, &rare, done);
         *got = rare;

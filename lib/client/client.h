@@ -11,7 +11,7 @@ struct gibson_client {
     gib_connection connection;
     gib_operation operation; /* the one under way, or the last */
     gib_interrupt interrupt;
-    unsigned int prepared;      /* connection.made of the socket that is set up for waiting in recv */
+    unsigned int prepared; /* connection.made of the socket that is set up for waiting in recv */
     int64_t receive_timeout_ms; /* SO_RCVTIMEO of that */
     gibson_opcode answered;     /* the command, if the status is what the server answered */
     char text[];                /* host, unix socket and peer */

@@ -8,7 +8,7 @@
 
 size_t gibson_client_outstanding(const gibson_client *client)
 {
-    return client ? gib_session_count(&client->connection.session) : 0;
+    return client ? gib_session_outstanding(&client->connection.session) : 0;
 }
 
 /* A connection with requests under way is not replaced: that would lose them. */
@@ -108,7 +108,8 @@ static GIB_NOINLINE gibson_status next(gibson_client *client, gibson_reply *repl
 gibson_status gibson_client_next(gibson_client *client, gibson_reply *reply)
 {
     GIB_CHECKED(client);
-    if (GIB_LIKELY(client && reply && gib_session_take_value(&client->connection.session, false, reply))) {
+    if (GIB_LIKELY(client && reply &&
+                   gib_session_take_value(&client->connection.session, false, reply))) {
         client->connection.error.status = GIBSON_OK;
         return GIBSON_OK;
     }

@@ -16,7 +16,8 @@ void gib_client_set_receive_timeout(gibson_client *client)
 }
 
 /* To wait in recv itself saves a system call: SO_RCVTIMEO is the timeout of an operation, and where
-   it is the first wait, none of that has passed. Where the socket cannot be made to wait, poll does. */
+   it is the first wait, none of that has passed. Where the socket cannot be made to wait, poll
+   does. */
 static void prepare_to_wait_in_recv(gibson_client *client)
 {
     const gib_connection *connection = &client->connection;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "connection/settings.h"
 #include "net/fork.h"
+#include "session/question.h"
 #include "wire/command.h"
 
 void gib_connection_init(gib_connection *connection, const gibson_options *settings,
@@ -24,6 +25,7 @@ void gib_connection_init(gib_connection *connection, const gibson_options *setti
     gib_limits limits = gib_settings_limits(settings);
     gib_window window = {settings->pipeline_window, settings->pipeline_bytes};
     gib_session_init(&connection->session, &limits, window, &connection->settings.allocator);
+    gib_session_make_question(&connection->session, seed * UINT64_C(0x9E3779B97F4A7C15));
     gib_backoff_init(&connection->backoff, settings->reconnect_delay_ms,
                      settings->reconnect_max_delay_ms, seed);
 }

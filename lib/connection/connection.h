@@ -39,7 +39,7 @@ typedef struct gib_connection {
 } gib_connection;
 
 /* Makes one that is not connected. The settings are copied, their strings and the peer borrowed;
-   the seed is for the backoff. */
+   the seed is for what has to be random. */
 void gib_connection_init(gib_connection *connection, const gibson_options *settings,
                          const char *peer, uint64_t seed);
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/likely.h"
+#include "session/question.h"
 #include "session/queue.h"
 
 static gibson_status connection_error(gib_connection *connection, int failure, const char *call)
@@ -68,7 +69,8 @@ static gibson_status send_output(gib_connection *connection)
     gib_session *session = &connection->session;
     size_t segment = connection->segment;
     if (!segment && gib_session_unsent_frames(session) > 1) {
-        segment = gib_transport_segment_size(&connection->transport); /* the path may have changed */
+        segment =
+            gib_transport_segment_size(&connection->transport); /* the path may have changed */
     }
     gibson_bytes parts[2];
     gibson_status status = GIBSON_OK;
@@ -79,18 +81,27 @@ static gibson_status send_output(gib_connection *connection)
     return status;
 }
 
-/* Takes the reply that is wanted, or only checks what has come if none is. GIBSON_WOULD_BLOCK means
+/* Takes the reply that is wanted. */
+static gibson_status take_reply(gib_connection *connection, gibson_reply *reply)
+{
+    gib_session *session = &connection->session;
+    if (gib_session_take_value(session, false, reply)) {
+        return GIBSON_OK;
+    }
+    return gib_session_has_input(session) ? gib_session_next(session, reply, &connection->error)
+                                          : GIBSON_WOULD_BLOCK;
+}
+
+/* Takes what is wanted, or only checks what has come if that is nothing. GIBSON_WOULD_BLOCK means
    to go on. */
 static gibson_status look_at_input(gib_connection *connection, gib_exchange *exchange)
 {
     gib_session *session = &connection->session;
-    if (exchange->reply) {
-        if (gib_session_take_value(session, false, exchange->reply)) {
-            return GIBSON_OK;
-        }
-        return gib_session_has_input(session)
-                   ? gib_session_next(session, exchange->reply, &connection->error)
-                   : GIBSON_WOULD_BLOCK;
+    if (exchange->goal == GIB_GOAL_REPLY) {
+        return take_reply(connection, exchange->reply);
+    }
+    if (exchange->goal == GIB_GOAL_ANSWERED) {
+        return gib_session_take_answers(session, &connection->error);
     }
     gibson_status status = gib_session_scan_input(session, &exchange->scan, &connection->error);
     return status == GIBSON_OK ? GIBSON_WOULD_BLOCK : status;
@@ -105,7 +116,7 @@ static GIB_COLD gibson_status timed_out(gib_connection *connection)
         snprintf(waiting_for, sizeof waiting_for, "sending to %.120s", connection->peer);
     } else {
         snprintf(waiting_for, sizeof waiting_for, "waiting for the reply to %s from %.120s",
-                 gib_session_due(session)->name, connection->peer);
+                 gib_session_due_name(session), connection->peer);
     }
     return gib_connection_timed_out(connection, "timeout", connection->settings.timeout_ms,
                                     waiting_for);
@@ -119,7 +130,7 @@ static gibson_status advance_output(gib_connection *connection, gib_exchange *ex
     exchange->wait.events = POLLIN;
     if (status == GIBSON_WOULD_BLOCK) {
         exchange->wait.events = POLLIN | POLLOUT;
-    } else if (status == GIBSON_OK && exchange->reply) {
+    } else if (status == GIBSON_OK && exchange->goal != GIB_GOAL_SENT) {
         status = GIBSON_WOULD_BLOCK;
     }
     return status;

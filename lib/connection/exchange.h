@@ -4,26 +4,27 @@
 
 #include "connection/connection.h"
 
+/* When an exchange is done. */
+typedef enum gib_goal {
+    GIB_GOAL_SENT,     /* all is sent */
+    GIB_GOAL_REPLY,    /* the next reply is taken */
+    GIB_GOAL_ANSWERED, /* a question is answered: see session/question.h */
+} gib_goal;
+
 /* What an exchange is for, how far it has come, and what it waits for. */
 typedef struct gib_exchange {
-    gibson_reply *reply; /* to be filled in with the next reply; NULL: until all is sent */
+    gib_goal goal;
+    gibson_reply *reply; /* of GIB_GOAL_REPLY: to be filled in */
     gib_deadline deadline;
     gib_session_scan scan;
     struct pollfd wait; /* with what its descriptor is ready for, when a step is taken */
 } gib_exchange;
 
-/* Begins one. */
-static inline void gib_exchange_begin(gib_exchange *exchange, gibson_reply *reply,
-                                      gib_deadline deadline)
-{
-    *exchange = (gib_exchange){.reply = reply, .deadline = deadline};
-}
-
-/* Sends what there is to send, reads once if wait.revents has more than POLLOUT, and takes the
-   reply if it is there. Returns GIBSON_OK when that is done; GIBSON_WOULD_BLOCK when wait.events
-   and the deadline say what to wait for, or when wait.revents was left set because there may be
-   more to read at once; or the reason in connection->error, after which the connection must be
-   broken. */
+/* Sends what there is to send, reads once if wait.revents has more than POLLOUT, and takes
+   what it is for, if that is there. Returns GIBSON_OK when that is done; GIBSON_WOULD_BLOCK when
+   wait.events and the deadline say what to wait for, or when wait.revents was left set because
+   there may be more to read at once; or the reason in connection->error, after which the connection
+   must be broken. */
 gibson_status gib_exchange_step(gib_connection *connection, gib_exchange *exchange, int64_t now_ns);
 
 /* Reads once, with the flags of recv. Returns GIBSON_OK; GIBSON_WOULD_BLOCK; or the reason. */

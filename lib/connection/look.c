@@ -7,8 +7,8 @@
 gibson_status gib_connection_look(gib_connection *connection)
 {
     char bytes[64];
-    const ssize_t got = gib_transport_receive(&connection->transport, bytes, sizeof bytes,
-                                              MSG_PEEK | MSG_DONTWAIT);
+    const ssize_t got =
+        gib_transport_receive(&connection->transport, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return GIBSON_OK;
     }
@@ -37,8 +37,7 @@ gibson_status gib_connection_take_in(gib_connection *connection)
         if (!gib_session_input(session, &room, &size)) {
             return gib_connection_fail(connection, GIBSON_NOMEM, "no memory for the reply");
         }
-        const ssize_t got =
-            gib_transport_receive(&connection->transport, room, size, MSG_DONTWAIT);
+        const ssize_t got = gib_transport_receive(&connection->transport, room, size, MSG_DONTWAIT);
         if (got <= 0) {
             return GIBSON_OK;
         }

@@ -37,24 +37,40 @@ static void end(gib_operation *operation, gibson_status status)
     operation->status = status;
 }
 
-static void begin_exchange(gib_operation *operation, gib_phase phase, gibson_reply *reply)
+static void begin_exchange(gib_operation *operation)
 {
-    operation->phase = phase;
-    gib_exchange_begin(&operation->exchange, reply, operation->deadline);
+    static const gib_goal goals[] = {
+        [GIB_OPERATION_CALL] = GIB_GOAL_REPLY,
+        [GIB_OPERATION_NEXT] = GIB_GOAL_REPLY,
+        [GIB_OPERATION_FLUSH] = GIB_GOAL_SENT,
+    };
+    operation->phase = GIB_PHASE_EXCHANGING;
+    operation->exchange = (gib_exchange){
+        .goal = goals[operation->kind], .reply = operation->reply, .deadline = operation->deadline};
+}
+
+/* Goes on with a question that was asked. */
+static void begin_asking(gib_operation *operation, gib_question_kind kind)
+{
+    operation->phase = GIB_PHASE_ASKING;
+    operation->exchange = (gib_exchange){
+        .goal = kind == GIB_QUESTION_PROBE ? GIB_GOAL_ANSWERED : GIB_GOAL_REPLY,
+        .reply = &operation->question.reply,
+        .deadline = operation->deadline,
+    };
 }
 
 static void ask(gib_operation *operation, gib_question_kind kind)
 {
-    gib_question *question = &operation->question;
-    begin_exchange(operation, GIB_PHASE_ASKING, &question->reply);
-    operation->failure = gib_question_ask(question, operation->connection, kind);
+    begin_asking(operation, kind);
+    operation->failure = gib_question_ask(&operation->question, operation->connection, kind);
 }
 
 /* Connects within the operation, after a connection was lost. */
 static void connect_again(gib_operation *operation)
 {
-    const gibson_status status = gib_connection_start_again(
-        operation->connection, operation->deadline, operation->now_ns);
+    const gibson_status status =
+        gib_connection_start_again(operation->connection, operation->deadline, operation->now_ns);
     operation->phase = GIB_PHASE_CONNECTING;
     if (status != GIBSON_OK) {
         end(operation, status);
@@ -87,7 +103,7 @@ static void go_on(gib_operation *operation)
                kind == GIB_OPERATION_CONNECT) {
         end(operation, status);
     } else {
-        begin_exchange(operation, GIB_PHASE_EXCHANGING, operation->reply);
+        begin_exchange(operation);
     }
 }
 
@@ -143,9 +159,9 @@ static void trust(gib_operation *operation)
 static void take_up(gib_operation *operation, gib_found found)
 {
     if (found == GIB_FOUND_SENT) {
-        begin_exchange(operation, GIB_PHASE_EXCHANGING, operation->reply);
+        begin_exchange(operation);
     } else if (found == GIB_FOUND_ASKED) {
-        begin_exchange(operation, GIB_PHASE_ASKING, &operation->question.reply);
+        begin_asking(operation, GIB_QUESTION_PROBE);
     } else {
         judge(operation, found == GIB_FOUND_BAD ? operation->connection->error.status : GIBSON_OK);
     }
@@ -165,7 +181,7 @@ static gibson_status look_before_sending(gib_connection *connection, bool *dropp
     }
     const gibson_status status = gib_connection_look(connection);
     *dropped = status != GIBSON_OK && connection->settings.reconnect &&
-               gib_command_connects(gib_session_due(session)->opcode) &&
+               gib_command_connects(gib_session_due(session)) &&
                !gib_session_was_told_seconds(session);
     return status;
 }
@@ -217,8 +233,7 @@ void gib_operation_begin(gib_operation *operation, gib_operation_kind kind,
     operation->request = request;
     operation->reply = reply;
     operation->now_ns = now_ns;
-    operation->deadline =
-        gib_deadline_after(operation->began_ns, connection->settings.timeout_ms);
+    operation->deadline = gib_deadline_after(operation->began_ns, connection->settings.timeout_ms);
     operation->is_again = operation->was_sent = false;
     if (kind == GIB_OPERATION_CONNECT) {
         begin_connecting(operation);

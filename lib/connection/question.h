@@ -1,8 +1,7 @@
 /* What a connection asks the server on its own account, while nothing is pending:
 
-   GIB_QUESTION_PROBE: how many keys have a prefix that none has. Where a reply too many has come at
-   some time, each request gets the reply of the one before, and so does this one. A zero for an
-   answer is the only one that could be mistaken for its own.
+   GIB_QUESTION_PROBE: whether replies still go to the requests that they answer: see
+   session/question.h.
 
    GIB_QUESTION_SECONDS: how long a ttl or lock time may be, where that is more than every server
    can keep. */
@@ -15,7 +14,7 @@ typedef enum gib_question_kind { GIB_QUESTION_PROBE, GIB_QUESTION_SECONDS } gib_
 
 typedef struct gib_question {
     gib_question_kind kind;
-    gibson_reply reply;    /* to be filled in by an exchange */
+    gibson_reply reply;    /* of SECONDS, to be filled in by an exchange */
     gib_kept kept;         /* the caller's last reply */
     size_t max_reply_size; /* the caller's */
 } gib_question;
@@ -31,9 +30,9 @@ gibson_status gib_question_ask(gib_question *question, gib_connection *connectio
 gibson_status gib_question_ask_single(gib_question *question, gib_connection *connection,
                                       int flags);
 
-/* Takes the answer. Returns GIBSON_OK if all is well; GIBSON_PROTOCOL if the answer is another than
-   it must be; or the status given. Unless it is GIBSON_OK, the connection is broken and nothing
-   pending, but where there was no memory for asking GIB_QUESTION_SECONDS. */
+/* Takes the answer. Returns GIBSON_OK if all is well, or the status given. Unless it is GIBSON_OK,
+   the connection is broken and nothing pending, but where there was no memory for asking
+   GIB_QUESTION_SECONDS. */
 gibson_status gib_question_end(gib_question *question, gib_connection *connection,
                                gibson_status status);
 

@@ -46,9 +46,8 @@ static inline gib_exchanged gib_connection_exchange_single(gib_connection *conne
     return done;
 }
 
-/* Makes the request a pending one, and tells the session what the kernel said to it. Returns
-   GIBSON_OK or GIBSON_WOULD_BLOCK to go on, or what is wrong. */
-gibson_status gib_connection_hand_over(gib_connection *connection, const gibson_request *request,
-                                       gib_exchanged done);
+/* Tells the session what the kernel said to a request that was handed over to it. Returns GIBSON_OK
+   or GIBSON_WOULD_BLOCK to go on, or what is wrong. */
+gibson_status gib_connection_note(gib_connection *connection, gib_exchanged done);
 
 #endif

@@ -15,7 +15,7 @@ typedef struct gib_transport_ops {
 } gib_transport_ops;
 
 typedef struct gib_transport {
-    int descriptor; /* what a driver waits on; -1 when there is no connection */
+    int descriptor;               /* what a driver waits on; -1 when there is no connection */
     const gib_transport_ops *ops; /* NULL for a plain socket */
     void *state;                  /* of ops */
 } gib_transport;

@@ -17,8 +17,15 @@
 typedef struct gib_pending {
     size_t value_size;   /* bytes of the value at the end of the frame, 0 if it has none */
     uint32_t frame_size; /* bytes in the output buffer: all of it but a borrowed value */
-    gibson_opcode opcode;
+    uint16_t opcode;
+    bool is_question; /* it is part of one, see question.h, and not the caller's */
 } gib_pending;
+
+enum {
+    GIB_QUESTION_EVERY = 127, /* requests of a pipeline a question is asked */
+    GIB_QUESTION_KEY_SIZE = 30,
+    GIB_QUESTION_SIZE = 159, /* bytes of its frames */
+};
 
 /* How many requests may be without a reply. */
 typedef struct gib_window {
@@ -52,6 +59,11 @@ typedef struct gib_session {
     bool settled;       /* a single request may take the short way */
 
     bool broken; /* nothing is in the output buffer, whatever is pending */
+
+    size_t questions; /* pending requests that are part of one */
+    size_t ask_at;    /* the number of requests pushed at which one is due */
+    bool question_is_refused;
+    uint8_t question[GIB_QUESTION_SIZE];
 
     /* A ring of those that are not answered: request number i is at `i & mask`. Its capacity, a
        power of two, is mask + 1, or 0 while `pending` is NULL. */
@@ -165,16 +177,23 @@ typedef struct gib_session_scan {
 gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
                                      gibson_error *error);
 
-/* The command whose reply is due. There must be a pending request. */
-const gibson_command *gib_session_due(const gib_session *session);
+/* Decodes the reply to the next pending request, the caller's or not, of up to that many bytes of
+   data: as gib_session_next otherwise. For lib/session. */
+gibson_status gib_session_take(gib_session *session, size_t max_reply_size, gibson_reply *reply,
+                               gibson_error *error);
+
+/* The opcode of the request whose reply is due, and what to call it in messages. There must be a
+   pending request. */
+gibson_opcode gib_session_due(const gib_session *session);
+const char *gib_session_due_name(const gib_session *session);
 
 /* Returns NULL if the state is sound, or what is wrong with it. For tests and debug builds: it
    walks over everything. */
 const char *gib_session_check(const gib_session *session);
 
-/* Makes room in the ring for one more pending request. Returns how many are sure to fit it, counted
+/* Makes room in the ring for `more` pending requests. Returns how many are sure to fit it, counted
    from the first since the connection was made, or 0 if memory runs out. For lib/session. */
-size_t gib_session_reserve(gib_session *session);
+size_t gib_session_reserve(gib_session *session, size_t more);
 
 /* Closes the short way if a request, even one that was refused, has made the output buffer large.
    For lib/session. */
@@ -186,9 +205,17 @@ void gib_session_drop_bytes(gib_buffer *buffer);
 /* Tells whether a buffer is there, and not so large that its memory is to be given back. */
 bool gib_session_keeps(const gib_buffer *buffer);
 
+/* Requests without a reply. */
 static inline size_t gib_session_count(const gib_session *session)
 {
     return session->pushed - session->answered;
+}
+
+/* Those of the caller. Questions go before those, so that either there are none of both, or some of
+   these, but while the connection asks with nothing else to do. */
+static inline size_t gib_session_outstanding(const gib_session *session)
+{
+    return gib_session_count(session) - session->questions;
 }
 
 /* Requests of which a byte is still to be sent. */

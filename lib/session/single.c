@@ -53,6 +53,6 @@ void gib_single_hand_over(gib_session *session, const gibson_request *request, s
         .frame_size = (uint32_t)size,
         .value_size =
             gibson_takes(command->arguments, GIBSON_ARGUMENT_VALUE) ? request->value.size : 0,
-        .opcode = request->opcode,
+        .opcode = (uint16_t)request->opcode,
     };
 }
