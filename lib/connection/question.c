@@ -42,6 +42,7 @@ gibson_status gib_question_ask(gib_question *question, gib_connection *connectio
 static gibson_status hand_over(gib_question *question, gib_connection *connection,
                                gib_exchanged done)
 {
+    prepare(question, connection, GIB_QUESTION_PROBE);
     gibson_status status = gib_single_hand_over_question(&connection->session, &connection->error);
     if (status == GIBSON_OK) {
         status = gib_connection_note(connection, done);
@@ -54,16 +55,17 @@ static gibson_status hand_over(gib_question *question, gib_connection *connectio
 gibson_status gib_question_ask_single(gib_question *question, gib_connection *connection, int flags)
 {
     gib_session *session = &connection->session;
-    prepare(question, connection, GIB_QUESTION_PROBE);
     size_t size;
+    gib_session_release_reply(session);
     if (!gib_single_write_question(session, &size)) {
+        prepare(question, connection, GIB_QUESTION_PROBE);
         const gibson_status status = gib_session_push_question(session, &connection->error);
         return status == GIBSON_OK ? GIBSON_WOULD_BLOCK
                                    : gib_question_end(question, connection, status);
     }
     const gib_exchanged done = gib_connection_exchange_single(connection, size, flags);
-    return gib_single_take_answers(session, done.received)
-               ? gib_question_end(question, connection, GIBSON_OK)
+    return GIB_LIKELY(gib_single_take_answers(session, done.received))
+               ? GIBSON_OK
                : hand_over(question, connection, done);
 }
 

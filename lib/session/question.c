@@ -144,10 +144,32 @@ static bool is_answer(gib_session *session, const gibson_reply *reply)
                                             : reply->status == GIBSON_NOT_FOUND;
 }
 
+/* Takes a whole question's answers at once, if they are the usual ones. */
+static bool take_usual_answers(gib_session *session)
+{
+    const size_t held = session->in.end - session->next;
+    const bool last = session->answered + PARTS == session->pushed; /* nothing may follow */
+    if (session->questions % PARTS || session->sent - session->answered < PARTS ||
+        (last ? held != sizeof usual_answers : held < sizeof usual_answers) ||
+        memcmp(session->in.data + session->next, usual_answers, sizeof usual_answers) != 0) {
+        return false;
+    }
+    session->next += sizeof usual_answers;
+    session->frame_size = GIB_REPLY_HEADER;
+    session->out.begin += GIB_QUESTION_SIZE;
+    session->answered += PARTS;
+    session->questions -= PARTS;
+    gib_session_release_reply(session);
+    return true;
+}
+
 gibson_status gib_session_take_answers(gib_session *session, gibson_error *error)
 {
     while (session->answered != session->pushed &&
            gib_session_pending(session, session->answered)->is_question) {
+        if (take_usual_answers(session)) {
+            continue;
+        }
         gibson_reply reply;
         const gibson_status status = gib_session_take(session, GIB_SAFE_REPLY_SIZE, &reply, error);
         if (status != GIBSON_OK) {
@@ -176,7 +198,7 @@ bool gib_single_take_answers(gib_session *session, ssize_t received)
         memcmp(session->in.data, usual_answers, sizeof usual_answers) != 0) {
         return false;
     }
-    gib_single_end(session, (size_t)received);
+    gib_single_end(session, 0);
     return true;
 }
 

@@ -22,7 +22,7 @@ typedef struct gib_pending {
 } gib_pending;
 
 enum {
-    GIB_QUESTION_EVERY = 127, /* requests of a pipeline a question is asked */
+    GIB_QUESTION_EVERY = 509, /* requests of a pipeline a question is asked */
     GIB_QUESTION_KEY_SIZE = 30,
     GIB_QUESTION_SIZE = 159, /* bytes of its frames */
 };
