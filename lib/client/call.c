@@ -12,6 +12,7 @@ static gibson_status fail(gibson_client *client, const gibson_request *request, 
 {
     *reply = (gibson_reply){.status = status, .opcode = request->opcode};
     client->connection.error.status = status;
+    gib_session_release_reply(&client->connection.session); /* a reply before this one */
     gib_idle_refused(&client->connection.idle);
     return status;
 }
@@ -28,7 +29,6 @@ bool gib_call_check(gibson_client *client, gib_idle_check check)
 {
     gib_connection *connection = &client->connection;
     gib_operation *operation = &client->operation;
-    gib_session_release_reply(&connection->session); /* the call ends its views anyway */
     gibson_status status = gib_connection_look(connection);
     if (status == GIBSON_OK && check == GIB_IDLE_ASK) {
         status = gib_question_ask_single(&operation->question, connection, 0);
@@ -64,12 +64,10 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
                                          gibson_reply *reply)
 {
     gib_session *session = &client->connection.session;
-    gib_session_release_reply(session);
     if (GIB_UNLIKELY(gib_session_count(session)) && client->operation.found != GIB_FOUND_ASKED) {
         gib_client_fail(client, GIBSON_USAGE, "replies of a pipeline are unread");
         return fail(client, request, reply, GIBSON_USAGE);
     }
-    gib_session_trim(session);
     *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
     return finish(client, request, reply,
                   gib_client_run(client, GIB_OPERATION_CALL, request, reply));
@@ -79,8 +77,8 @@ GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_r
                                            gibson_reply *reply, gib_exchanged done)
 {
     if (GIB_LIKELY(done.received > 0) &&
-        gib_single_take(&client->connection.session, request, (size_t)done.received, reply,
-                        &client->connection.error)) {
+        gib_single_take(&client->connection.session, request, done.size, (size_t)done.received,
+                        reply, &client->connection.error)) {
         gib_client_answered(client, reply);
         return reply->status;
     }

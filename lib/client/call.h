@@ -61,7 +61,7 @@ static GIB_INLINE gibson_status gib_call_value(gibson_client *client, gibson_opc
         return reply.status;
     }
     const gib_exchanged done = gib_call_exchange(client, size);
-    if (GIB_UNLIKELY(!gib_single_take_common(&client->connection.session, opcode, &request,
+    if (GIB_UNLIKELY(!gib_single_take_common(&client->connection.session, opcode, &request, size,
                                              done.received, &reply))) {
         gibson_value rare;
         reply.status = gib_call_finish_value(client, opcode, key, value, number, &rare, done);

@@ -18,12 +18,12 @@ void gib_operation_init(gib_operation *operation, gib_connection *connection)
 static void lose(gib_operation *operation, gibson_status status, bool was_sent)
 {
     gib_connection *connection = operation->connection;
-    if (status != GIBSON_CLOSED || operation->is_again ||
+    if (status != GIBSON_CLOSED || operation->once ||
         !gib_connection_may_repeat(connection, operation->request, was_sent)) {
         gib_phase_end(operation, status);
         return;
     }
-    operation->is_again = true;
+    operation->once = true;
     operation->was_sent = was_sent;
     operation->lost = connection->error;
     gib_phase_connect_again(operation);

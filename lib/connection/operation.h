@@ -54,8 +54,10 @@ typedef struct gib_operation {
     gib_deadline deadline;
     gib_exchange exchange;
     gib_question question;
-    bool is_again; /* it goes on on a new connection after one was lost */
-    bool was_sent; /* to the one that was lost */
+    gib_kept lender; /* the reply that the request is made of, until it is over */
+    bool once;       /* it may not go on on another connection: it has already, or the memory that
+                        the request is made of is used for its reply */
+    bool was_sent;   /* to a connection that was lost */
     gibson_error lost;
 } gib_operation;
 

@@ -20,6 +20,7 @@ void gib_phase_end(gib_operation *operation, gibson_status status)
         connection->error = operation->lost;
         status = operation->lost.status;
     }
+    gib_session_forget_kept(&connection->session, &operation->lender);
     operation->phase = GIB_PHASE_OVER;
     operation->status = status;
 }
@@ -62,6 +63,17 @@ void gib_phase_connect_again(gib_operation *operation)
     }
 }
 
+/* The reply before this one ends; but where the request is made of it, only with the operation. */
+static void take_over_reply(gib_operation *operation)
+{
+    gib_session *session = &operation->connection->session;
+    if (!operation->lender.in.data && gib_session_lends(session, operation->request)) {
+        gib_session_put_aside(session, &operation->lender);
+    }
+    gib_session_release_reply(session);
+    gib_session_trim(session);
+}
+
 static gibson_status push(gib_operation *operation)
 {
     const gibson_request *request = operation->request;
@@ -69,6 +81,7 @@ static gibson_status push(gib_operation *operation)
     if (operation->kind == GIB_OPERATION_QUEUE) {
         return gib_session_queue(&connection->session, request, &connection->error);
     }
+    take_over_reply(operation);
     const gib_value_place place =
         request->value.size > BORROW_ABOVE ? GIB_VALUE_BORROWED : GIB_VALUE_COPIED;
     return gib_session_push(&connection->session, request, place, &connection->error);

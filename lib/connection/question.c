@@ -40,10 +40,15 @@ gibson_status gib_question_ask(gib_question *question, gib_connection *connectio
 
 /* Goes on with what is uncommon. */
 static gibson_status hand_over(gib_question *question, gib_connection *connection,
-                               gib_exchanged done)
+                               gib_exchanged done, const uint8_t *bytes)
 {
+    gib_session *session = &connection->session;
     prepare(question, connection, GIB_QUESTION_PROBE);
-    gibson_status status = gib_single_hand_over_question(&connection->session, &connection->error);
+    gibson_status status = gib_single_hand_over_question(session, &connection->error);
+    if (status == GIBSON_OK && done.received > 0 &&
+        !gib_session_copy_input(session, bytes, (size_t)done.received)) {
+        status = gib_connection_fail(connection, GIBSON_NOMEM, "no memory for the reply");
+    }
     if (status == GIBSON_OK) {
         status = gib_connection_note(connection, done);
     }
@@ -56,17 +61,20 @@ gibson_status gib_question_ask_single(gib_question *question, gib_connection *co
 {
     gib_session *session = &connection->session;
     size_t size;
-    gib_session_release_reply(session);
     if (!gib_single_write_question(session, &size)) {
         prepare(question, connection, GIB_QUESTION_PROBE);
         const gibson_status status = gib_session_push_question(session, &connection->error);
         return status == GIBSON_OK ? GIBSON_WOULD_BLOCK
                                    : gib_question_end(question, connection, status);
     }
-    const gib_exchanged done = gib_connection_exchange_single(connection, size, flags);
-    return GIB_LIKELY(gib_single_take_answers(session, done.received))
+    uint8_t bytes[64];
+    gib_exchanged done = gib_connection_send_single(connection, size);
+    if (gib_exchanged_is_sent(done)) {
+        done.received = recv(connection->transport.descriptor, bytes, sizeof bytes, flags);
+    }
+    return GIB_LIKELY(gib_single_is_answer(bytes, done.received))
                ? GIBSON_OK
-               : hand_over(question, connection, done);
+               : hand_over(question, connection, done, bytes);
 }
 
 gibson_status gib_question_end(gib_question *question, gib_connection *connection,

@@ -31,17 +31,28 @@ static inline void gib_connection_settle(gib_connection *connection)
     }
 }
 
-/* Sends the frame of `size` bytes that was written, and reads a reply, or what there is of it, with
-   the flags of recv: those of a driver that waits there are 0. */
+/* Sends the frame of `size` bytes that was written. */
+static inline gib_exchanged gib_connection_send_single(gib_connection *connection, size_t size)
+{
+    const uint8_t *frame = gib_single_frame(&connection->session);
+    return (gib_exchanged){size,
+                           send(connection->transport.descriptor, frame, size, GIB_SEND_FLAGS), 0};
+}
+
+static inline bool gib_exchanged_is_sent(gib_exchanged done)
+{
+    return done.sent == (ssize_t)done.size;
+}
+
+/* Sends it, and reads a reply, or what there is of it, with the flags of recv: those of a driver
+   that waits there are 0. */
 static inline gib_exchanged gib_connection_exchange_single(gib_connection *connection, size_t size,
                                                            int flags)
 {
-    const int descriptor = connection->transport.descriptor;
-    const uint8_t *frame = gib_single_frame(&connection->session);
-    gib_exchanged done = {size, send(descriptor, frame, size, GIB_SEND_FLAGS), 0};
-    if (GIB_LIKELY(done.sent == (ssize_t)size)) {
+    gib_exchanged done = gib_connection_send_single(connection, size);
+    if (GIB_LIKELY(gib_exchanged_is_sent(done))) {
         uint8_t *room = gib_single_input(&connection->session, &size);
-        done.received = recv(descriptor, room, size, flags);
+        done.received = recv(connection->transport.descriptor, room, size, flags);
     }
     return done;
 }

@@ -32,6 +32,17 @@ bool gib_session_input(gib_session *session, uint8_t **room, size_t *size)
     return true;
 }
 
+bool gib_session_copy_input(gib_session *session, const uint8_t *bytes, size_t size)
+{
+    uint8_t *room;
+    size_t room_size;
+    if (!gib_session_input(session, &room, &room_size) || room_size < size) {
+        return false;
+    }
+    memcpy(room, bytes, size);
+    return true;
+}
+
 void gib_session_received(gib_session *session, size_t size)
 {
     session->in.end += size;

@@ -192,14 +192,10 @@ bool gib_single_write_question(gib_session *session, size_t *size)
     return true;
 }
 
-bool gib_single_take_answers(gib_session *session, ssize_t received)
+bool gib_single_is_answer(const uint8_t *bytes, ssize_t received)
 {
-    if (received != sizeof usual_answers ||
-        memcmp(session->in.data, usual_answers, sizeof usual_answers) != 0) {
-        return false;
-    }
-    gib_single_end(session, 0);
-    return true;
+    return received == sizeof usual_answers &&
+           memcmp(bytes, usual_answers, sizeof usual_answers) == 0;
 }
 
 gibson_status gib_single_hand_over_question(gib_session *session, gibson_error *error)

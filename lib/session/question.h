@@ -39,8 +39,10 @@ gibson_status gib_session_take_answers(gib_session *session, gibson_error *error
 /* The short way: see single.h. Writes the question and sets *size. False if there is no room. */
 bool gib_single_write_question(gib_session *session, size_t *size);
 
-/* Ends the question if the `received` bytes (-1 for none) are its answer and nothing else. */
-bool gib_single_take_answers(gib_session *session, ssize_t received);
+/* Tells whether the `received` bytes (-1 for none) are the usual answer to the question and nothing
+   else. They are read to a place of their own, so that the last reply stays: the request that comes
+   next may be made of it. */
+bool gib_single_is_answer(const uint8_t *bytes, ssize_t received);
 
 /* Makes it pending, as gib_single_hand_over does. Returns what gib_session_push_question does. */
 gibson_status gib_single_hand_over_question(gib_session *session, gibson_error *error);

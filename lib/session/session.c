@@ -169,6 +169,24 @@ size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size)
     return before;
 }
 
+void gib_session_forget_kept(gib_session *session, gib_kept *kept)
+{
+    if (kept->in.data) {
+        gib_buffer_clear(&kept->in);
+        session->settled = false;
+    }
+}
+
+static bool is_in(const gib_buffer *buffer, const void *bytes)
+{
+    return (uintptr_t)bytes - (uintptr_t)buffer->data < buffer->capacity;
+}
+
+bool gib_session_lends(const gib_session *session, const gibson_request *request)
+{
+    return is_in(&session->in, request->key.data) || is_in(&session->in, request->value.data);
+}
+
 gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **owned)
 {
     *owned = NULL;

@@ -118,18 +118,24 @@ static inline bool gib_session_was_told_seconds(const gib_session *session)
 /* Changes limits.max_reply_size. Returns what it was. */
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
 
-/* The last reply, put aside while the session reads one that is not the caller's. */
+/* Tells whether the key or value of a request is in the buffer of the last reply. */
+bool gib_session_lends(const gib_session *session, const gibson_request *request);
+
+/* The last reply, put aside while the session reads another into a buffer of its own. */
 typedef struct gib_kept {
     gib_buffer in;
     size_t next;
 } gib_kept;
 
-/* Puts the last reply aside if it is borrowed from. Nothing may be pending. gib_session_put_back
-   has to follow; in between, its views stay. */
+/* Puts the last reply aside if it is borrowed from. Nothing may be pending. gib_session_put_back or
+   gib_session_forget_kept has to follow; in between, its views stay. */
 void gib_session_put_aside(gib_session *session, gib_kept *kept);
 
 /* Ends the last reply, and puts back the one before it. */
 void gib_session_put_back(gib_session *session, gib_kept *kept);
+
+/* Frees the one that was put aside, whose views end. */
+void gib_session_forget_kept(gib_session *session, gib_kept *kept);
 
 /* Hands the memory of the last reply to the caller, with its views unchanged. Returns GIBSON_OK;
    GIBSON_NOMEM; GIBSON_USAGE if there is no such reply. */
@@ -154,6 +160,9 @@ void gib_session_sent(gib_session *session, size_t size);
 /* Where to put bytes that are read: *room and its size, which is at least 1. Views of the last
    reply end. False if memory runs out. */
 bool gib_session_input(gib_session *session, uint8_t **room, size_t *size);
+
+/* Puts bytes there. False if memory runs out. */
+bool gib_session_copy_input(gib_session *session, const uint8_t *bytes, size_t size);
 
 /* Tells how many bytes were put there. */
 void gib_session_received(gib_session *session, size_t size);
