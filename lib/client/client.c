@@ -124,7 +124,7 @@ gibson_status gibson_client_set_timeout(gibson_client *client, int64_t timeout_m
     return GIBSON_OK;
 }
 
-int gibson_client_fd(const gibson_client *client)
+int gibson_client_descriptor(const gibson_client *client)
 {
     return client ? client->connection.transport.descriptor : -1;
 }

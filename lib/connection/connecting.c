@@ -66,7 +66,7 @@ gibson_status gib_connection_step(gib_connection *connection, int64_t now_ns)
         gib_connection_not_made(connection, now_ns);
         return status;
     }
-    const int descriptor = connector->fd;
+    const int descriptor = connector->descriptor;
     gib_connector_end(connector);
     gib_backoff_succeeded(&connection->backoff);
     gib_connection_adopt(connection, gib_transport_plain(descriptor));

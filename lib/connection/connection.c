@@ -15,7 +15,7 @@ void gib_connection_init(gib_connection *connection, const gibson_options *setti
         .settings = *settings,
         .peer = peer,
         .transport = gib_transport_plain(-1),
-        .connector = {.fd = -1},
+        .connector = {.descriptor = -1},
         .target = {.host = settings->host,
                    .port = settings->port,
                    .unix_socket = settings->unix_socket,

@@ -250,7 +250,7 @@ START_TEST(operation_whose_system_call_fails_says_so_and_closes)
         ck_assert_status(gibson_client_inc(client, "n", 1, &number), rows[i].expected);
         ck_assert_int_eq(number, 0);
         ck_assert_int_eq(gibson_client_error(client)->system_errno, rows[i].failure);
-        ck_assert_int_eq(gibson_client_fd(client), -1);
+        ck_assert_int_eq(gibson_client_descriptor(client), -1);
         ck_assert_status(gibson_client_ping(client), GIBSON_CLOSED);
         ck_assert_message_has(gibson_client_error(client), strerror(rows[i].failure));
         end();
@@ -358,7 +358,7 @@ START_TEST(reply_that_is_always_ready_in_part_ends_at_the_deadline)
     int64_t began = suite_now_ms();
     ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_TIMEOUT);
     ck_assert_int_le(suite_now_ms() - began, 100 + SUITE_SLACK_MS);
-    ck_assert_int_eq(gibson_client_fd(client), -1);
+    ck_assert_int_eq(gibson_client_descriptor(client), -1);
     fault.call = NULL;
     end();
 }

@@ -126,7 +126,7 @@ static gibson_client *client_with_stray(peer **server, peer_kind kind)
     ck_assert_status(get(client, "last", &value), GIBSON_OK);
     peer_tell(*server);
     peer_hear(*server);
-    struct pollfd arrived = {.fd = gibson_client_fd(client), .events = POLLIN};
+    struct pollfd arrived = {.fd = gibson_client_descriptor(client), .events = POLLIN};
     ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
     return client;
 }
@@ -545,7 +545,7 @@ START_TEST(restart_of_the_server_is_not_seen_by_any_command)
         ck_assert_status(gibson_client_ping(client), GIBSON_OK);
         peer_go_down(server);
         peer_come_up(server);
-        struct pollfd ended = {.fd = gibson_client_fd(client), .events = POLLIN};
+        struct pollfd ended = {.fd = gibson_client_descriptor(client), .events = POLLIN};
         ck_assert_int_eq(poll(&ended, 1, 5000), 1);
         pretend_idle(client);
         gibson_reply reply;
@@ -588,7 +588,7 @@ static void fill_backlog(const gibson_options *of, int *fds, size_t count)
         gibson_options fill = *of;
         fill.connect_timeout_ms = 20;
         ck_assert_status(gibson_client_new(&filler, &fill, NULL), GIBSON_OK);
-        fds[i] = gibson_client_connect(filler) == GIBSON_OK ? dup(gibson_client_fd(filler)) : -1;
+        fds[i] = gibson_client_connect(filler) == GIBSON_OK ? dup(gibson_client_descriptor(filler)) : -1;
         gibson_client_free(filler);
     }
 }
