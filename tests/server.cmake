@@ -1,7 +1,5 @@
 # The tests of the server. Included by tests/CMakeLists.txt.
 
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 
 # A server in a thread, bytes on a socket, and the recordings of the reference server.
@@ -20,62 +18,44 @@ target_include_directories(
 target_link_libraries(gibson_transcripts PRIVATE PkgConfig::JANSSON)
 gibson_warnings(gibson_transcripts)
 
-# gibson_server_test(path): a test named after its file.
-function(gibson_server_test source)
-    get_filename_component(name "${source}" NAME_WE)
-    get_filename_component(folder "${source}" DIRECTORY)
-    add_executable(test_${name} ${source})
-    target_link_libraries(test_${name} PRIVATE gibson_test_server PkgConfig::CHECK ${ARGN})
-    gibson_warnings(test_${name})
-    add_test(NAME ${name} COMMAND test_${name})
-    set_tests_properties(${name} PROPERTIES LABELS ${folder})
-endfunction()
+foreach(module IN ITEMS config connection docs listener log store tree wire)
+    gibson_test(unit/server_${module}_test.c gibson_test_server)
+endforeach()
+target_sources(server_config_test PRIVATE "${PROJECT_SOURCE_DIR}/server/program/options.c")
+target_compile_definitions(server_docs_test PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 
-gibson_server_test(unit/server_config.c)
-target_sources(test_server_config PRIVATE "${PROJECT_SOURCE_DIR}/server/program/options.c")
-gibson_server_test(unit/server_connection.c)
-gibson_server_test(unit/server_docs.c)
-target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
-gibson_server_test(unit/server_listener.c)
-gibson_server_test(unit/server_log.c)
-gibson_server_test(unit/server_store.c)
-gibson_server_test(unit/server_tree.c)
-gibson_server_test(unit/server_wire.c)
-
-gibson_server_test(integration/server_limits.c)
-gibson_server_test(integration/server_slices.c)
-gibson_server_test(integration/server_stream.c)
-gibson_server_test(integration/server_process.c)
-target_compile_definitions(test_server_process
+foreach(module IN ITEMS limits process slices stream)
+    gibson_test(integration/server_${module}_test.c gibson_test_server)
+endforeach()
+target_compile_definitions(server_process_test
                            PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
-add_dependencies(test_server_process gibson-server)
-gibson_server_test(integration/server_conformance.c gibson_transcripts)
+add_dependencies(server_process_test gibson-server)
+gibson_test(integration/server_conformance_test.c gibson_test_server gibson_transcripts)
 target_compile_definitions(
-    test_server_conformance
+    server_conformance_test
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
 # Many slices and slow readers: ThreadSanitizer takes long over them.
-set_tests_properties(server_slices server_stream PROPERTIES TIMEOUT 400)
+set_tests_properties(server_slices_test server_stream_test PROPERTIES TIMEOUT 400)
 
 include(fuzz/server.cmake)
 
 # Every allocation fails once. libFuzzer would bring a main of its own.
 if(NOT GIBSON_FUZZ)
-    add_executable(fault_server_allocations fault/server_allocations.c fuzz/fuzz_server_requests.c)
-    target_link_libraries(fault_server_allocations PRIVATE gibson_test_server)
-    target_link_options(fault_server_allocations PRIVATE
+    gibson_test_program(fault/server_allocations_test.c gibson_test_server)
+    target_sources(server_allocations_test PRIVATE fuzz/fuzz_server_requests.c)
+    target_link_options(server_allocations_test PRIVATE
                         LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc)
-    gibson_warnings(fault_server_allocations)
-    add_test(NAME fault_server_allocations
-             COMMAND fault_server_allocations "${corpus}/server_requests/mixed"
+    add_test(NAME server_allocations_test
+             COMMAND server_allocations_test "${corpus}/server_requests/mixed"
                      "${seeds}/minc_mdec-0" "${seeds}/compression_is_invisible-0"
                      "${seeds}/stats-0" "${seeds}/mset-0" "${seeds}/mdel-0" "${seeds}/mlock-3")
-    set_tests_properties(fault_server_allocations PROPERTIES LABELS fault)
+    gibson_label(fault server_allocations_test)
 endif()
 
 if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
-    add_test(NAME package_server
-             COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_test.sh" "${PROJECT_BINARY_DIR}"
+    add_test(NAME server_install_test
+             COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_install_test.sh" "${PROJECT_BINARY_DIR}"
                      "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}")
-    set_tests_properties(package_server PROPERTIES LABELS package)
+    gibson_label(package server_install_test)
 endif()

@@ -27,6 +27,7 @@ texts = {
 }
 sources = [path for path in texts if path.suffix in (".c", ".h", ".in")]
 known = {word for path in texts for word in re.findall(r"\w+", COMMENT.sub("", texts[path]))}
+known |= {path.stem for path in paths if path.stem.endswith("_test")}  # programs
 known |= {f"example_{path.stem}" for path in paths if path.parent.name == "examples"}
 files = [path.as_posix() for path in paths]
 

@@ -7,7 +7,6 @@
 
 #include "exchange.h"
 #include "proxy/proxy.h"
-#include "run_suite.h"
 #include "support/suite.h"
 #include "test_server.h"
 #include "wire/frame.h"
@@ -399,16 +398,14 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("every_byte");
-    TCase *replies = add_group(suite, "replies");
-    tcase_add_checked_fixture(replies, set_up, tear_down);
-    tcase_add_loop_test(replies, every_byte_of_a_reply_cut_is_closed, 0, COMMANDS);
-    tcase_add_loop_test(replies, every_byte_of_a_reply_corrupted_is_an_error_or_the_value, 0,
-                        COMMANDS);
-    TCase *requests = add_group(suite, "requests");
-    tcase_add_checked_fixture(requests, set_up, tear_down);
-    tcase_add_loop_test(requests, every_byte_of_a_request_cut_is_closed_and_does_nothing, 0,
-                        COMMANDS);
-    tcase_add_loop_test(requests, every_byte_of_a_request_corrupted_is_survived, 0, COMMANDS);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         .runs = COMMANDS,
+         TESTS(every_byte_of_a_reply_cut_is_closed,
+               every_byte_of_a_reply_corrupted_is_an_error_or_the_value,
+               every_byte_of_a_request_cut_is_closed_and_does_nothing,
+               every_byte_of_a_request_corrupted_is_survived)},
+    };
+    return suite_run("every_byte", 1, parts, COUNT_OF(parts));
 }

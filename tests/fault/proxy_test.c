@@ -1,6 +1,5 @@
 /* The proxy between two sockets that the test holds in its hands. */
 #include "proxy/proxy.h"
-#include "run_suite.h"
 #include "support/suite.h"
 
 #include <errno.h>
@@ -573,41 +572,41 @@ START_TEST(proxy_start_that_fails_says_why)
 }
 END_TEST
 
-static void add_tests(TCase *group)
-{
-    tcase_add_test(group, proxy_passes_bytes_and_ends_both_ways);
-    tcase_add_loop_test(group, proxy_cuts_a_reply_after_each_byte, 0, 5);
-    tcase_add_test(group, proxy_cuts_a_request_after_its_byte);
-    tcase_add_test(group, proxy_corrupts_a_byte_in_each_direction);
-    tcase_add_test(group, proxy_dribbles_a_reply);
-    tcase_add_test(group, proxy_delays_a_request);
-    tcase_add_test(group, proxy_holds_a_reply_until_released);
-    tcase_add_test(group, proxy_holds_a_reply_for_a_time);
-    tcase_add_test(group, proxy_survives_a_client_that_has_gone_before_its_reply);
-    tcase_add_test(group, proxy_black_hole_swallows_in_silence);
-    tcase_add_test(group, proxy_half_closes_one_direction);
-    tcase_add_test(group, proxy_fault_of_one_connection_leaves_the_others_alone);
-    tcase_add_test(group, proxy_fault_added_to_an_open_connection_counts_from_then);
-    tcase_add_test(group, proxy_heal_lets_all_through);
-    tcase_add_test(group, proxy_drop_waits_for_the_server);
-    tcase_add_test(group, proxy_drop_does_not_wait_for_later_connections);
-    tcase_add_test(group, proxy_drop_takes_in_connections_that_wait_to_be_accepted);
-    tcase_add_test(group, proxy_without_a_server_closes_the_connection);
-    tcase_add_test(group, proxy_passes_much_through_both_ways_at_once);
-    tcase_add_test(group, proxy_that_waits_uses_no_processor_time);
-}
-
 int main(void)
 {
-    Suite *suite = suite_create("proxy");
-    TCase *tcp = add_group(suite, "tcp");
-    tcase_add_checked_fixture(tcp, set_up, tear_down);
-    add_tests(tcp);
-    tcase_add_test(tcp, proxy_resets_the_client_and_ends_the_server_in_order);
-    tcase_add_test(tcp, proxy_asks_the_plan_for_each_connection);
-    tcase_add_test(tcp, proxy_start_that_fails_says_why);
-    TCase *local = add_group(suite, "unix");
-    tcase_add_checked_fixture(local, set_up_with_unix_sockets, tear_down);
-    add_tests(local);
-    return run_suite(suite);
+    const TTest *const everywhere[] = {proxy_passes_bytes_and_ends_both_ways,
+                                       proxy_cuts_a_request_after_its_byte,
+                                       proxy_corrupts_a_byte_in_each_direction,
+                                       proxy_dribbles_a_reply,
+                                       proxy_delays_a_request,
+                                       proxy_holds_a_reply_until_released,
+                                       proxy_holds_a_reply_for_a_time,
+                                       proxy_survives_a_client_that_has_gone_before_its_reply,
+                                       proxy_black_hole_swallows_in_silence,
+                                       proxy_half_closes_one_direction,
+                                       proxy_fault_of_one_connection_leaves_the_others_alone,
+                                       proxy_fault_added_to_an_open_connection_counts_from_then,
+                                       proxy_heal_lets_all_through,
+                                       proxy_drop_waits_for_the_server,
+                                       proxy_drop_does_not_wait_for_later_connections,
+                                       proxy_drop_takes_in_connections_that_wait_to_be_accepted,
+                                       proxy_without_a_server_closes_the_connection,
+                                       proxy_passes_much_through_both_ways_at_once,
+                                       proxy_that_waits_uses_no_processor_time,
+                                       NULL};
+    const TTest *const at_each_byte[] = {proxy_cuts_a_reply_after_each_byte, NULL};
+    const suite_part parts[] = {
+        {.tests = everywhere, .set_up = set_up, .tear_down = tear_down},
+        {.tests = at_each_byte, .runs = 5, .set_up = set_up, .tear_down = tear_down},
+        {.tests = everywhere, .set_up = set_up_with_unix_sockets, .tear_down = tear_down},
+        {.tests = at_each_byte,
+         .runs = 5,
+         .set_up = set_up_with_unix_sockets,
+         .tear_down = tear_down},
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         TESTS(proxy_resets_the_client_and_ends_the_server_in_order,
+               proxy_asks_the_plan_for_each_connection, proxy_start_that_fails_says_why)},
+    };
+    return suite_run("proxy", 1, parts, COUNT_OF(parts));
 }

@@ -1,13 +1,13 @@
 # gibson_fuzzer(NAME SOURCES...): a fuzz target of the client. With GIBSON_FUZZ (clang) libFuzzer runs
-# it, else replay_corpus.c over files; both ways its seeds are a test, fuzz_NAME_seeds.
+# it, else replay_corpus.c over files; both ways its seeds are the test fuzz_NAME.
 option(GIBSON_FUZZ "Build the fuzz targets with libFuzzer (needs clang)" OFF)
 
 set(fuzz_seeds "${CMAKE_CURRENT_BINARY_DIR}/seeds")
 add_executable(write_seeds fuzz/write_seeds.c)
 target_link_libraries(write_seeds PRIVATE gibson_test_support)
 gibson_warnings(write_seeds)
-add_test(NAME fuzz_write_seeds COMMAND write_seeds "${fuzz_seeds}")
-set_tests_properties(fuzz_write_seeds PROPERTIES LABELS fuzz FIXTURES_SETUP fuzz_seeds)
+add_test(NAME write_seeds COMMAND write_seeds "${fuzz_seeds}")
+set_tests_properties(write_seeds PROPERTIES LABELS fuzz FIXTURES_SETUP fuzz_seeds)
 
 add_custom_target(fuzzers DEPENDS write_seeds)
 
@@ -23,8 +23,8 @@ function(gibson_fuzzer name)
         set(arguments)
     endif()
     add_dependencies(fuzzers fuzz_${name})
-    add_test(NAME fuzz_${name}_seeds COMMAND fuzz_${name} ${arguments} "${fuzz_seeds}/${name}")
-    set_tests_properties(fuzz_${name}_seeds PROPERTIES LABELS fuzz FIXTURES_REQUIRED fuzz_seeds
+    add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${arguments} "${fuzz_seeds}/${name}")
+    set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz FIXTURES_REQUIRED fuzz_seeds
                                                        TIMEOUT 60)
 endfunction()
 

@@ -136,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     gibs_store *store = make_store(data[0]);
-    if (!store) { /* fault_server_allocations lets memory run out */
+    if (!store) { /* server_allocations_test lets memory run out */
         return 0;
     }
     gibs_service service = make_service(data[0], store);

@@ -16,12 +16,11 @@
 #include <time.h>
 
 #include "random.h"
-#include "run_suite.h"
 #include "support/suite.h"
 #include "test_server.h"
 #include "worker.h"
 
-enum { THREADS = 6, DEFAULT_SECONDS = 6, STEPS = 120, PATIENCE_S = 100 };
+enum { THREADS = 6, DEFAULT_SECONDS = 6, STEPS = 120 };
 
 static worker workers[THREADS];
 static pthread_t threads[THREADS];
@@ -159,14 +158,12 @@ static bool run_round(uint64_t seed, worker_counts *counts)
 
 START_TEST(model_under_random_faults_every_reply_is_right_or_an_error)
 {
-    const uint64_t first = number_from_environment("GIBSON_TEST_SEED", (uint64_t)suite_now_ms());
     const uint64_t count = number_from_environment("GIBSON_TEST_COUNT", 0);
     const int64_t begin_ms = suite_now_ms();
     worker_counts counts = {0};
-    uint64_t seed = first;
+    uint64_t seed = suite_seed();
     uint64_t rounds = 0;
     bool fine = true;
-    printf("GIBSON_TEST_SEED=%" PRIu64 "\n", first);
     while (fine && (count ? rounds < count : suite_now_ms() - begin_ms < seconds * 1000)) {
         fine = run_round(seed, &counts);
         rounds++;
@@ -186,9 +183,7 @@ int main(void)
     const struct sigaction action = {.sa_handler = ignore_signal}; /* no SA_RESTART */
     sigaction(SIGUSR1, &action, NULL);
     seconds = (int64_t)number_from_environment("GIBSON_TEST_SECONDS", DEFAULT_SECONDS);
-    Suite *suite = suite_create("model");
-    TCase *group = add_group(suite, "model");
-    tcase_set_timeout(group, (double)seconds + PATIENCE_S);
-    tcase_add_test(group, model_under_random_faults_every_reply_is_right_or_an_error);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {TESTS(model_under_random_faults_every_reply_is_right_or_an_error)}};
+    return suite_run("model", 1, parts, COUNT_OF(parts));
 }

@@ -3,6 +3,8 @@
 #ifndef TEST_STORE_BATCH_H
 #define TEST_STORE_BATCH_H
 
+#include <stdlib.h>
+
 #include "store/store_batch.h"
 
 static inline gib_code finish_batch(gibs_batch *batch, bool more, int64_t *count)

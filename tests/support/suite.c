@@ -1,21 +1,30 @@
 #include "support/suite.h"
 
+#include <fnmatch.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "support/random.h"
 
+enum { TIMEOUT_S = 100 }; /* of a test with its own process; sanitizers are slow */
+
+static uint64_t seed;
 static uint64_t state;
 
 static void seed_random(void)
 {
     const char *given = getenv("GIBSON_TEST_SEED");
-    state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-    printf("GIBSON_TEST_SEED=%" PRIu64 "\n", state);
+    seed = given && *given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    state = seed;
+    printf("GIBSON_TEST_SEED=%" PRIu64 "\n", seed);
+    fflush(stdout); /* else each forked test would print it again */
+}
+
+uint64_t suite_seed(void)
+{
+    return seed;
 }
 
 uint32_t suite_random(void)
@@ -32,43 +41,60 @@ int64_t suite_now_ms(void)
 
 int suite_mode;
 
-/* Counts a program that was told to run a test which it does not have as one that failed. */
-static int add_tests(TCase *to, const TTest *const *tests)
+/* Adds those tests of a part that are asked for. Returns how many. */
+static size_t add_part(Suite *suite, const suite_part *part)
 {
     const char *only = getenv("GIBSON_TEST");
-    bool found = false;
-    for (; *tests; tests++) {
-        if (!only || !strcmp(only, (*tests)->name)) {
-            tcase_add_test(to, *tests);
-            found = true;
+    TCase *group = tcase_create("part");
+    size_t added = 0;
+    tcase_set_timeout(group, TIMEOUT_S);
+    tcase_add_checked_fixture(group, part->set_up, part->tear_down);
+    for (const TTest *const *test = part->tests; *test; test++) {
+        if (!only || !fnmatch(only, (*test)->name, 0)) {
+            tcase_add_loop_test(group, *test, 0, part->runs ? part->runs : 1);
+            added++;
         }
     }
-    if (!found) {
-        fprintf(stderr, "there is no test %s\n", only);
-    }
-    return !found;
+    suite_add_tcase(suite, group);
+    return added;
 }
 
-static int run_once(const char *name, const TTest *const *tests)
+/* Runs the parts that are forked, or those that are not. Adds to how many tests there were. Returns
+   how many have failed. */
+static int run_parts(const char *name, const suite_part *parts, size_t count, bool own_process,
+                     size_t *found)
 {
     Suite *suite = suite_create(name);
-    TCase *tests_case = tcase_create(name);
-    int missing = add_tests(tests_case, tests);
-    suite_add_tcase(suite, tests_case);
     SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
+    size_t added = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].own_process == own_process) {
+            added += add_part(suite, &parts[i]);
+        }
+    }
+    if (!own_process) {
+        srunner_set_fork_status(runner, CK_NOFORK);
+    }
+    if (added) {
+        srunner_run_all(runner, CK_NORMAL);
+    }
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    return failed + missing;
+    *found += added;
+    return failed;
 }
 
-int suite_run(const char *name, int modes, const TTest *const *tests)
+int suite_run(const char *name, int modes, const suite_part *parts, size_t count)
 {
     int failed = 0;
+    size_t found = 0;
     seed_random();
     for (suite_mode = 0; suite_mode < modes; suite_mode++) {
-        failed += run_once(name, tests);
+        failed += run_parts(name, parts, count, true, &found);
+        failed += run_parts(name, parts, count, false, &found);
     }
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (!found) { /* a test that was asked for and is not there counts as one that failed */
+        fprintf(stderr, "there is no test %s\n", getenv("GIBSON_TEST"));
+    }
+    return failed || !found ? EXIT_FAILURE : EXIT_SUCCESS;
 }

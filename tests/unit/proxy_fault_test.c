@@ -1,7 +1,7 @@
 /* Faults as text, and what they do to the bytes of one direction. */
 #include "proxy/fault.h"
 #include "proxy/flow.h"
-#include "run_suite.h"
+#include "support/suite.h"
 
 #include <string.h>
 
@@ -271,25 +271,18 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("proxy_fault");
-    TCase *texts = add_group(suite, "texts");
-    tcase_add_test(texts, fault_text_comes_back_the_same);
-    tcase_add_test(texts, fault_text_has_defaults);
-    tcase_add_test(texts, fault_text_that_is_wrong_is_refused);
-    TCase *flows = add_group(suite, "flows");
-    tcase_add_checked_fixture(flows, make_flow, free_flow);
-    tcase_add_test(flows, flow_without_faults_passes_all_at_once);
-    tcase_add_test(flows, flow_cut_strikes_after_its_byte);
-    tcase_add_test(flows, flow_ending_at_zero_needs_no_byte);
-    tcase_add_test(flows, flow_corrupt_changes_one_byte);
-    tcase_add_test(flows, flow_delay_keeps_what_came_later_later);
-    tcase_add_test(flows, flow_dribble_passes_single_bytes);
-    tcase_add_test(flows, flow_hold_waits_for_release);
-    tcase_add_test(flows, flow_hold_ends_after_its_time);
-    tcase_add_test(flows, flow_black_hole_swallows);
-    tcase_add_test(flows, flow_fault_added_later_counts_from_then);
-    tcase_add_test(flows, flow_heal_forgets_all);
-    tcase_add_test(flows, flow_with_too_many_faults_refuses_one);
-    tcase_add_test(flows, flow_that_is_full_takes_more_after_passing_some_on);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {TESTS(fault_text_comes_back_the_same, fault_text_has_defaults,
+               fault_text_that_is_wrong_is_refused)},
+        {.set_up = make_flow,
+         .tear_down = free_flow,
+         TESTS(flow_without_faults_passes_all_at_once, flow_cut_strikes_after_its_byte,
+               flow_ending_at_zero_needs_no_byte, flow_corrupt_changes_one_byte,
+               flow_delay_keeps_what_came_later_later, flow_dribble_passes_single_bytes,
+               flow_hold_waits_for_release, flow_hold_ends_after_its_time, flow_black_hole_swallows,
+               flow_fault_added_later_counts_from_then, flow_heal_forgets_all,
+               flow_with_too_many_faults_refuses_one,
+               flow_that_is_full_takes_more_after_passing_some_on)},
+    };
+    return suite_run("proxy_fault", 1, parts, COUNT_OF(parts));
 }

@@ -4,7 +4,7 @@
 
        walk_test                    some walks of a fixed number of steps in each world
        walk_test --seed N           one walk of that seed, which a failure has printed
-       walk_test --world server     only over gibson-server; or `recorder`
+       GIBSON_TEST='*_server_*' walk_test     only over gibson-server; or `*_recorder_*`
        walk_test --steps N          so many steps a walk
        walk_test --seconds N        walks until that time is over
        walk_test --no-strays        without bytes of the peer that nobody has asked for
@@ -19,7 +19,9 @@
 #include "support/suite.h"
 #include "walk.h"
 
-enum { WORLDS = 2, DEFAULT_STEPS = 12000, DEFAULT_WALKS = 8 };
+typedef enum world_kind { RECORDER, SERVER, WORLDS } world_kind;
+
+enum { DEFAULT_STEPS = 12000, DEFAULT_WALKS = 8 };
 
 static const char *const world_names[WORLDS] = {"recorder", "server"};
 
@@ -28,7 +30,6 @@ typedef struct plan {
     bool one; /* only that seed */
     uint64_t steps;
     int64_t seconds;
-    const char *world; /* NULL for all */
     walk_rules rules;
 } plan;
 
@@ -48,7 +49,8 @@ static bool run_walk(const plan *how, walk_world *world, uint64_t seed, const ch
     total_steps += one.steps;
     if (one.failed) {
         fprintf(stderr,
-                "after %" PRId64 " ms. To see it again: walk_test --world %s --seed %" PRIu64
+                "after %" PRId64
+                " ms. To see it again: GIBSON_TEST='*_%s_*' walk_test --seed %" PRIu64
                 " --steps %" PRIu64 "%s\n",
                 suite_now_ms() - begin_ms, name, seed, how->steps,
                 how->rules.strays ? "" : " --no-strays");
@@ -56,13 +58,13 @@ static bool run_walk(const plan *how, walk_world *world, uint64_t seed, const ch
     return !one.failed;
 }
 
-static bool run_world(const plan *how, unsigned which)
+static void run_world(const plan *how, world_kind which)
 {
     walk_world world;
-    uint64_t random = how->seed;
+    uint64_t random = suite_seed();
     bool fine = true;
     const int64_t begin_ms = suite_now_ms();
-    walk_world_start(&world, which == 0);
+    walk_world_start(&world, which == RECORDER);
     for (unsigned i = 0; fine; i++) {
         if (how->seconds ? suite_now_ms() - begin_ms >= how->seconds * 1000 / WORLDS
                          : i == (how->one ? 1 : DEFAULT_WALKS)) {
@@ -72,32 +74,42 @@ static bool run_world(const plan *how, unsigned which)
             run_walk(how, &world, how->one ? how->seed : test_random(&random), world_names[which]);
     }
     walk_world_stop(&world);
-    return fine;
+    ck_assert_msg(fine, "the walk has failed: see above");
 }
 
-static bool parse(plan *how, int count, char **arguments)
+static plan how = {.steps = DEFAULT_STEPS};
+
+START_TEST(walk_over_recorder_follows_the_model)
+{
+    run_world(&how, RECORDER);
+}
+END_TEST
+
+START_TEST(walk_over_server_follows_the_model)
+{
+    run_world(&how, SERVER);
+}
+END_TEST
+
+static bool parse(int count, char **arguments)
 {
     for (int i = 1; i < count; i++) {
         const char *name = arguments[i];
         if (strcmp(name, "--no-strays") == 0) {
-            how->rules.strays = false;
+            how.rules.strays = false;
             continue;
         }
         if (++i == count) {
             return false;
         }
-        if (strcmp(name, "--world") == 0) {
-            how->world = arguments[i];
-            continue;
-        }
         const uint64_t number = strtoull(arguments[i], NULL, 10);
         if (strcmp(name, "--seed") == 0) {
-            how->seed = number;
-            how->one = true;
+            how.seed = number;
+            how.one = true;
         } else if (strcmp(name, "--steps") == 0) {
-            how->steps = number;
+            how.steps = number;
         } else if (strcmp(name, "--seconds") == 0) {
-            how->seconds = (int64_t)number;
+            how.seconds = (int64_t)number;
         } else {
             return false;
         }
@@ -107,22 +119,19 @@ static bool parse(plan *how, int count, char **arguments)
 
 int main(int count, char **arguments)
 {
-    plan how = {.seed = (uint64_t)suite_now_ms(), .steps = DEFAULT_STEPS, .rules = walk_rules_now};
-    if (!parse(&how, count, arguments)) {
+    how.rules = walk_rules_now;
+    if (!parse(count, arguments)) {
         fprintf(stderr, "the arguments are told at the top of walk_test.c\n");
         return EXIT_FAILURE;
     }
-    bool fine = true;
+    const suite_part parts[] = {
+        {TESTS(walk_over_recorder_follows_the_model, walk_over_server_follows_the_model)}};
     const int64_t begin_ms = suite_now_ms();
-    for (unsigned i = 0; i < WORLDS; i++) {
-        if (!how.world || strcmp(how.world, world_names[i]) == 0) {
-            fine &= run_world(&how, i);
-        }
-    }
+    const int code = suite_run("walk", 1, parts, COUNT_OF(parts));
     printf("%" PRIu64 " steps in %.1f s\n", total_steps,
            (double)(suite_now_ms() - begin_ms) / 1000);
     for (unsigned i = 0; i < WALK_STATUSES; i++) {
         printf("  %-14s %" PRIu64 "\n", gibson_status_name((gibson_status)i), totals[i]);
     }
-    return fine ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code;
 }

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "raw_client.h"
-#include "run_suite.h"
+#include "support/suite.h"
 #include "test_server.h"
 #include "wire/frame.h"
 
@@ -143,11 +143,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("server_slices");
-    TCase *group = add_group(suite, "slices");
-    tcase_add_loop_test(group, command_on_many_items_lets_others_in, 0, 2);
-    tcase_add_loop_test(group, reply_that_is_built_bit_by_bit_is_whole, 0, 2);
-    tcase_add_loop_test(group, client_that_goes_in_the_midst_of_a_long_command_leaves_no_memory, 0,
-                        2);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {.runs = 2,
+         TESTS(command_on_many_items_lets_others_in, reply_that_is_built_bit_by_bit_is_whole,
+               client_that_goes_in_the_midst_of_a_long_command_leaves_no_memory)},
+    };
+    return suite_run("server_slices", 1, parts, COUNT_OF(parts));
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -16,7 +17,7 @@
 
 #include "base/clock.h"
 #include "raw_client.h"
-#include "run_suite.h"
+#include "support/suite.h"
 #include "test_server.h"
 #include "wire/frame.h"
 
@@ -526,25 +527,22 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("server_stream");
-    TCase *group = add_group(suite, "stream");
-    tcase_add_loop_test(group, stream_request_split_at_every_byte, 0, 2);
-    tcase_add_loop_test(group, stream_byte_by_byte, 0, 2);
-    tcase_add_loop_test(group, stream_many_requests_at_once_are_answered_in_order, 0, 2);
-    tcase_add_loop_test(group, stream_large_value_comes_in_many_pieces, 0, 2);
-    tcase_add_loop_test(group, stream_requests_sent_before_the_client_shuts_its_side_are_answered,
-                        0, 2);
-    tcase_add_loop_test(group, slow_reader_is_bounded_and_disconnected, 0, 2);
-    tcase_add_loop_test(group, replies_before_the_end_reach_a_slow_reader, 0, 6);
-    tcase_add_loop_test(group, client_that_is_told_to_go_and_stays_is_disconnected, 0, 2);
-    tcase_add_loop_test(group, reader_that_is_only_late_gets_everything, 0, 2);
-    tcase_add_loop_test(group, client_with_long_commands_does_not_hold_up_others, 0, 2);
-    tcase_add_loop_test(group, thousand_connections_opened_and_dropped, 0, 2);
-    tcase_add_loop_test(group, client_killed_in_the_middle_leaves_nothing, 0, 2);
-    tcase_add_loop_test(group, filling_and_deleting_again_and_again_does_not_grow, 0, 2);
-    tcase_add_loop_test(group, child_of_fork_does_not_keep_connections_open, 0, 2);
-    tcase_add_loop_test(group, child_of_fork_does_not_keep_the_listener, 0, 2);
-    tcase_add_loop_test(group, stop_answers_what_has_arrived, 0, 2);
-    tcase_add_loop_test(group, stop_does_not_wait_for_ever, 0, 2);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {.runs = 2,
+         TESTS(stream_request_split_at_every_byte, stream_byte_by_byte,
+               stream_many_requests_at_once_are_answered_in_order,
+               stream_large_value_comes_in_many_pieces,
+               stream_requests_sent_before_the_client_shuts_its_side_are_answered,
+               slow_reader_is_bounded_and_disconnected,
+               client_that_is_told_to_go_and_stays_is_disconnected,
+               reader_that_is_only_late_gets_everything,
+               client_with_long_commands_does_not_hold_up_others,
+               thousand_connections_opened_and_dropped, client_killed_in_the_middle_leaves_nothing,
+               filling_and_deleting_again_and_again_does_not_grow,
+               child_of_fork_does_not_keep_connections_open,
+               child_of_fork_does_not_keep_the_listener, stop_answers_what_has_arrived,
+               stop_does_not_wait_for_ever)},
+        {.runs = 6, TESTS(replies_before_the_end_reach_a_slow_reader)},
+    };
+    return suite_run("server_stream", 1, parts, COUNT_OF(parts));
 }

@@ -1,11 +1,12 @@
 /* The configuration: directives, file, command line. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config/config.h"
 #include "program/options.h"
-#include "run_suite.h"
+#include "support/suite.h"
 
 static gibson_server_config *config;
 static gibson_error error;
@@ -252,21 +253,18 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("server_config");
-    TCase *group = add_group(suite, "config");
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    tcase_add_test(group, config_values_have_units);
-    tcase_add_test(group, config_bad_values_are_refused_and_change_nothing);
-    tcase_add_test(group, config_quantities_above_the_largest_become_the_largest);
-    tcase_add_test(group, config_file_with_comments_and_blanks);
-    tcase_add_test(group, config_file_errors_name_file_and_line);
-    tcase_add_test(group, config_file_with_an_endless_line_is_refused);
-    tcase_add_test(group, config_file_that_cannot_be_read_is_a_system_error);
-    tcase_add_test(group, config_contradictions_are_refused);
-    tcase_add_test(group, config_client_memory_grows_with_what_a_client_needs);
-    tcase_add_test(group, options_come_in_both_spellings_and_flags_alone);
-    tcase_add_test(group, options_win_over_the_file_wherever_they_stand);
-    tcase_add_test(group, options_that_are_wrong_are_named);
-    tcase_add_test(group, options_ask_for_help_and_version);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         TESTS(config_values_have_units, config_bad_values_are_refused_and_change_nothing,
+               config_quantities_above_the_largest_become_the_largest,
+               config_file_with_comments_and_blanks, config_file_errors_name_file_and_line,
+               config_file_with_an_endless_line_is_refused,
+               config_file_that_cannot_be_read_is_a_system_error, config_contradictions_are_refused,
+               config_client_memory_grows_with_what_a_client_needs,
+               options_come_in_both_spellings_and_flags_alone,
+               options_win_over_the_file_wherever_they_stand, options_that_are_wrong_are_named,
+               options_ask_for_help_and_version)},
+    };
+    return suite_run("server_config", 1, parts, COUNT_OF(parts));
 }

@@ -1,6 +1,6 @@
 /* Which lines the log leaves out. */
 #include "log/repeats.h"
-#include "run_suite.h"
+#include "support/suite.h"
 
 static const char *const refused = "refused (%d)";
 static const char *const gone = "gone (%d)";
@@ -52,12 +52,5 @@ START_TEST(repeats_are_not_forgotten_for_kinds_that_come_later)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("server_log");
-    TCase *group = add_group(suite, "repeats");
-    tcase_add_test(group, repeats_are_left_out_counted_and_told_when_the_period_is_over);
-    tcase_add_test(group, repeats_that_are_rare_are_all_written);
-    tcase_add_test(group, repeats_are_not_forgotten_for_kinds_that_come_later);
-    return run_suite(suite);
-}
+SUITE("server_log", repeats_are_left_out_counted_and_told_when_the_period_is_over,
+      repeats_that_are_rare_are_all_written, repeats_are_not_forgotten_for_kinds_that_come_later)

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -18,7 +19,7 @@
 
 #include "base/clock.h"
 #include "raw_client.h"
-#include "run_suite.h"
+#include "support/suite.h"
 #include "wire/frame.h"
 
 enum { PATIENCE_MS = 20000, MOST_ARGUMENTS = 24 };
@@ -45,6 +46,7 @@ static struct sockaddr_un address_of(const char *name)
 
 static void set_up(void)
 {
+    descriptor_limit = 0;
     strcpy(directory, "/tmp/gibson-process-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     struct sockaddr_un address = address_of("notify");
@@ -792,32 +794,35 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("server_process");
-    TCase *group = add_group(suite, "process");
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    tcase_add_loop_test(group, process_serves_and_ends_with_0_on_sigterm_and_sigint, 0, 2);
-    tcase_add_test(group, process_opens_its_log_again_on_sighup);
-    tcase_add_test(group, process_that_is_ready_has_said_where_it_listens);
-    tcase_add_test(group, process_says_when_it_is_reachable_from_outside);
-    tcase_add_test(group, process_says_nothing_of_it_on_loopback);
-    tcase_add_test(group, process_reads_its_configuration_file);
-    tcase_add_test(group, process_goes_to_the_background_and_keeps_a_pidfile);
-    tcase_add_test(group, process_in_the_background_lets_go_of_its_streams);
-    tcase_add_test(group, process_in_the_background_tells_when_it_cannot_start);
-    tcase_add_test(group, process_with_the_pidfile_of_another_is_refused);
-    tcase_add_test(group, process_tells_what_is_wrong_with_its_arguments);
-    tcase_add_test(group, process_refuses_configurations_that_cannot_work);
-    tcase_add_test(group, process_does_not_follow_a_link_to_its_pidfile);
-    tcase_add_test(group, process_of_many_on_a_stale_socket_one_lives);
-    tcase_add_test(group, process_looks_at_a_stale_socket_when_no_other_is_about_to_replace_it);
-    tcase_add_test(group, process_warns_of_a_quantity_that_it_had_to_lower);
-    tcase_add_test(group, process_prints_help_and_version);
-    tcase_add_test(group, process_whose_log_nobody_reads_goes_on);
-    tcase_add_test(group, process_memory_stays_within_its_limits_when_nobody_reads);
-    tcase_add_test(group, process_whose_log_is_read_late_says_how_much_was_lost);
-    tcase_add_test(group, process_does_not_let_clients_fill_its_log);
-    tcase_add_test(group, process_without_descriptors_refuses_clients_and_serves_the_others);
-    tcase_add_loop_test(group, process_gives_memory_back, 0, 2);
-    tcase_add_test(group, process_does_not_grow_with_use);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         .runs = 2,
+         .own_process = true,
+         TESTS(process_serves_and_ends_with_0_on_sigterm_and_sigint, process_gives_memory_back)},
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         .own_process = true,
+         TESTS(process_opens_its_log_again_on_sighup,
+               process_that_is_ready_has_said_where_it_listens,
+               process_says_when_it_is_reachable_from_outside,
+               process_says_nothing_of_it_on_loopback, process_reads_its_configuration_file,
+               process_goes_to_the_background_and_keeps_a_pidfile,
+               process_in_the_background_lets_go_of_its_streams,
+               process_in_the_background_tells_when_it_cannot_start,
+               process_with_the_pidfile_of_another_is_refused,
+               process_tells_what_is_wrong_with_its_arguments,
+               process_refuses_configurations_that_cannot_work,
+               process_does_not_follow_a_link_to_its_pidfile,
+               process_of_many_on_a_stale_socket_one_lives,
+               process_looks_at_a_stale_socket_when_no_other_is_about_to_replace_it,
+               process_warns_of_a_quantity_that_it_had_to_lower, process_prints_help_and_version,
+               process_whose_log_nobody_reads_goes_on,
+               process_memory_stays_within_its_limits_when_nobody_reads,
+               process_whose_log_is_read_late_says_how_much_was_lost,
+               process_does_not_let_clients_fill_its_log,
+               process_without_descriptors_refuses_clients_and_serves_the_others,
+               process_does_not_grow_with_use)},
+    };
+    return suite_run("server_process", 1, parts, COUNT_OF(parts));
 }

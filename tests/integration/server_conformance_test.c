@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "raw_client.h"
-#include "run_suite.h"
+#include "support/suite.h"
 #include "test_server.h"
 #include "transcript.h"
 
@@ -29,8 +29,8 @@ static void replay_step(test_server *server, int fd, const char *scenario, size_
     raw_reply_free(&reply);
 }
 
-/* The recordings hold a value that was truncated, which only `compat` does: see server_limits for
-   what is done without. */
+/* The recordings hold a value that was truncated, which only `compat` does: see server_limits_test
+   for what is done without. */
 static void replay(const transcript *scenario, test_transport transport, const char *use_poll)
 {
     const char *directives[32] = {"compat", "1", "use_poll", use_poll};
@@ -75,14 +75,12 @@ END_TEST
 int main(void)
 {
     transcripts_load(&recorded, TRANSCRIPTS);
-    Suite *suite = suite_create("server_conformance");
-    TCase *group = add_group(suite, "transcripts");
-    int count = (int)recorded.count;
-    tcase_add_loop_test(group, conformance_tcp_epoll, 0, count);
-    tcase_add_loop_test(group, conformance_tcp_poll, 0, count);
-    tcase_add_loop_test(group, conformance_unix_epoll, 0, count);
-    tcase_add_loop_test(group, conformance_unix_poll, 0, count);
-    int code = run_suite(suite);
+    const suite_part parts[] = {
+        {.runs = (int)recorded.count,
+         TESTS(conformance_tcp_epoll, conformance_tcp_poll, conformance_unix_epoll,
+               conformance_unix_poll)},
+    };
+    int code = suite_run("server_conformance", 1, parts, COUNT_OF(parts));
     transcripts_free(&recorded);
     return code;
 }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,7 +12,7 @@
 #include <gibson/command.h>
 
 #include "raw_client.h"
-#include "run_suite.h"
+#include "support/suite.h"
 #include "test_server.h"
 #include "wire/frame.h"
 
@@ -396,29 +397,15 @@ START_TEST(unix_socket_that_is_too_long_or_an_empty_name_is_refused)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("server_limits");
-    TCase *group = add_group(suite, "limits");
-    tcase_add_test(group, limits_of_key_and_value_are_errors_not_truncation);
-    tcase_add_test(group, compat_cuts_the_value_and_lets_the_key_spill_into_it);
-    tcase_add_test(group, short_set_is_an_error);
-    tcase_add_test(group, ttl_up_to_max_item_ttl_works_and_above_is_an_error);
-    tcase_add_test(group, keys_with_nul_work_with_prefixes);
-    tcase_add_test(group, reply_above_its_limit_is_an_error_and_the_connection_lives);
-    tcase_add_test(group, request_above_max_request_size_closes);
-    tcase_add_test(group, what_came_before_a_bad_request_is_answered);
-    tcase_add_test(group, max_clients_accepts_and_closes);
-    tcase_add_test(group, full_memory_makes_room_for_what_is_new);
-    tcase_add_test(group, full_memory_answers_mem_and_collects_after_gc_ratio);
-    tcase_add_test(group, sweep_deletes_expired_items_that_nobody_asks_for);
-    tcase_add_test(group, stats_tell_the_truth);
-    tcase_add_test(group, mget_that_is_refused_does_not_count_as_access);
-    tcase_add_test(group, stats_say_which_times_are_kept);
-    tcase_add_test(group, unix_socket_has_the_permissions_asked_for);
-    tcase_add_test(group,
-                   unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_replaced);
-    tcase_add_test(group, abstract_unix_socket_needs_no_file);
-    tcase_add_test(group, unix_socket_that_is_too_long_or_an_empty_name_is_refused);
-    return run_suite(suite);
-}
+SUITE("server_limits", limits_of_key_and_value_are_errors_not_truncation,
+      compat_cuts_the_value_and_lets_the_key_spill_into_it, short_set_is_an_error,
+      ttl_up_to_max_item_ttl_works_and_above_is_an_error, keys_with_nul_work_with_prefixes,
+      reply_above_its_limit_is_an_error_and_the_connection_lives,
+      request_above_max_request_size_closes, what_came_before_a_bad_request_is_answered,
+      max_clients_accepts_and_closes, full_memory_makes_room_for_what_is_new,
+      full_memory_answers_mem_and_collects_after_gc_ratio,
+      sweep_deletes_expired_items_that_nobody_asks_for, stats_tell_the_truth,
+      mget_that_is_refused_does_not_count_as_access, stats_say_which_times_are_kept,
+      unix_socket_has_the_permissions_asked_for,
+      unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_replaced,
+      abstract_unix_socket_needs_no_file, unix_socket_that_is_too_long_or_an_empty_name_is_refused)

@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 #include "raw_client.h"
-#include "run_suite.h"
+#include "support/suite.h"
 #include "test_server.h"
 #include "transcript.h"
 #include "wire/command.h"
@@ -206,11 +206,4 @@ START_TEST(client_transcripts_over_tcp_match)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("client_conformance");
-    TCase *group = add_group(suite, "transcripts");
-    tcase_add_test(group, client_transcripts_over_unix_match);
-    tcase_add_test(group, client_transcripts_over_tcp_match);
-    return run_suite(suite);
-}
+SUITE("client_conformance", client_transcripts_over_unix_match, client_transcripts_over_tcp_match)

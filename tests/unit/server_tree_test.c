@@ -1,11 +1,12 @@
 /* The tree, against a plain sorted list of keys that does the same in the simplest way. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "random.h"
-#include "run_suite.h"
 #include "store/node.h"
 #include "store/tree.h"
+#include "support/suite.h"
 
 /* What holds in the many steps of a random run. Check writes a message for each of its own
    assertions, which takes longer than the step. */
@@ -349,14 +350,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("server_tree");
-    TCase *group = add_group(suite, "tree");
-    tcase_add_loop_test(group, tree_random_operations_match_a_sorted_list, 0, 6);
-    tcase_add_test(group, tree_empty_finds_nothing);
-    tcase_add_test(group, tree_prefix_inside_a_compressed_path);
-    tcase_add_test(group, tree_chain_of_prefixes_is_walked_and_freed);
-    tcase_add_test(group, tree_node_grows_and_shrinks_through_all_sizes);
-    tcase_add_test(group, tree_several_detached_parts_are_dismantled_together);
-    tcase_add_test(group, link_tells_what_the_item_has);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {.runs = 6, TESTS(tree_random_operations_match_a_sorted_list)},
+        {TESTS(tree_empty_finds_nothing, tree_prefix_inside_a_compressed_path,
+               tree_chain_of_prefixes_is_walked_and_freed,
+               tree_node_grows_and_shrinks_through_all_sizes,
+               tree_several_detached_parts_are_dismantled_together, link_tells_what_the_item_has)},
+    };
+    return suite_run("server_tree", 1, parts, COUNT_OF(parts));
 }

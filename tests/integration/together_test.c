@@ -5,7 +5,7 @@
 #include <gibson/gibson.h>
 
 #include "proxy/proxy.h"
-#include "run_suite.h"
+#include "support/suite.h"
 #include "test_server.h"
 
 START_TEST(client_proxy_and_server_in_one_program_work)
@@ -37,9 +37,4 @@ START_TEST(client_proxy_and_server_in_one_program_work)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("together");
-    tcase_add_test(add_group(suite, "together"), client_proxy_and_server_in_one_program_work);
-    return run_suite(suite);
-}
+SUITE("together", client_proxy_and_server_in_one_program_work)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs gibson-server into an empty folder, runs it from there, and builds a program that embeds it.
 #
-#     server_test.sh BUILD_DIR SOURCE_DIR VERSION CC
+#     server_install_test.sh BUILD_DIR SOURCE_DIR VERSION CC
 set -eu
 build=$1 source=$2 version=$3 cc=$4
 

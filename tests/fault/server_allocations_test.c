@@ -2,16 +2,17 @@
    failing, once with the second, and so on, until none is left to fail. The fuzz target checks that
    every reply can still be read and that no memory is lost.
 
-   usage: fault_server_allocations FILE... */
+   usage: server_allocations_test FILE... */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../fuzz/fuzz.h"
+#include "fuzz/fuzz.h"
+#include "support/suite.h"
 
 enum { LARGEST_FILE = 1 << 20 };
 
-static long until_failure; /* allocations; below 0, none fails */
+static long until_failure = -1; /* allocations; below 0, none fails */
 
 static bool fails(void)
 {
@@ -58,21 +59,25 @@ static long run(const uint8_t *data, size_t size)
     return failed;
 }
 
-int main(int count, char **arguments)
+static char **files;
+
+START_TEST(requests_of_a_file_survive_each_allocation_that_fails)
 {
     static uint8_t data[LARGEST_FILE];
-    long failed = 0;
-    until_failure = -1;
-    for (int i = 1; i < count; i++) {
-        FILE *file = fopen(arguments[i], "rb");
-        if (!file) {
-            perror(arguments[i]);
-            return EXIT_FAILURE;
-        }
-        size_t size = fread(data, 1, sizeof data, file);
-        fclose(file);
-        failed += run(data, size);
-    }
-    printf("%ld allocations failed\n", failed);
-    return failed ? EXIT_SUCCESS : EXIT_FAILURE;
+    FILE *file = fopen(files[_i], "rb");
+    ck_assert_msg(file != NULL, "cannot read %s", files[_i]);
+    size_t size = fread(data, 1, sizeof data, file);
+    fclose(file);
+    long failed = run(data, size);
+    printf("%s: %ld allocations failed\n", files[_i], failed);
+    ck_assert_int_gt(failed, 0);
+}
+END_TEST
+
+int main(int count, char **arguments)
+{
+    files = arguments + 1;
+    const suite_part parts[] = {
+        {.runs = count - 1, TESTS(requests_of_a_file_survive_each_allocation_that_fails)}};
+    return suite_run("server_allocations", 1, parts, COUNT_OF(parts));
 }

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "run_suite.h"
 #include "store_batch.h"
+#include "support/suite.h"
 
 static gibs_store *store;
 static int64_t now_ms;
@@ -698,38 +698,32 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("server_store");
-    TCase *group = add_group(suite, "store");
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    tcase_add_test(group, store_ttl_lives_for_its_whole_time_and_no_tick_longer);
-    tcase_add_test(group, store_ttl_above_16_bits_works);
-    tcase_add_test(group, store_lock_and_ttl_share_one_clock);
-    tcase_add_test(group, store_lock_runs_out);
-    tcase_add_test(group, store_ttl_does_not_bring_a_lock_back_that_has_run_out);
-    tcase_add_test(group, store_set_takes_ttl_and_lock_away);
-    tcase_add_test(group, store_inc_keeps_the_ttl);
-    tcase_add_test(group, store_inc_wraps);
-    tcase_add_test(group, store_numbers_are_read_as_the_reference_does);
-    tcase_add_test(group, store_keys_with_nul_are_whole_keys);
-    tcase_add_test(group, store_mdel_leaves_locked_items_and_counts_no_expired_ones);
-    tcase_add_test(group, store_mdel_frees_bit_by_bit);
-    tcase_add_test(group, store_mset_minc_and_mttl_change_what_is_there);
-    tcase_add_test(group, store_large_values_are_compressed_and_expanded);
-    tcase_add_test(group, store_values_that_do_not_shrink_stay_plain);
-    tcase_add_test(group, store_meta_tells_times_by_the_calendar);
-    tcase_add_test(group, store_sweep_deletes_what_has_expired);
-    tcase_add_test(group, store_sweep_goes_on_where_it_was_while_items_come_and_go);
-    tcase_add_test(group, store_full_memory_answers_mem_and_collects_what_was_not_accessed);
-    tcase_add_test(group, store_deleted_items_are_no_reason_for_mem);
-    tcase_add_test(group, store_mset_out_of_memory_says_so);
-    tcase_add_test(group, store_expired_items_make_room_at_once);
-    tcase_add_test(group, store_eviction_lets_go_what_is_not_accessed);
-    tcase_add_test(group, store_eviction_takes_what_has_expired_first);
-    tcase_add_test(group, store_eviction_has_its_limits);
-    tcase_add_test(group, store_item_that_grows_stays_while_others_make_room);
-    tcase_add_test(group, store_knows_when_nothing_can_have_expired);
-    tcase_add_test(group, store_compressed_numbers_are_read_from_their_start);
-    tcase_add_loop_test(group, store_batch_goes_on_where_it_was_while_items_come_and_go, 0, 3);
-    tcase_add_test(group, store_mdel_in_slices_cuts_off_at_once_what_nobody_has_changed);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         TESTS(store_ttl_lives_for_its_whole_time_and_no_tick_longer, store_ttl_above_16_bits_works,
+               store_lock_and_ttl_share_one_clock, store_lock_runs_out,
+               store_ttl_does_not_bring_a_lock_back_that_has_run_out,
+               store_set_takes_ttl_and_lock_away, store_inc_keeps_the_ttl, store_inc_wraps,
+               store_numbers_are_read_as_the_reference_does, store_keys_with_nul_are_whole_keys,
+               store_mdel_leaves_locked_items_and_counts_no_expired_ones,
+               store_mdel_frees_bit_by_bit, store_mset_minc_and_mttl_change_what_is_there,
+               store_large_values_are_compressed_and_expanded,
+               store_values_that_do_not_shrink_stay_plain, store_meta_tells_times_by_the_calendar,
+               store_sweep_deletes_what_has_expired,
+               store_sweep_goes_on_where_it_was_while_items_come_and_go,
+               store_full_memory_answers_mem_and_collects_what_was_not_accessed,
+               store_deleted_items_are_no_reason_for_mem, store_mset_out_of_memory_says_so,
+               store_expired_items_make_room_at_once, store_eviction_lets_go_what_is_not_accessed,
+               store_eviction_takes_what_has_expired_first, store_eviction_has_its_limits,
+               store_item_that_grows_stays_while_others_make_room,
+               store_knows_when_nothing_can_have_expired,
+               store_compressed_numbers_are_read_from_their_start,
+               store_mdel_in_slices_cuts_off_at_once_what_nobody_has_changed)},
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         .runs = 3,
+         TESTS(store_batch_goes_on_where_it_was_while_items_come_and_go)},
+    };
+    return suite_run("server_store", 1, parts, COUNT_OF(parts));
 }

@@ -5,7 +5,7 @@
 
 #include "loop/connection.h"
 #include "raw_client.h"
-#include "run_suite.h"
+#include "support/suite.h"
 
 enum { VALUE_SIZE = 1000, MOST_OUTPUT = 10000, REPLY_SIZE = 7 + VALUE_SIZE };
 
@@ -241,16 +241,17 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("server_connection");
-    TCase *group = add_group(suite, "connection");
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    tcase_add_test(group, connection_holds_no_more_output_than_it_may_and_goes_on_later);
-    tcase_add_test(group, connection_has_moved_only_when_a_part_of_what_waits_was_taken);
-    tcase_add_test(group, connection_holds_a_large_request_in_no_more_than_its_size);
-    tcase_add_test(group, connection_with_nothing_to_do_holds_no_memory);
-    tcase_add_test(group, connection_ends_its_turn_after_a_long_command);
-    tcase_add_test(group, ttl_begins_when_it_is_set_and_not_when_the_turn_began);
-    tcase_add_test(group, connection_ends_when_the_client_is_gone);
-    tcase_add_test(group, connection_sends_what_waits_before_it_ends);
-    return run_suite(suite);
+    const suite_part parts[] = {
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         TESTS(connection_holds_no_more_output_than_it_may_and_goes_on_later,
+               connection_has_moved_only_when_a_part_of_what_waits_was_taken,
+               connection_holds_a_large_request_in_no_more_than_its_size,
+               connection_with_nothing_to_do_holds_no_memory,
+               connection_ends_its_turn_after_a_long_command,
+               ttl_begins_when_it_is_set_and_not_when_the_turn_began,
+               connection_ends_when_the_client_is_gone,
+               connection_sends_what_waits_before_it_ends)},
+    };
+    return suite_run("server_connection", 1, parts, COUNT_OF(parts));
 }

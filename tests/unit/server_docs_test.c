@@ -5,8 +5,8 @@
 
 #include "base/alloc.h"
 #include "config/config.h"
-#include "run_suite.h"
 #include "service/service.h"
+#include "support/suite.h"
 #include "wire/command.h"
 #include "wire/reply_decode.h"
 
@@ -111,12 +111,5 @@ START_TEST(each_of_the_stats_is_explained)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("server_docs");
-    TCase *group = add_group(suite, "docs");
-    tcase_add_test(group, sample_configuration_has_each_directive_with_its_default);
-    tcase_add_test(group, manual_page_has_each_directive);
-    tcase_add_test(group, each_of_the_stats_is_explained);
-    return run_suite(suite);
-}
+SUITE("server_docs", sample_configuration_has_each_directive_with_its_default,
+      manual_page_has_each_directive, each_of_the_stats_is_explained)

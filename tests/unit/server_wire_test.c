@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "raw_client.h"
-#include "run_suite.h"
+#include "support/suite.h"
 #include "wire/command.h"
 #include "wire/reply_decode.h"
 #include "wire/reply_encode.h"
@@ -150,15 +150,8 @@ START_TEST(replies_are_read_by_the_client)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("server_wire");
-    TCase *group = add_group(suite, "wire");
-    tcase_add_test(group, request_is_partial_at_every_byte_and_whole_at_the_last);
-    tcase_add_test(group, request_size_is_bounded_as_soon_as_it_is_there);
-    tcase_add_test(group, request_with_missing_or_wrong_fields_is_refused);
-    tcase_add_test(group, request_fields_are_cut_where_that_is_asked_for);
-    tcase_add_test(group, request_times_below_zero_are_one);
-    tcase_add_test(group, replies_are_read_by_the_client);
-    return run_suite(suite);
-}
+SUITE("server_wire", request_is_partial_at_every_byte_and_whole_at_the_last,
+      request_size_is_bounded_as_soon_as_it_is_there,
+      request_with_missing_or_wrong_fields_is_refused,
+      request_fields_are_cut_where_that_is_asked_for, request_times_below_zero_are_one,
+      replies_are_read_by_the_client)

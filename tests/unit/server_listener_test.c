@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "loop/listener.h"
-#include "run_suite.h"
+#include "support/suite.h"
 
 static gibson_server_config *config;
 static gibson_error error;
@@ -52,10 +52,4 @@ START_TEST(listener_lets_as_many_wait_as_may_be_connected)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("server_listener");
-    TCase *group = add_group(suite, "listener");
-    tcase_add_test(group, listener_lets_as_many_wait_as_may_be_connected);
-    return run_suite(suite);
-}
+SUITE("server_listener", listener_lets_as_many_wait_as_may_be_connected)
