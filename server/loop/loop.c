@@ -83,10 +83,10 @@ static void say_where(const gibs_loop *loop, const gibson_server_config *config)
     }
 }
 
-static int64_t elapsed_ms(void *context)
+static int64_t elapsed_ms(void *context, int64_t now_ns)
 {
     gibs_loop *loop = context;
-    return gib_now_ns() / 1000000 + atomic_load(&loop->clock_offset_ms) - loop->started_ms;
+    return now_ns / 1000000 + atomic_load(&loop->clock_offset_ms) - loop->started_ms;
 }
 
 gibson_status gibs_loop_open(gibs_loop *loop, const gibson_server_config *config,
@@ -127,9 +127,10 @@ static void close_fd(int *fd)
     }
 }
 
-static void update_time(gibs_loop *loop)
+static void set_time(gibs_loop *loop, int64_t now_ns)
 {
-    loop->now_ms = elapsed_ms(loop);
+    loop->exchange.turn_ns = now_ns;
+    loop->now_ms = elapsed_ms(loop, now_ns);
     gibs_store_set_time(loop->exchange.service->store, loop->now_ms);
 }
 
@@ -144,6 +145,7 @@ static void drop_stalled(gibs_loop *loop)
             continue;
         }
         if (output) {
+            loop->exchange.service->counters.partings[GIBS_PARTING_stalled]++;
             gibs_log_write(loop->log, GIBS_LOG_WARNING,
                            "disconnected a client that does not read its replies (%zu bytes wait)",
                            output);
@@ -250,8 +252,8 @@ static void turn(gibs_loop *loop, int timeout_ms)
 {
     gibs_event events[EVENTS_AT_ONCE];
     int count = gibs_poller_wait(loop->poller, events, EVENTS_AT_ONCE, timeout_ms);
-    update_time(loop);
     int64_t begin_ns = gib_now_ns();
+    set_time(loop, begin_ns);
     share_turn(loop, count);
     /* One event concerns one connection and ends no other, so the owners stay valid. */
     for (int i = 0; i < count; i++) {
@@ -268,7 +270,9 @@ static void turn(gibs_loop *loop, int timeout_ms)
     }
     gibs_loop_serve_backlog(loop);
     gibs_loop_drop_cut_clients(loop);
-    keep_house(loop, gib_now_ns() - begin_ns);
+    int64_t end_ns = gib_now_ns();
+    gibs_exchange_note_time(&loop->exchange, end_ns);
+    keep_house(loop, end_ns - begin_ns);
 }
 
 /* Answers what has arrived, and lets clients take their replies. */
@@ -291,7 +295,7 @@ static void drain(gibs_loop *loop)
 
 void gibs_loop_run(gibs_loop *loop)
 {
-    update_time(loop);
+    set_time(loop, gib_now_ns());
     while (!atomic_load(&loop->stop)) {
         turn(loop, wait_time(loop));
     }

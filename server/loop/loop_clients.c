@@ -77,6 +77,7 @@ static void limit_client_memory(gibs_loop *loop)
         gibs_log_write(loop->log, GIBS_LOG_WARNING,
                        "disconnected a client that holds %zu bytes: max_client_memory (%zu)",
                        worst->counted, settings->max_client_memory);
+        service->counters.partings[GIBS_PARTING_heavy]++;
         gibs_connection_cut(worst, &loop->exchange);
         loop->cut_clients = true;
     }
@@ -157,10 +158,11 @@ static void welcome(gibs_loop *loop, int fd)
     if (counters->clients >= loop->max_clients) {
         gibs_log_write(loop->log, GIBS_LOG_WARNING, "refused a client: max_clients (%" PRIu64 ")",
                        loop->max_clients);
+        counters->refused_clients++;
         close(fd);
         return;
     }
-    gibs_connection *connection = gibs_connection_new(fd);
+    gibs_connection *connection = gibs_connection_new(fd, loop->now_ms);
     if (!connection) {
         close(fd);
         return;
@@ -193,6 +195,7 @@ static void refuse_without_descriptors(gibs_loop *loop)
     if (fd >= 0) {
         close(fd);
     }
+    loop->exchange.service->counters.refused_clients++;
     loop->spare_fd = gibs_loop_open_spare();
     gibs_log_write(loop->log, GIBS_LOG_ERROR, "refused a client: no descriptors left");
 }

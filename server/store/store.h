@@ -48,6 +48,7 @@ typedef struct gibs_store {
     uint64_t items;            /* in the tree, expired or not */
     uint64_t compressed_items; /* of those */
     uint64_t evicted_items;    /* since the start */
+    uint64_t expired_items;    /* the same; those that were cut off by MDEL are not known */
     uint64_t allocated_items;  /* those, and the discarded ones */
     size_t item_bytes;         /* what all allocated items cost */
     size_t peak_bytes;         /* the most that gibs_store_used has been */

@@ -676,6 +676,7 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
     }
     ck_assert_int_gt(raw_stat(first, "client_memory_used"), 0);
     await_text(path_of("log"), "disconnected a client that holds");
+    ck_assert_int_gt(raw_stat(first, "total_disconnected_heavy"), 0);
     ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
     for (int i = 0; i < CLIENTS; i++) {
         close(fds[i]);

@@ -32,7 +32,7 @@ static void set_up(void)
     int ends[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     peer = ends[0];
-    connection = gibs_connection_new(ends[1]);
+    connection = gibs_connection_new(ends[1], 0);
 }
 
 static void tear_down(void)
@@ -169,12 +169,37 @@ START_TEST(connection_ends_its_turn_after_a_long_command)
 }
 END_TEST
 
+/* Over several turns, as those before were in its way. */
+START_TEST(connection_times_requests_from_the_turn_in_which_they_came)
+{
+    const gibs_latency *latency = &service.counters.latency;
+    shared.slice_ns = 0;
+    shared.turn_ns = 1000;
+    send_requests(2, GIBSON_OP_COUNT);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    ck_assert_uint_eq(gibs_latency_count(latency), 0); /* not known yet */
+    gibs_exchange_note_time(&shared, 6000);
+    gibs_exchange_note_time(&shared, 7000);
+    ck_assert_uint_eq(latency->below[1], 1);
+    ck_assert_uint_eq(latency->sum_ns, 5000);
+    shared.turn_ns = 8000;
+    ck_assert_int_eq(gibs_connection_go_on(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    gibs_exchange_note_time(&shared, 1001000);
+    ck_assert_uint_eq(gibs_latency_count(latency), 2);
+    ck_assert_uint_eq(latency->sum_ns, 1005000);
+    ck_assert_uint_eq(connection->requests, 2);
+    ck_assert_uint_eq(connection->bytes_in, 2 * 7);
+    ck_assert_uint_eq(connection->bytes_out, take_all());
+}
+END_TEST
+
 static int64_t clock_ms;
 static int64_t work_ms; /* how long the work after the next look at the clock takes */
 
-static int64_t read_clock(void *context)
+static int64_t read_clock(void *context, int64_t real_ns)
 {
     (void)context;
+    (void)real_ns;
     int64_t now_ms = clock_ms;
     clock_ms += work_ms;
     work_ms = 0;
@@ -249,6 +274,7 @@ int main(void)
     tcase_add_test(group, connection_holds_a_large_request_in_no_more_than_its_size);
     tcase_add_test(group, connection_with_nothing_to_do_holds_no_memory);
     tcase_add_test(group, connection_ends_its_turn_after_a_long_command);
+    tcase_add_test(group, connection_times_requests_from_the_turn_in_which_they_came);
     tcase_add_test(group, ttl_begins_when_it_is_set_and_not_when_the_turn_began);
     tcase_add_test(group, connection_ends_when_the_client_is_gone);
     tcase_add_test(group, connection_sends_what_waits_before_it_ends);

@@ -1,14 +1,10 @@
-/* What the manual page, the sample configuration and docs/server.md say of directives and STATS.
-   (The table of docs/server.md itself is generated, see scripts/docs.) */
+/* What the manual page and the sample configuration say of directives. (The tables of
+   docs/server.md are generated, see scripts/docs.) */
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "config/config.h"
 #include "run_suite.h"
-#include "service/service.h"
-#include "wire/command.h"
-#include "wire/reply_decode.h"
 
 enum { LARGEST_PAGE = 1 << 17 };
 
@@ -86,37 +82,11 @@ START_TEST(manual_page_has_each_directive)
 }
 END_TEST
 
-START_TEST(each_of_the_stats_is_explained)
-{
-    const char *page = read_page("docs/server.md");
-    gibs_store_settings settings = {.max_memory = 1 << 20};
-    gibs_service service = {.store = gibs_store_new(&settings)};
-    gib_buffer out;
-    gibson_reply reply;
-    size_t frame_size;
-    gib_buffer_init(&out, &gib_default_allocator);
-    ck_assert_int_eq(gibs_service_stats(&service, &out), GIB_CODE_KVAL);
-    ck_assert_int_eq(gib_reply_decode(out.data, out.end, gib_command(GIBSON_OP_STATS), 1 << 20,
-                                      &reply, &frame_size, NULL),
-                     GIBSON_OK);
-    ck_assert_uint_gt(gibson_items_count(&reply.items), 27); /* those of the reference, and ours */
-    gibson_bytes key;
-    while (gibson_items_next(&reply.items, &key, NULL)) {
-        char text[64];
-        snprintf(text, sizeof text, "`%.*s`", (int)key.size, (const char *)key.data);
-        expect(page, text);
-    }
-    gib_buffer_clear(&out);
-    gibs_store_free(service.store);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("server_docs");
     TCase *group = add_group(suite, "docs");
     tcase_add_test(group, sample_configuration_has_each_directive_with_its_default);
     tcase_add_test(group, manual_page_has_each_directive);
-    tcase_add_test(group, each_of_the_stats_is_explained);
     return run_suite(suite);
 }
