@@ -75,9 +75,9 @@ static void print_statuses(void)
 
 static void print_directives(void)
 {
-    printf("| directive | value | default | what it is |\n|---|---|---|---|\n");
-#define ROW(name, kind, fallback, smallest, largest, summary)                                      \
-    printf("| `%s` | %s | %s | %s |\n", #name, #kind, fallback, summary);
+    printf("| directive | value | default | changes | what it is |\n|---|---|---|---|---|\n");
+#define ROW(name, kind, fallback, smallest, largest, changes, summary)                             \
+    printf("| `%s` | %s | %s | %s | %s |\n", #name, #kind, fallback, #changes, summary);
     GIBS_DIRECTIVES(ROW)
 #undef ROW
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "loop/slow_log.h"
 #include "wire/command.h"
 #include "wire/frame.h"
 
@@ -240,6 +241,7 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
 {
     int64_t now_ns = gib_now_ns();
     int64_t end_ns = now_ns + exchange->slice_ns;
+    int64_t begun_ns = connection->job ? connection->begun_ns : now_ns;
     gibs_exchange_note_time(exchange, now_ns);
     gibs_service_update_time(exchange->service, now_ns); /* those before may have taken long */
     unsigned answered = 0;
@@ -248,13 +250,20 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     while (find_request(connection, exchange, in, out, &frame)) {
         size_t before = gib_buffer_size(out);
         if (!answer_one(connection, exchange, &frame, out, end_ns)) {
+            connection->begun_ns = begun_ns;
             connection->backlog = true;
             break;
         }
-        size_t replied = gib_buffer_size(out) - before;
+        bool long_one = may_be_long(&frame, gib_buffer_size(out) - before);
+        if (++answered % REQUESTS_BETWEEN_CLOCKS == 0 || long_one) {
+            now_ns = gib_now_ns();
+        }
+        if (long_one && exchange->slow_ns && now_ns - begun_ns >= exchange->slow_ns) {
+            gibs_slow_log_note(exchange, connection, &frame, now_ns - begun_ns);
+        }
+        begun_ns = now_ns;
         gib_buffer_consume(in, frame.frame_size);
-        bool look = ++answered % REQUESTS_BETWEEN_CLOCKS == 0 || may_be_long(&frame, replied);
-        if (look && gib_now_ns() >= end_ns) {
+        if (now_ns >= end_ns) {
             connection->backlog = gib_buffer_size(in) > 0;
             break;
         }

@@ -2,15 +2,9 @@
 #ifndef GIBS_CONNECTION_H
 #define GIBS_CONNECTION_H
 
+#include "log/log.h"
 #include "loop/poller.h"
 #include "service/service.h"
-
-/* What the poller hands back; the first member of its owners. */
-typedef enum gibs_source {
-    GIBS_SOURCE_WAKER,
-    GIBS_SOURCE_LISTENER,
-    GIBS_SOURCE_CONNECTION,
-} gibs_source;
 
 typedef struct gibs_connection {
     gibs_source source;
@@ -31,6 +25,7 @@ typedef struct gibs_connection {
     int64_t come_ms;     /* when it came */
     int64_t active_ms;   /* when it last sent something */
     int64_t asked_ns;    /* when the turn began in which it sent what is being answered */
+    int64_t begun_ns;    /* when the job was begun */
     uint64_t requests;   /* answered */
     uint64_t bytes_in, bytes_out;
     struct gibs_connection *previous, *next; /* in the list of all */
@@ -40,6 +35,8 @@ typedef struct gibs_connection {
 /* What connections of a loop share. */
 typedef struct gibs_exchange {
     gibs_service *service;
+    gibs_log *log;
+    int64_t slow_ns;        /* from which on a request is slow; 0: none is */
     size_t max_output_size; /* bytes in `out` above which requests wait */
     int64_t slice_ns;       /* how long one connection may keep the others waiting */
     int64_t turn_ns;        /* when the turn began */

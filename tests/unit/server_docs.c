@@ -57,6 +57,20 @@ static void escape_hyphens(const char *text, char *to)
     *to = '\0';
 }
 
+/* Tells whether a text is in the entry of a directive, which ends where the next begins. */
+static bool entry_has(const char *page, const char *name, const char *text)
+{
+    char title[80];
+    snprintf(title, sizeof title, "\n.BI %s \"", name);
+    const char *entry = strstr(page, title);
+    ck_assert_ptr_nonnull(entry);
+    const char *end = strstr(entry, "\n.TP\n");
+    const char *section = strstr(entry, "\n.S");
+    const char *found = strstr(entry, text);
+    end = section && (!end || section < end) ? section : end;
+    return found && (!end || found < end);
+}
+
 START_TEST(manual_page_has_each_directive)
 {
     const char *page = read_page("server/gibson-server.8");
@@ -74,6 +88,8 @@ START_TEST(manual_page_has_each_directive)
         if (row->fallback[0]) {
             expect(strstr(page, row->name), text);
         }
+        ck_assert_int_eq(entry_has(page, row->name, "Needs a restart to change.\n"),
+                         row->changes == GIBS_CHANGES_RESTART);
     }
     for (const char *at = page; (at = strstr(at, "\n.BI ")); at++) {
         found += at[5] != '\\';
