@@ -38,6 +38,7 @@ gibson_server_test(unit/server_docs.c)
 target_compile_definitions(test_server_docs PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 gibson_server_test(unit/server_listener.c)
 gibson_server_test(unit/server_log.c)
+gibson_server_test(unit/server_slow_log.c)
 gibson_server_test(unit/server_stats.c)
 gibson_server_test(unit/server_store.c)
 gibson_server_test(unit/server_tree.c)
@@ -45,12 +46,20 @@ gibson_server_test(unit/server_wire.c)
 
 gibson_server_test(integration/server_eyes.c)
 gibson_server_test(integration/server_limits.c)
+gibson_server_test(integration/server_listeners.c)
 gibson_server_test(integration/server_slices.c)
 gibson_server_test(integration/server_stream.c)
-gibson_server_test(integration/server_process.c)
-target_compile_definitions(test_server_process
-                           PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
-add_dependencies(test_server_process gibson-server)
+foreach(name IN ITEMS server_activation server_process server_signals)
+    gibson_server_test(integration/${name}.c)
+    target_sources(test_${name} PRIVATE support/server_program.c)
+    target_compile_definitions(test_${name}
+                               PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
+    add_dependencies(test_${name} gibson-server)
+endforeach()
+# The same where systemd does it.
+add_test(NAME server_activation_systemd COMMAND test_server_activation)
+set_tests_properties(server_activation_systemd PROPERTIES LABELS integration ENVIRONMENT
+                     CK_RUN_CASE=systemd SKIP_RETURN_CODE 77)
 gibson_server_test(integration/server_conformance.c gibson_transcripts)
 target_compile_definitions(
     test_server_conformance

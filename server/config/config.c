@@ -101,6 +101,21 @@ gibson_status gibson_server_config_add_socket(gibson_server_config *config, int 
     return GIBSON_OK;
 }
 
+/* Of some it matters whether they are given at all. */
+static bool matters_if_given(const gibson_server_config *one, const gibson_server_config *other,
+                             gibs_directive directive)
+{
+    switch (directive) {
+    case GIBS_DIRECTIVE_pidfile:
+        return true;
+    case GIBS_DIRECTIVE_address:
+    case GIBS_DIRECTIVE_port:
+        return gibs_config_wants_tcp(one) != gibs_config_wants_tcp(other);
+    default:
+        return false;
+    }
+}
+
 bool gibs_config_differs(const gibson_server_config *one, const gibson_server_config *other,
                          gibs_directive directive)
 {
@@ -108,9 +123,8 @@ bool gibs_config_differs(const gibson_server_config *one, const gibson_server_co
     bool differs = row->kind == GIBS_KIND_TEXT
                        ? strcmp(one->settings[directive].text, other->settings[directive].text)
                        : one->settings[directive].number != other->settings[directive].number;
-    /* Of some it matters whether they are given, and none of those changes live. */
-    return differs || (row->changes == GIBS_CHANGES_RESTART &&
-                       one->settings[directive].given != other->settings[directive].given);
+    bool given_in_one = one->settings[directive].given != other->settings[directive].given;
+    return differs || (given_in_one && matters_if_given(one, other, directive));
 }
 
 void gibs_config_adopt(gibson_server_config *config, gibson_server_config *next)

@@ -10,18 +10,19 @@
 
 enum {
     LONGEST_NAME = 256,
-    SMALLEST_RECORD = 1024,     /* what a lookup needs, to begin with, */
-    LARGEST_RECORD = 1 << 24,   /* and in the end: a group has all its members in it */
-    LARGEST_ID = INT32_MAX - 1, /* -1 is no user */
+    SMALLEST_RECORD = 1024,   /* what a lookup needs, to begin with, */
+    LARGEST_RECORD = 1 << 24, /* and in the end: a group has all its members in it */
 };
+
+static const int64_t largest_id = UINT32_MAX - 1; /* -1 is no user */
 
 /* How to find the number of a name. */
 typedef gibson_status look_up(const char *name, char *room, size_t size, int64_t *id);
 
-/* GIBSON_WOULD_BLOCK asks for more room. A service that fails knows no name. */
+/* GIBSON_WOULD_BLOCK asks to try again, with more room. A service that fails knows no name. */
 static gibson_status found(int failure, bool is_there)
 {
-    if (failure == ERANGE) {
+    if (failure == ERANGE || failure == EINTR) {
         return GIBSON_WOULD_BLOCK;
     }
     return is_there ? GIBSON_OK : GIBSON_INVALID;
@@ -67,7 +68,7 @@ static gibson_status find_id(look_up *in, const char *directive, const char *wor
         memcpy(name, word, size);
         name[size] = '\0';
         status = gibs_config_read_number(GIBS_KIND_NUMBER, name, id)
-                     ? (*id <= LARGEST_ID ? GIBSON_OK : GIBSON_INVALID)
+                     ? (*id <= largest_id ? GIBSON_OK : GIBSON_INVALID)
                      : find_name(in, name, id);
     }
     if (status == GIBSON_NOMEM) {

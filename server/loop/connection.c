@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/likely.h"
 #include "loop/slow_log.h"
 #include "wire/command.h"
 #include "wire/frame.h"
@@ -177,6 +178,23 @@ static gibs_answer work_on(gibs_service *service, const gib_request_frame *frame
     return result;
 }
 
+/* A job ends by the rules that it was begun with: by those of a reload its key could be another
+   one, or none. So they take the place of the others while it is worked on. Called before that, and
+   after. */
+GIB_COLD static void swap_rules(gibs_service_settings *some, gibs_service_settings *others)
+{
+    gibs_service_settings kept = *some;
+    *some = *others;
+    *others = kept;
+}
+
+static void change_rules(gibs_connection *connection, gibs_exchange *exchange)
+{
+    if (connection->job) {
+        swap_rules(&connection->job->settings, &exchange->service->settings);
+    }
+}
+
 /* Keeps a job that was begun in this turn for the next ones. */
 static bool keep_job(gibs_connection *connection, gibs_exchange *exchange)
 {
@@ -186,6 +204,7 @@ static bool keep_job(gibs_connection *connection, gibs_exchange *exchange)
             return false;
         }
         *connection->job = exchange->job;
+        connection->job->settings = exchange->service->settings;
         exchange->job = (gibs_job){0};
     }
     return true;
@@ -207,6 +226,7 @@ static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
     if (result == GIBS_ANSWER_CLOSE) {
         exchange->service->counters.partings[GIBS_PARTING_malformed]++;
     }
+    change_rules(connection, exchange);
     end_job(connection);
     gibs_job_clear(&exchange->job);
     return true;
@@ -247,6 +267,7 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     unsigned answered = 0;
     gib_request_frame frame;
     connection->backlog = false;
+    change_rules(connection, exchange);
     while (find_request(connection, exchange, in, out, &frame)) {
         size_t before = gib_buffer_size(out);
         if (!answer_one(connection, exchange, &frame, out, end_ns)) {
@@ -268,6 +289,7 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
             break;
         }
     }
+    change_rules(connection, exchange);
     connection->requests += answered;
     exchange->timed_since_ns = connection->asked_ns;
     exchange->timed = answered;

@@ -1,6 +1,7 @@
 #include "loop/slow_log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "wire/command.h"
 
@@ -18,21 +19,41 @@ static void escape(gibson_bytes key, char *text)
     snprintf(text, sizeof "...", "%s", key.size > shown ? "..." : "");
 }
 
+/* What stands before a space, or to the end. */
+static gibson_bytes take_word(gibson_bytes *from)
+{
+    const uint8_t *data = from->data;
+    const uint8_t *space = from->size ? memchr(data, ' ', from->size) : NULL;
+    size_t size = space ? (size_t)(space - data) : from->size;
+    size_t skipped = size + (space ? 1 : 0);
+    *from = skipped ? (gibson_bytes){data + skipped, from->size - skipped} : *from;
+    return (gibson_bytes){data, size};
+}
+
+/* The key or prefix of a request, which has been decoded before and may have been found wrong. */
+static gibson_bytes find_key(const gibson_command *command, gibson_bytes payload)
+{
+    if (command->arguments == GIBSON_ARGUMENTS_NONE) {
+        return (gibson_bytes){0};
+    }
+    if (gibson_takes(command->arguments, GIBSON_ARGUMENT_TTL)) {
+        take_word(&payload);
+    }
+    return take_word(&payload);
+}
+
 void gibs_slow_log_note(gibs_exchange *exchange, const gibs_connection *connection,
                         const gib_request_frame *frame, int64_t took_ns)
 {
-    char key[SHOWN_BYTES * ESCAPED_BYTE + sizeof "..."] = "";
-    const gibs_service *service = exchange->service;
+    char text[1 + SHOWN_BYTES * ESCAPED_BYTE + sizeof "..."] = "";
     const gibson_command *command = gib_command(frame->opcode);
-    gibson_request request;
     if (!command) {
         return;
     }
+    gibson_bytes key = find_key(command, frame->payload);
+    text[0] = key.size ? ' ' : '\0';
+    escape(key, text + 1);
     exchange->service->counters.slow_requests++;
-    if (gib_request_decode(command, frame->payload, &service->settings.limits,
-                           service->settings.excess, &request) == GIB_CODE_OK) {
-        escape(request.key, key);
-    }
-    gibs_log_write(exchange->log, GIBS_LOG_WARNING, "slow: %s %s took %.1f ms, for client %d",
-                   command->name, key, (double)took_ns / 1e6, connection->fd);
+    gibs_log_write(exchange->log, GIBS_LOG_WARNING, "slow: %s%s took %.1f ms, for client %d",
+                   command->name, text, (double)took_ns / 1e6, connection->fd);
 }

@@ -43,6 +43,16 @@ static uint64_t make_room_for_clients(const gibson_server_config *config)
     return limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 0;
 }
 
+static void warn_of_descriptors(gibson_server *server, const gibson_server_config *config,
+                                uint64_t clients)
+{
+    if (clients < (uint64_t)GIBS_CONFIG_NUMBER(config, max_clients)) {
+        gibs_log_write(gibs_server_log(server), GIBS_LOG_WARNING,
+                       "max_clients is %" PRId64 ", but there are descriptors for %" PRIu64,
+                       GIBS_CONFIG_NUMBER(config, max_clients), clients);
+    }
+}
+
 static void block_signals(sigset_t *signals)
 {
     sigemptyset(signals);
@@ -66,8 +76,11 @@ static gibson_status reload(gibson_server *server, const command_line *line, gib
     }
     status = gibs_options_parse(config, line->count, line->arguments, &action, error);
     if (status == GIBSON_OK) {
-        make_room_for_clients(config);
+        uint64_t clients = make_room_for_clients(config);
         status = gibson_server_reload(server, config, error);
+        if (status == GIBSON_OK) {
+            warn_of_descriptors(server, config, clients);
+        }
     }
     gibson_server_config_free(config);
     return status;
@@ -122,11 +135,7 @@ static gibson_status serve(const gibson_server_config *config, const command_lin
     if (status != GIBSON_OK) {
         return status;
     }
-    if (clients < (uint64_t)GIBS_CONFIG_NUMBER(config, max_clients)) {
-        gibs_log_write(gibs_server_log(server), GIBS_LOG_WARNING,
-                       "max_clients is %" PRId64 ", but there are descriptors for %" PRIu64,
-                       GIBS_CONFIG_NUMBER(config, max_clients), clients);
-    }
+    warn_of_descriptors(server, config, clients);
     if (ready >= 0) {
         gibs_daemon_detach();
         gibson_server_reopen_log(server, NULL); /* it may have been one of the streams */

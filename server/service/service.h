@@ -63,6 +63,7 @@ typedef struct gibs_job {
     size_t work;    /* what a slice may take */
     bool begun;
     bool more;
+    gibs_service_settings settings; /* where it is kept for another turn: those it was begun with */
 } gibs_job;
 
 /* Gives memory back; all is as at first. */

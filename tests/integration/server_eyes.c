@@ -1,4 +1,4 @@
-/* What gibson-server tells of itself: the STATS of its own. */
+/* What gibson-server tells of itself by the STATS of its own, and clients that ask nothing. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -124,6 +124,80 @@ START_TEST(stats_count_clients_that_were_refused_or_disconnected)
 }
 END_TEST
 
+/* Lets time pass until a client that asks nothing is gone. */
+START_TEST(idle_clients_are_disconnected_where_that_is_asked_for)
+{
+    start((const char *[]){"idle_timeout", "10", "cron_period", "1", NULL});
+    int idle = test_server_connect(&server);
+    int half = test_server_connect(&server);
+    ck_assert_int_eq(raw_ask_code(idle, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    ck_assert(raw_send(half, "\xff\0\0\0\1", 5)); /* and never the rest */
+    ck_assert(raw_await_stat(client, "total_clients", 3));
+    for (int i = 0; i < 3; i++) {
+        test_server_pass_time(&server, 4000);
+        ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    }
+    ck_assert(raw_await_stat(client, "total_clients", 1)); /* who asks stays */
+    ck_assert_int_eq(raw_stat(client, "total_disconnected_idle"), 2);
+    ck_assert(raw_read_reply(idle).closed);
+    ck_assert(raw_read_reply(half).closed);
+    close(idle);
+    close(half);
+    stop();
+}
+END_TEST
+
+START_TEST(idle_clients_stay_where_it_is_not)
+{
+    start((const char *[]){"cron_period", "1", NULL});
+    int idle = test_server_connect(&server);
+    ck_assert_int_eq(raw_ask_code(idle, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    test_server_pass_time(&server, INT64_C(1000) * 86400 * 365);
+    int64_t rounds = raw_stat(client, "total_cron_done");
+    while (raw_stat(client, "total_cron_done") < rounds + 2) {
+    }
+    ck_assert_int_eq(raw_ask_code(idle, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(idle);
+    stop();
+}
+END_TEST
+
+/* Whoever waits for replies, or takes them slowly, is not idle: that is for max_write_stall. */
+START_TEST(idle_is_not_who_has_replies_waiting)
+{
+    enum { VALUE = 1 << 20, GETS = 40 };
+    static char payload[VALUE + 4] = "0 k ";
+    uint8_t requests[GETS * 8];
+    size_t size = 0;
+    memset(payload + 4, 'v', VALUE);
+    start((const char *[]){"idle_timeout", "10", "cron_period", "1", "max_write_stall", "1000",
+                           NULL});
+    ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
+    raw_reply reply = raw_read_reply(client);
+    ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+    raw_reply_free(&reply);
+    int slow = test_server_connect(&server);
+    for (int i = 0; i < GETS; i++) {
+        size += raw_request(requests + size, GIBSON_OP_GET, "k", 1);
+    }
+    ck_assert(raw_send(slow, requests, size));
+    while (raw_stat(client, "client_memory_used") < VALUE) { /* until they wait for it */
+    }
+    test_server_pass_time(&server, 60000);
+    int64_t rounds = raw_stat(client, "total_cron_done");
+    while (raw_stat(client, "total_cron_done") < rounds + 2) {
+    }
+    for (int i = 0; i < GETS; i++) {
+        reply = raw_read_reply(slow);
+        ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+        raw_reply_free(&reply);
+    }
+    ck_assert_int_eq(raw_stat(client, "total_disconnected_idle"), 0);
+    close(slow);
+    stop();
+}
+END_TEST
+
 START_TEST(stats_time_all_requests_but_the_latest)
 {
     enum { PINGS = 200 };
@@ -160,5 +234,8 @@ int main(void)
     tcase_add_test(group, stats_count_expired_items_when_they_are_met_and_when_they_are_swept);
     tcase_add_test(group, stats_count_clients_that_were_refused_or_disconnected);
     tcase_add_test(group, stats_time_all_requests_but_the_latest);
+    tcase_add_test(group, idle_clients_are_disconnected_where_that_is_asked_for);
+    tcase_add_test(group, idle_clients_stay_where_it_is_not);
+    tcase_add_test(group, idle_is_not_who_has_replies_waiting);
     return run_suite(suite);
 }

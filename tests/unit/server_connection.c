@@ -1,4 +1,5 @@
 /* A connection of the server, without its loop: what it holds, and when it stops. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -169,6 +170,41 @@ START_TEST(connection_ends_its_turn_after_a_long_command)
 }
 END_TEST
 
+/* A reload in the middle of a command: by the new rules its key would be too long, or cut, its
+   value too large, and all of it no request. */
+START_TEST(connection_ends_a_long_command_by_the_rules_it_was_begun_with)
+{
+    enum { ITEMS = 3000, MOST_TURNS = 100 };
+    char text[64];
+    for (int i = 0; i < ITEMS; i++) {
+        gibson_bytes key = {text, (size_t)snprintf(text, sizeof text, "key:%d", i)};
+        ck_assert_int_eq(gibs_store_set(service.store, key, (gibson_bytes){"v", 1}, 0),
+                         GIB_CODE_VAL);
+    }
+    shared.slice_ns = 0;
+    ck_assert(raw_send_request(peer, GIBSON_OP_MSET, "key: other", 10));
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    ck_assert_ptr_nonnull(connection->job);
+    gibs_service_settings before = service.settings;
+    service.settings.limits = (gib_limits){
+        .max_request_size = 4, .max_key_size = 2, .max_value_size = 2, .max_seconds = 1};
+    service.settings.excess = _i ? GIB_EXCESS_CUT : GIB_EXCESS_REFUSED;
+    for (int turns = 0; connection->job; turns++) {
+        ck_assert_int_lt(turns, MOST_TURNS);
+        ck_assert_int_eq(gibs_connection_go_on(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+        ck_assert_uint_eq(service.settings.limits.max_key_size, 2);
+    }
+    raw_reply reply = raw_read_reply(peer);
+    ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+    raw_reply_free(&reply);
+    service.settings = before;
+    ck_assert_uint_eq(service.counters.replies[GIBSON_OP_MSET][GIB_CODE_VAL], 1);
+    gibs_item *last = gibs_store_get(service.store, (gibson_bytes){"key:2999", 8});
+    ck_assert_ptr_nonnull(last);
+    ck_assert_uint_eq(gibs_item_plain_size(last), 5);
+}
+END_TEST
+
 /* Over several turns, as those before were in its way. */
 START_TEST(connection_times_requests_from_the_turn_in_which_they_came)
 {
@@ -274,6 +310,7 @@ int main(void)
     tcase_add_test(group, connection_holds_a_large_request_in_no_more_than_its_size);
     tcase_add_test(group, connection_with_nothing_to_do_holds_no_memory);
     tcase_add_test(group, connection_ends_its_turn_after_a_long_command);
+    tcase_add_loop_test(group, connection_ends_a_long_command_by_the_rules_it_was_begun_with, 0, 2);
     tcase_add_test(group, connection_times_requests_from_the_turn_in_which_they_came);
     tcase_add_test(group, ttl_begins_when_it_is_set_and_not_when_the_turn_began);
     tcase_add_test(group, connection_ends_when_the_client_is_gone);
