@@ -89,4 +89,7 @@ if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_test.sh" "${PROJECT_BINARY_DIR}"
                      "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}")
     set_tests_properties(package_server PROPERTIES LABELS package)
+    add_test(NAME package_systemd COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/systemd_test.sh"
+                                          "${PROJECT_BINARY_DIR}")
+    set_tests_properties(package_systemd PROPERTIES LABELS package SKIP_RETURN_CODE 77)
 endif()
