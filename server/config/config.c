@@ -7,7 +7,7 @@
 
 const gibs_directive_row gibs_directives[GIBS_DIRECTIVE_COUNT] = {
 #define GIBS_DIRECTIVE_ROW(name, kind, fallback, smallest, largest, changes, summary)              \
-    {#name, GIBS_KIND_##kind, fallback, smallest, largest, GIBS_CHANGES_##changes, summary},
+    {#name, GIBS_KIND_##kind, GIBS_CHANGES_##changes, fallback, smallest, largest, summary},
     GIBS_DIRECTIVES(GIBS_DIRECTIVE_ROW)
 #undef GIBS_DIRECTIVE_ROW
 };

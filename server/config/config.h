@@ -36,10 +36,10 @@ enum { GIBS_MOST_LISTENERS = 16 };
 typedef struct gibs_directive_row {
     const char *name;
     gibs_kind kind;
+    gibs_changes changes;
     const char *fallback; /* the default, as text */
     int64_t smallest;
     int64_t largest;
-    gibs_changes changes;
     const char *summary;
 } gibs_directive_row;
 

@@ -248,7 +248,7 @@ gibson_status gibson_server_reload(gibson_server *server, const gibson_server_co
             status = gib_error_set(error, GIBSON_NOMEM, "no memory for the configuration");
         }
     }
-    if (status == GIBSON_OK) {
+    if (next) {
         pthread_mutex_lock(&server->changing);
         status = take_over(server, next, peers, error);
         pthread_mutex_unlock(&server->changing);

@@ -186,7 +186,7 @@ START_TEST(reload_with_less_memory_evicts_until_it_suffices)
     enum { ITEMS = 5000 };
     start("");
     fill(ITEMS);
-    ck_assert_int_gt(raw_stat(client, "memory_used"), ITEMS * 1000);
+    ck_assert_int_gt(raw_stat(client, "memory_used"), INT64_C(1000) * ITEMS);
     configure("max_memory 1M\n");
     reload("max_memory: 1M instead of 2G\n");
     ck_assert(raw_await_stat(client, "memory_usable", 1 << 20));

@@ -224,7 +224,7 @@ START_TEST(connection_times_requests_from_the_turn_in_which_they_came)
     ck_assert_uint_eq(gibs_latency_count(latency), 2);
     ck_assert_uint_eq(latency->sum_ns, 1005000);
     ck_assert_uint_eq(connection->requests, 2);
-    ck_assert_uint_eq(connection->bytes_in, 2 * 7);
+    ck_assert_uint_eq(connection->bytes_in, UINT64_C(2) * 7);
     ck_assert_uint_eq(connection->bytes_out, take_all());
 }
 END_TEST
