@@ -520,7 +520,9 @@ static PyGetSetDef client_attributes[] = {
      "\"unix:/run/gibson.sock\".",
      NULL},
     {"timeout", client_get_timeout, client_set_timeout,
-     "int or None: milliseconds for a whole operation, None for no end. It can be set.", NULL},
+     "int or None: milliseconds for a whole operation, None for no end. It can be set, which "
+     "waits for a call of another thread to end.",
+     NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict,
      "dict: attributes that were set on this Client, such as the method of a mock.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
