@@ -64,6 +64,9 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
                                          gibson_reply *reply)
 {
     gib_session *session = &client->connection.session;
+    if (GIB_UNLIKELY(gib_operation_is_parents(&client->operation))) {
+        gib_operation_disown(&client->operation); /* a thread that is not here was in a call */
+    }
     if (GIB_UNLIKELY(gib_session_count(session)) && client->operation.found != GIB_FOUND_ASKED) {
         gib_client_fail(client, GIBSON_USAGE, "replies of a pipeline are unread");
         return fail(client, request, reply, GIBSON_USAGE);

@@ -10,10 +10,7 @@ static gibson_status check_owner(gib_connection *connection)
     if (!gib_connection_is_open(connection)) {
         return gib_connection_closed(connection);
     }
-    return gib_connection_is_ours(connection)
-               ? GIBSON_OK
-               : gib_connection_fail(connection, GIBSON_CLOSED,
-                                     "the connection belongs to the parent process");
+    return gib_connection_is_ours(connection) ? GIBSON_OK : gib_connection_parents(connection);
 }
 
 /* Begins with a connection on which nothing is pending. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/error.h"
+#include "net/fork.h"
 
 enum { NS_PER_MS = 1000000 };
 
@@ -17,6 +18,7 @@ gibson_status gib_connection_start(gib_connection *connection, gib_deadline oper
                                    int64_t now_ns)
 {
     const gib_deadline until = gib_deadline_after(now_ns, connection->settings.connect_timeout_ms);
+    connection->fork_generation = gib_fork_generation();
     connection->cut_short = operation < until;
     connection->connect_until = connection->cut_short ? operation : until;
     gibson_status status =

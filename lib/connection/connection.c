@@ -110,6 +110,12 @@ gibson_status gib_connection_fail(gib_connection *connection, gibson_status stat
     return gib_error_set(&connection->error, status, "%s", message);
 }
 
+gibson_status gib_connection_parents(gib_connection *connection)
+{
+    return gib_connection_fail(connection, GIBSON_CLOSED,
+                               "the connection belongs to the parent process");
+}
+
 gibson_status gib_connection_closed(gib_connection *connection)
 {
     if (connection->broken.status == GIBSON_OK) {

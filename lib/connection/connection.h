@@ -24,7 +24,7 @@ typedef struct gib_connection {
 
     gib_transport transport;
     unsigned int made;            /* how many connections there were: tells one from the next */
-    unsigned int fork_generation; /* of the process that connected */
+    unsigned int fork_generation; /* of the process that connects, or has connected */
     size_t segment;               /* bytes that arrive together, of a unix socket; 0 of TCP */
     gib_idle idle;                /* idle.since_ns is when the operation began, until it ends */
 
@@ -79,6 +79,8 @@ bool gib_connection_may_repeat(const gib_connection *connection, const gibson_re
 /* These set connection->error, and return its status. */
 gibson_status gib_connection_fail(gib_connection *connection, gibson_status status,
                                   const char *message);
+/* It is a parent's. */
+gibson_status gib_connection_parents(gib_connection *connection);
 /* Why there is no connection. */
 gibson_status gib_connection_closed(gib_connection *connection);
 /* Which deadline has passed, its length, and what was waited for. */

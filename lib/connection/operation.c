@@ -92,9 +92,24 @@ static gibson_status step(gib_operation *operation)
                : gib_exchange_step(operation->connection, &operation->exchange, operation->now_ns);
 }
 
+void gib_operation_disown(gib_operation *operation)
+{
+    gib_connection *connection = operation->connection;
+    gib_connection_parents(connection);
+    gib_connection_break(connection);
+    if (operation->kind == GIB_OPERATION_CALL) {
+        gib_session_reset(&connection->session);
+    }
+    gib_phase_end(operation, GIBSON_CLOSED);
+}
+
 gibson_status gib_operation_step(gib_operation *operation, int64_t now_ns)
 {
     operation->now_ns = now_ns;
+    if (gib_operation_is_parents(operation)) {
+        gib_operation_disown(operation); /* a signal handler or the driver's callback has forked */
+        return GIBSON_CLOSED;
+    }
     while (operation->phase != GIB_PHASE_OVER) {
         const gibson_status status = step(operation);
         if (status == GIBSON_WOULD_BLOCK) {

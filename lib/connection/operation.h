@@ -78,6 +78,16 @@ void gib_operation_init(gib_operation *operation, gib_connection *connection);
 void gib_operation_begin(gib_operation *operation, gib_operation_kind kind,
                          const gibson_request *request, gibson_reply *reply, int64_t now_ns);
 
+/* Tells whether it was begun by a parent of this process and is not over: it must not go on here.
+ */
+static inline bool gib_operation_is_parents(const gib_operation *operation)
+{
+    return operation->phase != GIB_PHASE_OVER && !gib_connection_is_ours(operation->connection);
+}
+
+/* Ends such an operation, with GIBSON_CLOSED. A step does that, too. */
+void gib_operation_disown(gib_operation *operation);
+
 /* Goes on as far as it can. Returns GIBSON_WOULD_BLOCK, or how it has ended: GIBSON_OK, or the
    reason in connection->error. What is pending after a failed FLUSH or NEXT is to be counted off;
    after a failed CALL that is nothing. */

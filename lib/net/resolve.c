@@ -59,6 +59,9 @@ static void *run(void *argument)
     gib_lookup *job = argument;
     look_up(job, 0);
     atomic_store_explicit(&job->finished, true, memory_order_release);
+    /* A child of fork may hold this end, too, so that its end alone would not be seen. */
+    const ssize_t told = write(job->done[1], "", 1);
+    (void)told;
     close(job->done[1]);
     let_go(job);
     return NULL;

@@ -72,12 +72,14 @@ class Proxy(Process):
         self._timeout = timeout
         self._turn = threading.RLock()  # that a signal handler may take in a command
         self._unanswered = False
+        self._owner = os.getpid()
 
     def _launch(self) -> subprocess.Popen[bytes]:
         if self.unix_socket is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.unix_socket)  # of one that was killed
         self._unanswered = False
+        self._owner = os.getpid()
         process = subprocess.Popen(
             self._guard.command(self._command()),
             stdin=subprocess.PIPE,
@@ -122,6 +124,8 @@ class Proxy(Process):
             process = self.process
             if process is None or process.stdin is None:
                 raise RuntimeError("the proxy does not run")
+            if os.getpid() != self._owner:
+                raise RuntimeError("the proxy belongs to the parent process")
             if self._unanswered:
                 raise PyGibsonError(
                     f"{self._executable} has not answered an earlier command: "

@@ -252,6 +252,176 @@ static void *be_busy(void *argument)
     return NULL;
 }
 
+/* ---- Forks within a call ---- */
+
+enum { FORKED_REQUESTS = 5 };
+
+/* Answers each GET with its key, after a while. */
+static void serve_keys_slowly(peer_link *link)
+{
+    peer_frame frame;
+    while (peer_read_frame(link, &frame)) {
+        gib_buffer reply = bytes_new();
+        if (frame.opcode == GIBSON_OP_GET) {
+            poll(NULL, 0, 150); /* so that the callback is called meanwhile */
+            reply_add_bytes(&reply, frame.payload, frame.size);
+        } else {
+            sample_reply(&reply, frame.opcode, frame.payload, frame.size);
+        }
+        peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+        gib_buffer_clear(&reply);
+    }
+}
+
+static pid_t forked_child;
+
+static int fork_once(void *context)
+{
+    (void)context;
+    if (forked_child < 0) {
+        forked_child = fork();
+        if (forked_child == 0) {
+            alarm(20);
+        }
+    }
+    return 0;
+}
+
+static gibson_client *forking_client(const peer *server)
+{
+    gibson_options options;
+    gibson_options_init(&options);
+    options.timeout_ms = 10000;
+    options.interrupt = fork_once;
+    forked_child = -1;
+    return sample_client(server, &options);
+}
+
+static atomic_int nothing_done;
+
+static int do_nothing(void *context)
+{
+    (void)context;
+    atomic_fetch_add(&nothing_done, 1);
+    return 0;
+}
+
+static bool is_text(const gibson_value *value, const char *text)
+{
+    return value->bytes.size == strlen(text) && !memcmp(value->bytes.data, text, strlen(text));
+}
+
+/* In the child the call that its parent began must end. */
+START_TEST(fork_in_the_callback_of_a_call_leaves_the_reply_to_the_parent)
+{
+    peer *server = peer_start(PEER_UNIX, serve_keys_slowly, NULL);
+    gibson_client *client = forking_client(server);
+    gibson_value value;
+    const gibson_status status = gibson_client_get(client, "key:1", 5, &value);
+    if (forked_child == 0) {
+        _exit(status == GIBSON_CLOSED &&
+                      strstr(gibson_client_error(client)->message, "parent process")
+                  ? 0
+                  : 1);
+    }
+    check_child(forked_child);
+    ck_assert_status(status, GIBSON_OK);
+    ck_assert(is_text(&value, "key:1"));
+    ck_assert_status(gibson_client_get(client, "key:2", 5, &value), GIBSON_OK);
+    ck_assert(is_text(&value, "key:2"));
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+START_TEST(fork_in_the_callback_of_a_pipeline_leaves_the_replies_to_the_parent)
+{
+    static const char *const keys[FORKED_REQUESTS] = {"key:0", "key:1", "key:2", "key:3", "key:4"};
+    peer *server = peer_start(PEER_UNIX, serve_keys_slowly, NULL);
+    gibson_client *client = forking_client(server);
+    for (int i = 0; i < FORKED_REQUESTS; i++) {
+        const gibson_request request = gibson_request_key(GIBSON_OP_GET, keys[i], 5);
+        ck_assert_status(gibson_client_queue(client, &request), GIBSON_OK);
+    }
+    for (int i = 0; i < FORKED_REQUESTS; i++) {
+        gibson_reply reply;
+        const gibson_status status = gibson_client_next(client, &reply);
+        if (forked_child == 0 && (status != GIBSON_CLOSED || i == FORKED_REQUESTS - 1)) {
+            _exit(status == GIBSON_CLOSED ? 0 : 1);
+        }
+        if (forked_child) {
+            ck_assert_status(status, GIBSON_OK);
+            ck_assert(is_text(&reply.value, keys[i]));
+        }
+    }
+    check_child(forked_child);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+static void *get_slowly(void *argument)
+{
+    gibson_value value;
+    const gibson_status status = gibson_client_get(argument, "key:1", 5, &value);
+    return status == GIBSON_OK && is_text(&value, "key:1") ? argument : NULL;
+}
+
+static void serve_one_when_told(peer_link *link)
+{
+    peer_frame frame;
+    while (peer_read_frame(link, &frame)) {
+        gib_buffer reply = bytes_new();
+        reply_add_bytes(&reply, frame.payload, frame.size);
+        if (link->index == 0) {
+            peer_report(link);
+            peer_await(link);
+        }
+        peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+        gib_buffer_clear(&reply);
+    }
+}
+
+static int child_gets_closed(gibson_client *client)
+{
+    gibson_value value;
+    if (gibson_client_get(client, "key:2", 5, &value) != GIBSON_CLOSED) {
+        return 1;
+    }
+    return gibson_client_connect(client) == GIBSON_OK &&
+                   gibson_client_get(client, "key:2", 5, &value) == GIBSON_OK
+               ? 0
+               : 2;
+}
+
+/* The call of a thread that the child does not have must not keep the client busy there. */
+START_TEST(fork_while_another_thread_is_in_a_call_of_that_client)
+{
+    peer *server = peer_start(PEER_UNIX, serve_one_when_told, NULL);
+    gibson_options options;
+    gibson_options_init(&options);
+    peer_point(server, &options);
+    options.timeout_ms = 20000;
+    options.interrupt = do_nothing;
+    gibson_client *client;
+    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, get_slowly, client), 0);
+    peer_hear(server);
+    while (!atomic_load(&nothing_done)) { /* then it waits by the long way */
+        poll(NULL, 0, 1);
+    }
+    check_child(fork_child(child_gets_closed, client));
+    peer_tell(server);
+    void *right = NULL;
+    pthread_join(thread, &right);
+    ck_assert_ptr_eq(right, client);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
 /* A fork while another thread is in the middle of an operation. */
 START_TEST(fork_while_another_thread_is_mid_operation)
 {
@@ -300,4 +470,8 @@ END_TEST
 SUITE_IN_MODES("client_process", SAMPLE_MODES, sigpipe_is_not_raised_when_the_peer_has_closed,
                descriptor_above_1024_works, fork_leaves_parent_and_child_right,
                fork_in_a_pipeline_leaves_the_replies_to_the_parent,
-               fork_while_another_thread_is_mid_operation, threads_with_a_client_each_do_not_meet)
+               fork_while_another_thread_is_mid_operation,
+               fork_in_the_callback_of_a_call_leaves_the_reply_to_the_parent,
+               fork_in_the_callback_of_a_pipeline_leaves_the_replies_to_the_parent,
+               fork_while_another_thread_is_in_a_call_of_that_client,
+               threads_with_a_client_each_do_not_meet)

@@ -163,6 +163,20 @@ def test_threads_share_it(unix_server: Server) -> None:
         assert [each.result(LONG) for each in running] == [True] * 4
 
 
+def test_a_child_of_fork_cannot_command_it(gibson_proxy: Proxy) -> None:
+    """Else the two would take each other's answers."""
+    child = os.fork()
+    if child == 0:
+        try:
+            gibson_proxy.counters()
+        except RuntimeError as error:
+            os._exit(0 if "parent process" in str(error) else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert gibson_proxy.counters()
+
+
 def test_one_that_was_killed_is_started_again(unix_server: Server) -> None:
     with Proxy(unix_server) as proxy:
         assert proxy.process is not None
