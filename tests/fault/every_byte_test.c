@@ -7,6 +7,7 @@
 
 #include "exchange.h"
 #include "proxy/proxy.h"
+#include "support/samples.h"
 #include "support/suite.h"
 #include "test_server.h"
 #include "wire/frame.h"
@@ -16,7 +17,6 @@ enum {
     SHORT_MS = 15,    /* where waiting for more bytes is one of the right outcomes */
     PING_REQUEST = 6, /* bytes */
     PING_REPLY = 8,
-    COMMANDS = 22,
 };
 
 static const uint8_t masks[] = {0x01, 0x02, 0x40, 0xff};
@@ -401,7 +401,7 @@ int main(void)
     const suite_part parts[] = {
         {.set_up = set_up,
          .tear_down = tear_down,
-         .runs = COMMANDS,
+         .runs = SAMPLE_COUNT,
          TESTS(every_byte_of_a_reply_cut_is_closed,
                every_byte_of_a_reply_corrupted_is_an_error_or_the_value,
                every_byte_of_a_request_cut_is_closed_and_does_nothing,
