@@ -15,6 +15,15 @@ typedef struct turn_waiter {
     bool handed;
 } turn_waiter;
 
+_Thread_local unsigned long turn_thread;
+
+unsigned long turn_number_thread(void)
+{
+    static atomic_ulong last;
+    turn_thread = atomic_fetch_add(&last, 1) + 1;
+    return turn_thread;
+}
+
 void turn_init(turn *made, unsigned long forks)
 {
     atomic_init(&made->owner, 0);
@@ -192,7 +201,7 @@ static turn_result queue_up(turn *taken, turn_waiter *me, const unsigned long *f
 static turn_result wait_once(turn *taken, const unsigned long *forks, int64_t start_ms,
                              int64_t timeout_ms)
 {
-    turn_waiter me = {.baton = PyThread_allocate_lock(), .thread = PyThread_get_thread_ident()};
+    turn_waiter me = {.baton = PyThread_allocate_lock(), .thread = turn_this_thread()};
     if (!me.baton) {
         PyErr_NoMemory();
         return TURN_RAISED;
@@ -209,7 +218,7 @@ turn_result turn_wait(turn *taken, const unsigned long *forks, int64_t timeout_m
                       int64_t *waited_ms)
 {
     *waited_ms = 0;
-    if (atomic_load(&taken->owner) == PyThread_get_thread_ident()) {
+    if (atomic_load(&taken->owner) == turn_this_thread()) {
         return TURN_OWN;
     }
     int64_t start_ms = now_ms();

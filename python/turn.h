@@ -14,10 +14,13 @@
    Turn and GIL: a thread gives up the GIL before it waits for its turn, and may wait for the GIL
    during its turn. So no circle can close.
 
+   Threads have numbers that are never used again, as identifiers of the system are: in the child of
+   a fork a new thread may have that of one that had the turn in the parent.
+
    Fork: a turn that another thread had at the time of fork has no end in the child. `forks` tells,
    being the module's count when the turn began. */
 typedef struct turn {
-    atomic_ulong owner;   /* the thread whose turn it is, or 0 */
+    atomic_ulong owner;   /* the number of the thread whose turn it is, or 0 */
     atomic_ulong waiting; /* length of the queue */
     atomic_ulong forks;
     atomic_flag guard;          /* of the queue, for a few instructions */
@@ -32,6 +35,18 @@ typedef enum turn_result {
     TURN_RAISED,   /* a signal handler raised an exception, or there is no memory */
     TURN_FORKED,   /* internal: a signal handler forked, and all begins anew in the child */
 } turn_result;
+
+/* The number of this thread, or 0 until it is asked for one. */
+extern _Thread_local unsigned long turn_thread;
+
+/* Gives this thread a number. */
+unsigned long turn_number_thread(void);
+
+/* Returns the number of this thread. */
+static inline unsigned long turn_this_thread(void)
+{
+    return turn_thread ? turn_thread : turn_number_thread();
+}
 
 /* Makes a turn that nobody has. */
 void turn_init(turn *made, unsigned long forks);
@@ -52,7 +67,7 @@ void turn_note_forks(turn *taken, unsigned long forks);
 static inline bool turn_try(turn *taken, unsigned long forks)
 {
     unsigned long nobody = 0;
-    if (!atomic_compare_exchange_strong(&taken->owner, &nobody, PyThread_get_thread_ident())) {
+    if (!atomic_compare_exchange_strong(&taken->owner, &nobody, turn_this_thread())) {
         return false;
     }
     if (atomic_load_explicit(&taken->forks, memory_order_relaxed) != forks) {

@@ -40,10 +40,17 @@ typedef struct gibson_client gibson_client;
    end of a connection, are noticed before anything is sent: with options.reconnect any command then
    runs on a new connection, else the call returns GIBSON_PROTOCOL or GIBSON_CLOSED. A reply that
    nobody asked for and that comes without such a pause is taken for an answer, and later ones go to
-   the wrong requests. So that this ends, once in 127 calls, or batches of a pipeline, the client
-   asks a question first to which it knows the answer: COUNT of the prefix "\1gibson-probe\1", which
-   must be 0. Keys that begin so are the client's. In a batch, replies one too many are noticed when
-   the last of them is read, or when more is sent after a pause.
+   the wrong requests. So that this ends, the client asks a question now and then to which it knows
+   the answer: before one in 127 calls, or batches of a pipeline, and in front of one in 509
+   requests of a pipeline. It is COUNT of a prefix that is random and so has no key, which must be
+   0, and META of that three times, which must not be found, or ERR to all four. Up to three replies
+   too many are noticed by that, whatever they are, and more unless they read just so. In a batch,
+   replies one too many are noticed when the last of them is read, too, or when more is sent after a
+   pause.
+
+   A request may be made of the views of the last reply: they live until the call that takes it
+   returns. But once a part of its own reply has taken their place it is not repeated, as
+   options.retry_repeatable would else do; the call then returns GIBSON_CLOSED.
 
    The deadline of an operation is options.timeout_ms from the start of the call, and holds over all
    of it: connecting again, asking the server for its limit of times, sending, repeating, reading.
@@ -66,8 +73,8 @@ GIBSON_API void gibson_client_free(gibson_client *client);
 
 /* gibson_client_connect connects to the server, and closes the connection first if there is one:
    queued requests and unread replies are dropped. Every address of a host name is tried, the next
-   one 250 ms after the one before or as soon as that has failed, with no more than 8 under way, all
-   before one deadline.
+   one 250 ms after the one before or as soon as that has failed, with no more than 8 under way: the
+   oldest, which has not answered for 2 s, is given up for a ninth. All before one deadline.
    Returns GIBSON_OK; GIBSON_UNREACHABLE if every address failed or the name does not resolve;
    GIBSON_TIMEOUT; GIBSON_INTERRUPTED; GIBSON_NOMEM; GIBSON_SYSTEM; GIBSON_USAGE if client is NULL.
    After a failure the client is closed and can be connected again. Since 0.1. */
@@ -81,9 +88,9 @@ GIBSON_API void gibson_client_close(gibson_client *client);
    works. No system call is made, so it does not see that the server has gone. Since 0.1. */
 GIBSON_API bool gibson_client_connected(const gibson_client *client);
 
-/* gibson_client_fd returns the descriptor of the connection, or -1. It is for looking at only
-   (socket options, tests); reading from it or closing it breaks the client. Since 0.1. */
-GIBSON_API int gibson_client_fd(const gibson_client *client);
+/* gibson_client_descriptor returns the descriptor of the connection, or -1. It is for looking at
+   only (socket options, tests); reading from it or closing it breaks the client. Since 0.1. */
+GIBSON_API int gibson_client_descriptor(const gibson_client *client);
 
 /* gibson_client_peer returns where the client connects to, such as "127.0.0.1:10128", "[::1]:10128"
    or "unix:/run/gibson.sock". The string lives as long as the client. Since 0.1. */

@@ -58,15 +58,18 @@ typedef struct gibson_options {
 
     /* Limits. What exceeds one is refused before anything is sent (INVALID), or for replies before
        anything is allocated (PROTOCOL). */
-    size_t max_reply_size;   /* bytes of data in one reply; default 64 MiB */
+    size_t max_reply_size;   /* bytes of data in one reply to the caller; default 64 MiB. What the
+                                client asks on its own account (see max_seconds, and client.h) may
+                                be answered by up to 64 KiB whatever this is */
     size_t max_request_size; /* bytes of one request but for its size field; default 4 MiB, above
                                 which a gibson server as shipped closes the connection */
     size_t max_key_size;     /* bytes of a key or prefix; default 1023 */
     size_t max_value_size;   /* bytes of a value; default: what max_request_size leaves */
     int64_t max_seconds;     /* of a ttl or lock time. By default 32767, which is what every server
-                                can keep, unless the server at hand says that it keeps more (the
-                                row max_item_ttl of its STATS, as of gibson-server): it is asked
-                                when a longer time is first used on a connection */
+                                can keep, unless the server at hand says what it keeps (the row
+                                max_item_ttl of its STATS, as of gibson-server): it is asked when a
+                                longer time is first used on a connection, and then that is the
+                                limit, whether it is higher or lower */
 
     /* Pipelining: what may be queued and not yet answered. */
     uint32_t pipeline_window; /* requests; default 1024 */

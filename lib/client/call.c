@@ -1,18 +1,19 @@
 /* Running a single request. */
 #include "client/call.h"
 
-#include "wire/command.h"
+#include "connection/look.h"
+#include "wire/limits.h"
 
-/* Values that are larger are sent from where they are; to copy smaller ones is cheaper than to
-   gather two pieces in the kernel. In bytes. */
-enum { BORROW_ABOVE = 4096 };
+/* Values that are larger go the long way, which need not copy them. In bytes. */
+enum { SHORT_VALUE = 4096 };
 
 static gibson_status fail(gibson_client *client, const gibson_request *request, gibson_reply *reply,
                           gibson_status status)
 {
     *reply = (gibson_reply){.status = status, .opcode = request->opcode};
-    client->error.status = status;
-    gib_idle_refused(&client->idle);
+    client->connection.error.status = status;
+    gib_session_release_reply(&client->connection.session); /* a reply before this one */
+    gib_idle_refused(&client->connection.idle);
     return status;
 }
 
@@ -24,131 +25,73 @@ static GIB_COLD gibson_status refuse_null(gibson_client *client, gibson_reply *r
     return client ? gib_client_fail(client, GIBSON_USAGE, "an argument is NULL") : GIBSON_USAGE;
 }
 
-static gibson_status push(gibson_client *client, const gibson_request *request)
+bool gib_call_check(gibson_client *client, gib_idle_check check)
 {
-    gib_value_place place =
-        request->value.size > BORROW_ABOVE ? GIB_VALUE_BORROWED : GIB_VALUE_COPIED;
-    gibson_status status = gib_session_push(&client->session, request, place, &client->error);
-    if (status == GIBSON_WOULD_BLOCK) {
-        status = gib_client_learn_seconds(client);
-        if (status == GIBSON_OK) {
-            status = gib_session_push(&client->session, request, place, &client->error);
+    gib_connection *connection = &client->connection;
+    gib_operation *operation = &client->operation;
+    gibson_status status = gib_connection_look(connection);
+    if (status == GIBSON_OK && check == GIB_IDLE_ASK) {
+        status = gib_question_ask_single(&operation->question, connection, 0);
+        if (status == GIBSON_WOULD_BLOCK &&
+            gib_interrupt_check(&client->interrupt, &connection->error) != GIBSON_OK) {
+            status = gib_question_end(&operation->question, connection, GIBSON_INTERRUPTED);
         }
     }
-    return status;
-}
-
-/* Makes the request pending, and waits for its reply. */
-static gibson_status run(gibson_client *client, const gibson_request *request, gibson_reply *reply)
-{
-    *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
-    gibson_status status = push(client, request);
-    return status == GIBSON_OK ? gib_client_exchange(client, reply) : status;
-}
-
-/* Tells whether a request that was lost with its connection may be sent again. */
-static bool may_repeat(const gibson_client *client, const gibson_request *request, bool sent)
-{
-    const gibson_command *command = gib_command((uint32_t)request->opcode);
-    if (!client->settings.reconnect || !command || command->effect == GIBSON_EFFECT_CLOSE) {
-        return false;
+    if (status == GIBSON_OK && gib_connection_is_settled(connection) &&
+        !gib_idle_is_pause(&connection->idle, gib_now_ns())) {
+        return true;
     }
-    return !sent || (client->settings.retry_repeatable && command->effect != GIBSON_EFFECT_WRITE);
+    operation->found = status == GIBSON_OK            ? GIB_FOUND_TRUSTED
+                       : status == GIBSON_WOULD_BLOCK ? GIB_FOUND_ASKED
+                                                      : GIB_FOUND_BAD;
+    gib_session_unsettle(&connection->session);
+    return false;
 }
 
-/* Gives up the connection over a request that got no reply. Tells whether to send it again, and
-   whether some of it was sent. */
-static bool give_up(gibson_client *client, const gibson_request *request, gibson_status status,
-                    bool *was_sent)
-{
-    const bool sent = gib_session_is_in_flight(&client->session);
-    *was_sent = sent;
-    if (gib_session_count(&client->session)) {
-        gib_client_break(client);
-        gib_session_reset(&client->session);
-    }
-    return status == GIBSON_CLOSED && may_repeat(client, request, sent);
-}
-
-/* Once more, on a new connection, before the same deadline. */
-static GIB_COLD gibson_status repeat(gibson_client *client, const gibson_request *request,
-                                     gibson_reply *reply, bool was_sent)
-{
-    const gibson_error lost = client->error;
-    gibson_status status = gib_client_reconnect(client);
-    if (status == GIBSON_OK) {
-        status = run(client, request, reply);
-        if (status != GIBSON_OK) {
-            bool sent;
-            (void)give_up(client, request, status, &sent);
-        }
-    }
-    if (status == GIBSON_INVALID && was_sent) {
-        client->error = lost; /* this server does not keep what the one before may have done */
-        status = lost.status;
-    }
-    return status;
-}
-
-/* Ends a request after an exchange with that status. */
+/* Ends a request after an operation with that status. */
 static gibson_status finish(gibson_client *client, const gibson_request *request,
                             gibson_reply *reply, gibson_status status)
 {
-    bool sent;
-    if (GIB_UNLIKELY(status != GIBSON_OK) && give_up(client, request, status, &sent)) {
-        status = repeat(client, request, reply, sent);
-    }
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
         return fail(client, request, reply, status);
     }
     gib_client_answered(client, reply);
-    if (client->descriptor >= 0) {
-        gib_session_settle(&client->session);
-    }
+    gib_connection_settle(&client->connection);
     return reply->status;
 }
 
 GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_request *request,
                                          gibson_reply *reply)
 {
-    gib_session *session = &client->session;
-    gib_session_release_reply(session);
-    if (GIB_UNLIKELY(gib_session_count(session))) {
+    gib_session *session = &client->connection.session;
+    if (GIB_UNLIKELY(gib_session_count(session)) && client->operation.found != GIB_FOUND_ASKED) {
         gib_client_fail(client, GIBSON_USAGE, "replies of a pipeline are unread");
         return fail(client, request, reply, GIBSON_USAGE);
     }
-    gib_session_trim(session);
-    gibson_status status = gib_client_ready(client, gib_command_connects(request->opcode));
-    if (GIB_UNLIKELY(status != GIBSON_OK)) {
-        return fail(client, request, reply, status);
-    }
-    return finish(client, request, reply, run(client, request, reply));
-}
-
-gibson_status gib_call_note(gibson_client *client, gib_exchanged done)
-{
-    gibson_status status = gib_client_sent(client, done.sent);
-    return status == GIBSON_OK && !gib_session_unsent_frames(&client->session)
-               ? gib_client_received(client, done.received)
-               : status;
+    *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
+    return finish(client, request, reply,
+                  gib_client_run(client, GIB_OPERATION_CALL, request, reply));
 }
 
 GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_request *request,
                                            gibson_reply *reply, gib_exchanged done)
 {
     if (GIB_LIKELY(done.received > 0) &&
-        gib_single_take(&client->session, request, (size_t)done.received, reply, &client->error)) {
+        gib_single_take(&client->connection.session, request, done.size, (size_t)done.received,
+                        reply, &client->connection.error)) {
         gib_client_answered(client, reply);
         return reply->status;
     }
     *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
-    gib_single_hand_over(&client->session, request, done.size);
-    client->fresh = false;
-    gibson_status status = gib_call_note(client, done);
-    if (status == GIBSON_OK || status == GIBSON_WOULD_BLOCK) {
-        status = gib_client_exchange(client, reply);
+    gib_single_hand_over(&client->connection.session, request, done.size);
+    gibson_status status = gib_connection_note(&client->connection, done);
+    if (status == GIBSON_WOULD_BLOCK) {
+        status = gib_interrupt_check(&client->interrupt, &client->connection.error);
     }
-    return finish(client, request, reply, status);
+    client->operation.found = GIB_FOUND_SENT;
+    client->operation.failure = status;
+    return finish(client, request, reply,
+                  gib_client_run(client, GIB_OPERATION_CALL, request, reply));
 }
 
 gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
@@ -158,11 +101,12 @@ gibson_status gibson_client_call(gibson_client *client, const gibson_request *re
     if (GIB_UNLIKELY(!client || !request || !reply)) {
         return refuse_null(client, reply);
     }
-    if (GIB_UNLIKELY(request->value.size > BORROW_ABOVE || !gib_call_begin(client))) {
+    if (GIB_UNLIKELY(request->value.size > SHORT_VALUE || !gib_call_begin(client))) {
         return gib_call_long(client, request, reply);
     }
     size_t size;
-    gibson_status status = gib_single_push(&client->session, request, &size, &client->error);
+    gibson_status status =
+        gib_single_push(&client->connection.session, request, &size, &client->connection.error);
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
         return status == GIBSON_WOULD_BLOCK ? gib_call_long(client, request, reply)
                                             : fail(client, request, reply, status);
@@ -202,13 +146,13 @@ gibson_status gibson_client_take_reply(gibson_client *client, gibson_owned_reply
         return client ? gib_client_fail(client, GIBSON_USAGE, "owned is NULL") : GIBSON_USAGE;
     }
     GIB_CHECKED(client);
-    gibson_status status = gib_session_take_reply(&client->session, owned);
+    gibson_status status = gib_session_take_reply(&client->connection.session, owned);
     if (status == GIBSON_USAGE) {
         return gib_client_fail(client, status, "the last call left no reply to take");
     }
     if (status == GIBSON_NOMEM) {
         return gib_client_fail(client, status, "no memory to take the reply");
     }
-    client->error.status = status;
+    client->connection.error.status = status;
     return status;
 }

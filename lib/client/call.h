@@ -3,48 +3,29 @@
 #ifndef GIB_CLIENT_CALL_H
 #define GIB_CLIENT_CALL_H
 
-#include <sys/socket.h>
-
-#include "base/likely.h"
 #include "client/client.h"
-#include "net/fork.h"
-#include "net/socket.h"
-#include "session/single.h"
+#include "connection/single.h"
 
-/* What the kernel said to a request: what send returned, and recv, if all was sent. errno tells of
-   the last of the two. */
-typedef struct gib_exchanged {
-    size_t size; /* bytes of the frame */
-    ssize_t sent;
-    ssize_t received;
-} gib_exchanged;
+/* Checks the connection in the way that gib_idle_begin has asked for. True if the operation may go
+   the short way; else the long way is to be gone, which goes on from there. */
+bool gib_call_check(gibson_client *client, gib_idle_check check);
 
-/* Begins an operation on a session that is settled. False where the long way has to look. */
+/* Begins an operation by the short way. False where the long way has to look. */
 static inline bool gib_call_begin(gibson_client *client)
 {
-    if (GIB_UNLIKELY(!gib_session_is_settled(&client->session) ||
-                     client->fork_generation != gib_fork_generation())) {
+    if (GIB_UNLIKELY(!gib_connection_is_settled(&client->connection))) {
         return false;
     }
-    const gib_idle_check check = gib_idle_begin(&client->idle, gib_now_ns());
-    return GIB_LIKELY(check == GIB_IDLE_TRUST) || gib_client_check(client, check);
+    const gib_idle_check check = gib_idle_begin(&client->connection.idle, gib_now_ns());
+    return GIB_LIKELY(check == GIB_IDLE_TRUST) || gib_call_check(client, check);
 }
 
-/* Sends the frame of `size` bytes that was written, and reads a reply, or what there is of it. */
+/* Sends the frame of `size` bytes that was written, and reads a reply, or what there is of it,
+   after waiting for it as long as SO_RCVTIMEO says. */
 static inline gib_exchanged gib_call_exchange(gibson_client *client, size_t size)
 {
-    const uint8_t *frame = gib_single_frame(&client->session);
-    gib_exchanged done = {size, send(client->descriptor, frame, size, GIB_SEND_FLAGS), 0};
-    if (GIB_LIKELY(done.sent == (ssize_t)size)) {
-        uint8_t *room = gib_single_input(&client->session, &size);
-        done.received = recv(client->descriptor, room, size, 0); /* see exchange.c */
-    }
-    return done;
+    return gib_connection_exchange_single(&client->connection, size, 0);
 }
-
-/* Tells the session what the kernel said to a request that has become a pending one. Returns
-   GIBSON_OK or GIBSON_WOULD_BLOCK to go on, or what is wrong. */
-gibson_status gib_call_note(gibson_client *client, gib_exchanged done);
 
 /* Ends a request, by the long way if need be. Returns the status of the reply. */
 gibson_status gib_call_finish(gibson_client *client, const gibson_request *request,
@@ -73,15 +54,15 @@ static GIB_INLINE gibson_status gib_call_value(gibson_client *client, gibson_opc
     gibson_reply reply;
     size_t size;
     if (GIB_UNLIKELY(!client) || GIB_UNLIKELY(!gib_call_begin(client)) ||
-        GIB_UNLIKELY(!gib_single_write(&client->session, opcode, &request, &size))) {
+        GIB_UNLIKELY(!gib_single_write(&client->connection.session, opcode, &request, &size))) {
         gibson_value rare; /* what has its address passed on is kept in memory */
         reply.status = gib_call_any(client, opcode, key, value, number, &rare);
         *got = rare;
         return reply.status;
     }
     const gib_exchanged done = gib_call_exchange(client, size);
-    if (GIB_UNLIKELY(
-            !gib_single_take_common(&client->session, opcode, &request, done.received, &reply))) {
+    if (GIB_UNLIKELY(!gib_single_take_common(&client->connection.session, opcode, &request, size,
+                                             done.received, &reply))) {
         gibson_value rare;
         reply.status = gib_call_finish_value(client, opcode, key, value, number, &rare, done);
         *got = rare;
@@ -91,8 +72,10 @@ static GIB_INLINE gibson_status gib_call_value(gibson_client *client, gibson_opc
     if (GIB_UNLIKELY(reply.status != GIBSON_OK)) {
         client->answered = opcode;
     }
-    client->error.status = reply.status;
-    gib_idle_end(&client->idle);
+    client->connection.error.status = reply.status;
+    if (GIB_UNLIKELY(gib_idle_is_timed(&client->connection.idle))) {
+        gib_idle_end(&client->connection.idle, gib_now_ns());
+    }
     return reply.status;
 }
 

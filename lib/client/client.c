@@ -6,23 +6,11 @@
 
 #include "base/error.h"
 #include "client/client.h"
-#include "client/settings.h"
+#include "connection/settings.h"
 #include "net/address.h"
 #include "net/fork.h"
 #include "session/single.h"
 #include "wire/command.h"
-
-gibson_status gib_client_fail(gibson_client *client, gibson_status status, const char *message)
-{
-    return gib_error_set(&client->error, status, "%s", message);
-}
-
-gibson_status gib_client_timed_out(gibson_client *client, const char *deadline, int64_t length_ms,
-                                   const char *waiting_for)
-{
-    return gib_error_set(&client->error, GIBSON_TIMEOUT, "%s of %" PRId64 " ms passed while %.150s",
-                         deadline, length_ms, waiting_for);
-}
 
 /* Copies a string to *to, moves *to behind it, and returns the copy. */
 static const char *keep_text(char **to, const char *text)
@@ -44,26 +32,20 @@ static size_t text_needed(const gibson_options *settings)
            (size_t)gib_address_text(NULL, 0, settings->host, settings->port, settings->unix_socket);
 }
 
-static void init(gibson_client *client, const gibson_options *settings, size_t text_size)
+static void init(gibson_client *client, gibson_options settings, size_t text_size)
 {
     memset(client, 0, sizeof *client);
-    client->settings = *settings;
     char *to = client->text;
-    client->settings.host = keep_text(&to, settings->host);
-    if (settings->unix_socket) {
-        client->settings.unix_socket = keep_text(&to, settings->unix_socket);
+    settings.host = keep_text(&to, settings.host);
+    if (settings.unix_socket) {
+        settings.unix_socket = keep_text(&to, settings.unix_socket);
     }
-    gib_address_text(to, text_size - (size_t)(to - client->text), settings->host, settings->port,
-                     settings->unix_socket);
-    client->peer = to;
-    client->descriptor = -1;
-    client->interrupt = (gib_interrupt){settings->interrupt, settings->interrupt_context};
-    gib_limits limits = gib_settings_limits(settings);
-    gib_window window = {settings->pipeline_window, settings->pipeline_bytes};
-    gib_session_init(&client->session, &limits, window, &client->settings.allocator);
-    gib_backoff_init(&client->backoff, settings->reconnect_delay_ms,
-                     settings->reconnect_max_delay_ms,
-                     (uint64_t)gib_now_ns() ^ (uint64_t)(uintptr_t)client);
+    gib_address_text(to, text_size - (size_t)(to - client->text), settings.host, settings.port,
+                     settings.unix_socket);
+    client->interrupt = (gib_interrupt){settings.interrupt, settings.interrupt_context};
+    gib_connection_init(&client->connection, &settings, to,
+                        (uint64_t)gib_now_ns() ^ (uint64_t)(uintptr_t)client);
+    gib_operation_init(&client->operation, &client->connection);
 }
 
 gibson_status gibson_client_new(gibson_client **client, const gibson_options *options,
@@ -86,7 +68,7 @@ gibson_status gibson_client_new(gibson_client **client, const gibson_options *op
     if (!made) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the client");
     }
-    init(made, &settings, text_size);
+    init(made, settings, text_size);
     gib_fork_watch();
     *client = made;
     return GIBSON_OK;
@@ -95,27 +77,67 @@ gibson_status gibson_client_new(gibson_client **client, const gibson_options *op
 void gibson_client_free(gibson_client *client)
 {
     if (client) {
-        gibson_allocator allocator = client->settings.allocator;
-        gibson_client_close(client);
-        gib_session_clear(&client->session);
+        gibson_allocator allocator = client->connection.settings.allocator;
+        gib_connection_clear(&client->connection);
         gib_release(&allocator, client);
     }
 }
 
-int gibson_client_fd(const gibson_client *client)
+gibson_status gibson_client_connect(gibson_client *client)
 {
-    return client ? client->descriptor : -1;
+    if (!client) {
+        return GIBSON_USAGE;
+    }
+    GIB_CHECKED(client);
+    gib_connection_close(&client->connection);
+    const gibson_status status = gib_client_run(client, GIB_OPERATION_CONNECT, NULL, NULL);
+    client->connection.idle.since_ns = gib_now_ns();
+    return status;
+}
+
+void gibson_client_close(gibson_client *client)
+{
+    if (client) {
+        GIB_CHECKED(client);
+        gib_connection_close(&client->connection);
+    }
+}
+
+bool gibson_client_connected(const gibson_client *client)
+{
+    return client && gib_connection_is_open(&client->connection) &&
+           gib_connection_is_ours(&client->connection);
+}
+
+gibson_status gibson_client_set_timeout(gibson_client *client, int64_t timeout_ms)
+{
+    if (!client) {
+        return GIBSON_USAGE;
+    }
+    GIB_CHECKED(client);
+    if (timeout_ms < 0 && timeout_ms != GIBSON_NO_DEADLINE) {
+        return gib_client_fail(client, GIBSON_INVALID, "timeout_ms is negative");
+    }
+    client->connection.settings.timeout_ms = timeout_ms ? timeout_ms : GIBSON_DEFAULT_TIMEOUT_MS;
+    client->connection.error.status = GIBSON_OK;
+    gib_client_set_receive_timeout(client);
+    return GIBSON_OK;
+}
+
+int gibson_client_descriptor(const gibson_client *client)
+{
+    return client ? client->connection.transport.descriptor : -1;
 }
 
 const char *gibson_client_peer(const gibson_client *client)
 {
-    return client ? client->peer : "";
+    return client ? client->connection.peer : "";
 }
 
 /* What the server answers is common, and gets its text only when somebody looks. */
 static void describe_answer(gibson_client *client)
 {
-    gibson_error *error = &client->error;
+    gibson_error *error = &client->connection.error;
     const gibson_command *command = gib_command((uint32_t)client->answered);
     if (error->status == GIBSON_OK || !command) {
         gib_error_set(error, error->status, "%s", gibson_status_text(error->status));
@@ -137,10 +159,10 @@ const gibson_error *gibson_client_error(gibson_client *client)
     if (!client) {
         return &no_client;
     }
-    if (client->error.status <= GIBSON_SERVER_ERROR) {
+    if (client->connection.error.status <= GIBSON_SERVER_ERROR) {
         describe_answer(client);
     }
-    return &client->error;
+    return &client->connection.error;
 }
 
 #if defined(GIB_CHECK_STATE)
@@ -149,11 +171,13 @@ void gib_client_assert(gibson_client **client)
     if (!*client) {
         return;
     }
-    const char *fault = gib_session_check(&(*client)->session);
-    if (!fault && (*client)->descriptor < 0 && gib_session_is_settled(&(*client)->session)) {
+    const gib_connection *connection = &(*client)->connection;
+    const char *fault = gib_session_check(&connection->session);
+    if (!fault && !gib_connection_is_open(connection) &&
+        gib_session_is_settled(&connection->session)) {
         fault = "the short way is open without a connection";
     }
-    if (!fault && (*client)->checked != GIB_CHECKED_NOT) {
+    if (!fault && (*client)->operation.found != GIB_FOUND_NOTHING) {
         fault = "what was found on the connection was not dealt with";
     }
     if (fault) {

@@ -3,6 +3,7 @@
 #include <gibson/pipeline.h>
 
 #include "client/call.h"
+#include "connection/look.h"
 
 gibson_status gib_client_missing(gibson_client *client)
 {
@@ -182,7 +183,7 @@ gibson_status gibson_client_ping(gibson_client *client)
 static bool has_someone_to_tell(gibson_client *client)
 {
     return gibson_client_connected(client) && !gibson_client_outstanding(client) &&
-           gib_client_is_quiet(client);
+           gib_connection_look(&client->connection) == GIBSON_OK;
 }
 
 gibson_status gibson_client_quit(gibson_client *client)
@@ -196,10 +197,10 @@ gibson_status gibson_client_quit(gibson_client *client)
         gibson_reply reply;
         status = gibson_client_call(client, &request, &reply);
     }
-    gibson_error error = client->error;
+    gibson_error error = client->connection.error;
     gibson_client_close(client);
     if (status != GIBSON_OK) {
-        client->error = error;
+        client->connection.error = error;
     }
     return status;
 }

@@ -1,6 +1,7 @@
 #include "net/connector.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -13,23 +14,23 @@ enum {
     BACKLOG_DELAY_MS = 5,   /* a unix socket whose backlog is full has nothing to wait for */
 };
 
-static void attempt_failed(gib_connector *run, int fd, int failure)
+static void attempt_failed(gib_connector *run, int descriptor, int failure)
 {
     run->last_errno = failure;
     run->next_ns = 0; /* try the next one now */
-    if (fd >= 0) {
-        close(fd);
+    if (descriptor >= 0) {
+        close(descriptor);
     }
 }
 
-static void attempt_succeeded(gib_connector *run, int fd)
+static void attempt_succeeded(gib_connector *run, int descriptor)
 {
-    if (gib_socket_meets_itself(fd)) {
-        attempt_failed(run, fd, ECONNREFUSED);
-    } else if (run->fd < 0) {
-        run->fd = fd;
+    if (gib_socket_meets_itself(descriptor)) {
+        attempt_failed(run, descriptor, ECONNREFUSED);
+    } else if (run->descriptor < 0) {
+        run->descriptor = descriptor;
     } else {
-        close(fd);
+        close(descriptor);
     }
 }
 
@@ -38,18 +39,18 @@ static void attempt_next(gib_connector *run, int64_t now_ns)
     const struct addrinfo *address = run->next;
     run->next = address->ai_next;
     run->next_ns = gib_deadline_after(now_ns, ATTEMPT_DELAY_MS);
-    int fd = gib_open_socket(address->ai_family, false);
-    if (fd < 0) {
-        attempt_failed(run, fd, errno);
+    int descriptor = gib_open_socket(address->ai_family, false);
+    if (descriptor < 0) {
+        attempt_failed(run, descriptor, errno);
         return;
     }
-    gib_socket_set_tcp(fd, run->target->keepalive_s, run->target->user_timeout_ms);
-    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0) {
-        attempt_succeeded(run, fd);
+    gib_socket_set_tcp(descriptor, run->target->keepalive_s, run->target->user_timeout_ms);
+    if (connect(descriptor, address->ai_addr, address->ai_addrlen) == 0) {
+        attempt_succeeded(run, descriptor);
     } else if (errno == EINPROGRESS || errno == EINTR) {
-        run->waits[run->count++] = (struct pollfd){.fd = fd, .events = POLLOUT};
+        run->waits[run->count++] = (struct pollfd){.fd = descriptor, .events = POLLOUT};
     } else {
-        attempt_failed(run, fd, errno);
+        attempt_failed(run, descriptor, errno);
     }
 }
 
@@ -77,14 +78,24 @@ static void collect(gib_connector *run)
     run->count = kept;
 }
 
+/* One that has not answered for so long makes room for the next. */
+static void give_up_oldest(gib_connector *run)
+{
+    close(run->waits[0].fd);
+    run->count--;
+    memmove(run->waits, run->waits + 1, run->count * sizeof *run->waits);
+}
+
 static gibson_status race(gib_connector *run, int64_t now_ns, gibson_error *error)
 {
     collect(run);
-    while (run->fd < 0 && run->next && run->count < GIB_MOST_ATTEMPTS &&
-           (!run->count || now_ns >= run->next_ns)) {
+    while (run->descriptor < 0 && run->next && (!run->count || now_ns >= run->next_ns)) {
+        if (run->count == GIB_MOST_ATTEMPTS) {
+            give_up_oldest(run);
+        }
         attempt_next(run, now_ns);
     }
-    if (run->fd >= 0) {
+    if (run->descriptor >= 0) {
         return GIBSON_OK;
     }
     if (!run->count) {
@@ -92,7 +103,7 @@ static gibson_status race(gib_connector *run, int64_t now_ns, gibson_error *erro
                                    "cannot connect to %s, port %u", run->target->host,
                                    run->target->port);
     }
-    run->wake_ns = run->next && run->count < GIB_MOST_ATTEMPTS ? run->next_ns : GIB_NO_DEADLINE;
+    run->wake_ns = run->next ? run->next_ns : GIB_NO_DEADLINE;
     return GIBSON_WOULD_BLOCK;
 }
 
@@ -100,7 +111,7 @@ static gibson_status race(gib_connector *run, int64_t now_ns, gibson_error *erro
 static gibson_status resolve(gib_connector *run, gibson_error *error)
 {
     if (!gib_lookup_is_finished(run->lookup)) {
-        run->waits[0] = (struct pollfd){.fd = gib_lookup_fd(run->lookup), .events = POLLIN};
+        run->waits[0] = (struct pollfd){.fd = gib_lookup_descriptor(run->lookup), .events = POLLIN};
         run->count = 1;
         run->wake_ns = GIB_NO_DEADLINE;
         return GIBSON_WOULD_BLOCK;
@@ -110,7 +121,9 @@ static gibson_status resolve(gib_connector *run, gibson_error *error)
     gib_lookup_end(run->lookup);
     run->lookup = NULL;
     run->next = run->addresses;
-    return status;
+    return status != GIBSON_OK || run->next
+               ? status
+               : gib_error_set(error, GIBSON_UNREACHABLE, "%s has no address", run->target->host);
 }
 
 static gibson_status connect_unix(gib_connector *run, int64_t now_ns, gibson_error *error)
@@ -122,16 +135,16 @@ static gibson_status connect_unix(gib_connector *run, int64_t now_ns, gibson_err
     if (status != GIBSON_OK) {
         return status;
     }
-    int fd = gib_open_socket(AF_UNIX, false);
-    if (fd < 0) {
+    int descriptor = gib_open_socket(AF_UNIX, false);
+    if (descriptor < 0) {
         return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "socket");
     }
-    if (connect(fd, (const struct sockaddr *)&address, size) == 0) {
-        run->fd = fd;
+    if (connect(descriptor, (const struct sockaddr *)&address, size) == 0) {
+        run->descriptor = descriptor;
         return GIBSON_OK;
     }
     const int failure = errno;
-    close(fd);
+    close(descriptor);
     if (failure != EAGAIN && failure != EINTR) {
         return gib_error_set_errno(error, GIBSON_UNREACHABLE, failure, "cannot connect to %s",
                                    path);
@@ -143,7 +156,7 @@ static gibson_status connect_unix(gib_connector *run, int64_t now_ns, gibson_err
 gibson_status gib_connector_start(gib_connector *connector, const gib_target *target,
                                   gibson_error *error)
 {
-    *connector = (gib_connector){.target = target, .fd = -1};
+    *connector = (gib_connector){.target = target, .descriptor = -1};
     return target->unix_socket
                ? GIBSON_OK
                : gib_lookup_start(&connector->lookup, target->host, target->port, error);
@@ -188,5 +201,5 @@ void gib_connector_end(gib_connector *connector)
     if (connector->addresses) {
         freeaddrinfo(connector->addresses);
     }
-    *connector = (gib_connector){.fd = -1};
+    *connector = (gib_connector){.descriptor = -1};
 }

@@ -9,10 +9,10 @@
    other. */
 #if defined(__APPLE__) || defined(GIB_PLAIN_POSIX)
 
-static int close_failed(int fd)
+static int close_failed(int descriptor)
 {
     int failure = errno;
-    close(fd);
+    close(descriptor);
     errno = failure;
     return -1;
 }

@@ -151,7 +151,7 @@ bool gib_lookup_is_finished(const gib_lookup *job)
     return atomic_load_explicit(&job->finished, memory_order_acquire);
 }
 
-int gib_lookup_fd(const gib_lookup *job)
+int gib_lookup_descriptor(const gib_lookup *job)
 {
     return job->done[0];
 }

@@ -21,7 +21,7 @@ gibson_status gib_lookup_start(gib_lookup **lookup, const char *host, uint16_t p
 bool gib_lookup_is_finished(const gib_lookup *job);
 
 /* A descriptor on which POLLIN or POLLHUP says that it is about to be. */
-int gib_lookup_fd(const gib_lookup *job);
+int gib_lookup_descriptor(const gib_lookup *job);
 
 /* Takes the result of a finished look-up: the addresses, for freeaddrinfo. Returns GIBSON_OK;
    GIBSON_UNREACHABLE if there is no such host; GIBSON_NOMEM. */

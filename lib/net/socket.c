@@ -11,66 +11,66 @@ enum {
     PROBE_COUNT = 3,
 };
 
-static void set_int(int fd, int level, int option, int value)
+static void set_int(int descriptor, int level, int option, int value)
 {
-    (void)setsockopt(fd, level, option, &value, sizeof value);
+    (void)setsockopt(descriptor, level, option, &value, sizeof value);
 }
 
-void gib_socket_set_tcp(int fd, int keepalive_s, unsigned int user_timeout_ms)
+void gib_socket_set_tcp(int descriptor, int keepalive_s, unsigned int user_timeout_ms)
 {
-    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_int(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
     if (keepalive_s > 0) {
-        set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        set_int(fd, IPPROTO_TCP, GIB_TCP_KEEPIDLE, keepalive_s);
-        set_int(fd, IPPROTO_TCP, GIB_TCP_KEEPINTVL, PROBE_INTERVAL_S);
-        set_int(fd, IPPROTO_TCP, GIB_TCP_KEEPCNT, PROBE_COUNT);
+        set_int(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+        set_int(descriptor, IPPROTO_TCP, GIB_TCP_KEEPIDLE, keepalive_s);
+        set_int(descriptor, IPPROTO_TCP, GIB_TCP_KEEPINTVL, PROBE_INTERVAL_S);
+        set_int(descriptor, IPPROTO_TCP, GIB_TCP_KEEPCNT, PROBE_COUNT);
     }
     if (user_timeout_ms) {
-        (void)setsockopt(fd, IPPROTO_TCP, GIB_TCP_USER_TIMEOUT, &user_timeout_ms,
+        (void)setsockopt(descriptor, IPPROTO_TCP, GIB_TCP_USER_TIMEOUT, &user_timeout_ms,
                          sizeof user_timeout_ms);
     }
 }
 
-void gib_socket_set_timeout(int fd, int option, int64_t timeout_ms)
+void gib_socket_set_timeout(int descriptor, int option, int64_t timeout_ms)
 {
     struct timeval timeout = {0}; /* for ever */
     if (timeout_ms >= 0) {
         timeout.tv_sec = (time_t)(timeout_ms / 1000);
         timeout.tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000);
     }
-    (void)setsockopt(fd, SOL_SOCKET, option, &timeout, sizeof timeout);
+    (void)setsockopt(descriptor, SOL_SOCKET, option, &timeout, sizeof timeout);
 }
 
-bool gib_socket_meets_itself(int fd)
+bool gib_socket_meets_itself(int descriptor)
 {
     struct sockaddr_storage ends[2] = {0};
     socklen_t sizes[2] = {sizeof ends[0], sizeof ends[1]};
-    return getsockname(fd, (struct sockaddr *)&ends[0], &sizes[0]) == 0 &&
-           getpeername(fd, (struct sockaddr *)&ends[1], &sizes[1]) == 0 && sizes[0] == sizes[1] &&
+    return getsockname(descriptor, (struct sockaddr *)&ends[0], &sizes[0]) == 0 &&
+           getpeername(descriptor, (struct sockaddr *)&ends[1], &sizes[1]) == 0 && sizes[0] == sizes[1] &&
            !memcmp(&ends[0], &ends[1], sizes[0]);
 }
 
-size_t gib_socket_segment_size(int fd)
+size_t gib_socket_segment_size(int descriptor)
 {
     int segment = 0;
     socklen_t size = sizeof segment;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &size) == 0) {
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_MAXSEG, &segment, &size) == 0) {
         return segment > SMALLEST_SEGMENT ? (size_t)segment : SMALLEST_SEGMENT;
     }
     /* A unix socket takes at most half its buffer at once. */
     int buffer = 0;
     size = sizeof buffer;
-    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size) == 0 &&
+    if (getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &buffer, &size) == 0 &&
         buffer / 2 - 64 < UNIX_SEGMENT) {
         return buffer / 2 > 2 * 64 ? (size_t)(buffer / 2 - 64) : 64;
     }
     return UNIX_SEGMENT;
 }
 
-ssize_t gib_socket_send(int fd, const gibson_bytes parts[2])
+ssize_t gib_socket_send(int descriptor, const gibson_bytes parts[2])
 {
     if (!parts[1].size) {
-        return send(fd, parts[0].data, parts[0].size, GIB_SEND_FLAGS);
+        return send(descriptor, parts[0].data, parts[0].size, GIB_SEND_FLAGS);
     }
     struct iovec pieces[2] = {
         {.iov_base = (void *)parts[0].data, .iov_len = parts[0].size},
@@ -81,5 +81,5 @@ ssize_t gib_socket_send(int fd, const gibson_bytes parts[2])
         message.msg_iov++;
         message.msg_iovlen--;
     }
-    return sendmsg(fd, &message, GIB_SEND_FLAGS);
+    return sendmsg(descriptor, &message, GIB_SEND_FLAGS);
 }

@@ -22,9 +22,14 @@ static const char *check_counts(const gib_session *session)
     if (capacity & (capacity - 1)) {
         return "the capacity of the ring is no power of two";
     }
+    if (session->questions > count ||
+        (session->questions && session->questions == count && session->queue_until)) {
+        return "a question has nothing behind it";
+    }
     if (session->queue_until &&
         (!count || session->broken || session->queue_until - session->answered > capacity ||
-         session->queue_until - session->answered > session->window.requests)) {
+         session->queue_until - session->answered >
+             session->questions + session->window.requests)) {
         return "requests can be queued where there is no pipeline or no room";
     }
     return NULL;

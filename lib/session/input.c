@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/likely.h"
 #include "session/echo.h"
+#include "session/question.h"
 #include "session/session.h"
 #include "wire/frame.h"
 #include "wire/reply_decode.h"
@@ -31,9 +32,28 @@ bool gib_session_input(gib_session *session, uint8_t **room, size_t *size)
     return true;
 }
 
+bool gib_session_copy_input(gib_session *session, const uint8_t *bytes, size_t size)
+{
+    uint8_t *room;
+    size_t room_size;
+    if (!gib_session_input(session, &room, &room_size) || room_size < size) {
+        return false;
+    }
+    memcpy(room, bytes, size);
+    return true;
+}
+
 void gib_session_received(gib_session *session, size_t size)
 {
     session->in.end += size;
+}
+
+/* Bytes of data that the reply to a pending request may have: what the client asks for on its own
+   account is not bounded by the caller. */
+static size_t most_data(const gib_session *session, size_t number)
+{
+    return gib_session_pending(session, number)->is_question ? GIB_SAFE_REPLY_SIZE
+                                                             : session->limits.max_reply_size;
 }
 
 gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
@@ -49,7 +69,7 @@ gibson_status gib_session_scan_input(const gib_session *session, gib_session_sca
         }
         const uint8_t *frame = session->in.data + session->next + scan->size;
         size_t size = gib_load_u32(frame + 3);
-        if (size > session->limits.max_reply_size) {
+        if (size > most_data(session, session->answered + scan->count)) {
             scan->over = true;
             return gib_error_set(error, GIBSON_PROTOCOL,
                                  "a reply: size %zu is over max_reply_size (%zu)", size,
@@ -73,7 +93,8 @@ static gibson_bytes sent_value(const gib_session *session, const gib_pending *pe
                            pending->value_size);
 }
 
-gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error)
+gibson_status gib_session_take(gib_session *session, size_t max_reply_size, gibson_reply *reply,
+                               gibson_error *error)
 {
     gib_session_release_reply(session);
     const gib_pending *pending = gib_session_pending(session, session->answered);
@@ -85,9 +106,8 @@ gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson
         return GIBSON_WOULD_BLOCK;
     }
     const gibson_command *command = &gib_commands[pending->opcode];
-    gibson_status status =
-        gib_reply_decode(session->in.data + session->in.begin, size, command,
-                         session->limits.max_reply_size, reply, &session->frame_size, error);
+    gibson_status status = gib_reply_decode(session->in.data + session->in.begin, size, command,
+                                            max_reply_size, reply, &session->frame_size, error);
     if (status != GIBSON_OK) {
         return status;
     }
@@ -111,7 +131,23 @@ gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson
     return GIBSON_OK;
 }
 
-const gibson_command *gib_session_due(const gib_session *session)
+gibson_status gib_session_next(gib_session *session, gibson_reply *reply, gibson_error *error)
 {
-    return &gib_commands[gib_session_pending(session, session->answered)->opcode];
+    const gibson_status status =
+        session->questions ? gib_session_take_answers(session, error) : GIBSON_OK;
+    return status == GIBSON_OK
+               ? gib_session_take(session, session->limits.max_reply_size, reply, error)
+               : status;
+}
+
+gibson_opcode gib_session_due(const gib_session *session)
+{
+    return gib_session_pending(session, session->answered)->opcode;
+}
+
+const char *gib_session_due_name(const gib_session *session)
+{
+    const gib_pending *pending = gib_session_pending(session, session->answered);
+    return pending->is_question ? "what the client asked as a test"
+                                : gib_commands[pending->opcode].name;
 }

@@ -34,7 +34,8 @@ static inline bool gib_session_queue_key(gib_session *session, const gibson_requ
         return false;
     }
     session->out.end += size;
-    *gib_session_pending(session, session->pushed++) = (gib_pending){0, (uint32_t)size, opcode};
+    *gib_session_pending(session, session->pushed++) =
+        (gib_pending){0, (uint32_t)size, (uint16_t)opcode, false};
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "session/owned_reply.h"
+#include "session/question.h"
 #include "wire/command.h"
 #include "wire/frame.h"
 
@@ -19,6 +20,8 @@ void gib_session_init(gib_session *session, const gib_limits *limits, gib_window
     gib_buffer_init(&session->out, allocator);
     gib_buffer_init(&session->in, allocator);
     session->frame_size = GIB_REPLY_HEADER;
+    session->ask_at = GIB_QUESTION_EVERY;
+    gib_session_make_question(session, 0);
 }
 
 void gib_session_clear(gib_session *session)
@@ -84,9 +87,17 @@ void gib_session_break(gib_session *session)
     session->broken = true;
 }
 
+/* Begins to count anew, as for a new connection. */
+static void forget_requests(gib_session *session)
+{
+    session->pushed = session->sent = session->answered = 0;
+    session->questions = 0;
+    session->ask_at = GIB_QUESTION_EVERY;
+}
+
 void gib_session_reset(gib_session *session)
 {
-    session->pushed = session->answered = 0;
+    forget_requests(session);
     gib_session_release_reply(session);
     gib_session_break(session);
     session->broken = false;
@@ -95,7 +106,7 @@ void gib_session_reset(gib_session *session)
 void gib_session_renew(gib_session *session)
 {
     if (session->broken) {
-        session->pushed = session->sent = session->answered = 0;
+        forget_requests(session);
         session->broken = false;
     }
     session->in.end = session->next; /* the last reply is still borrowed from */
@@ -104,11 +115,15 @@ void gib_session_renew(gib_session *session)
 
 const gibson_command *gib_session_abandon(gib_session *session)
 {
-    if (session->answered == session->pushed) {
-        return NULL;
+    while (session->answered != session->pushed) {
+        const gib_pending *pending = gib_session_pending(session, session->answered++);
+        session->sent = session->answered;
+        if (!pending->is_question) {
+            return &gib_commands[pending->opcode];
+        }
+        session->questions--;
     }
-    session->sent = session->answered + 1;
-    return gib_command((uint32_t)gib_session_pending(session, session->answered++)->opcode);
+    return NULL;
 }
 
 void gib_session_abandon_all(gib_session *session)
@@ -154,6 +169,24 @@ size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size)
     return before;
 }
 
+void gib_session_forget_kept(gib_session *session, gib_kept *kept)
+{
+    if (kept->in.data) {
+        gib_buffer_clear(&kept->in);
+        session->settled = false;
+    }
+}
+
+static bool is_in(const gib_buffer *buffer, const void *bytes)
+{
+    return (uintptr_t)bytes - (uintptr_t)buffer->data < buffer->capacity;
+}
+
+bool gib_session_lends(const gib_session *session, const gibson_request *request)
+{
+    return is_in(&session->in, request->key.data) || is_in(&session->in, request->value.data);
+}
+
 gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **owned)
 {
     *owned = NULL;
@@ -183,13 +216,13 @@ gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **
     return GIBSON_OK;
 }
 
-size_t gib_session_reserve(gib_session *session)
+size_t gib_session_reserve(gib_session *session, size_t more)
 {
     size_t capacity = session->pending ? session->mask + 1 : 0;
-    if (gib_session_count(session) < capacity) {
+    if (gib_session_count(session) + more <= capacity) {
         return session->answered + capacity;
     }
-    capacity = capacity ? capacity * 2 : FIRST_PENDING;
+    capacity = capacity ? capacity * 2 : FIRST_PENDING; /* enough: more is less than that */
     if (capacity > SIZE_MAX / sizeof *session->pending) {
         return 0;
     }
@@ -209,7 +242,7 @@ size_t gib_session_reserve(gib_session *session)
 gibson_status gib_session_push(gib_session *session, const gibson_request *request,
                                gib_value_place place, gibson_error *error)
 {
-    if (!gib_session_reserve(session)) {
+    if (!gib_session_reserve(session, 1)) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the request");
     }
     gib_encoded encoded;
@@ -229,7 +262,7 @@ gibson_status gib_session_push(gib_session *session, const gibson_request *reque
     *gib_session_pending(session, session->pushed++) = (gib_pending){
         .frame_size = (uint32_t)(encoded.frame_size - session->borrowed_size),
         .value_size = encoded.value_size,
-        .opcode = request->opcode,
+        .opcode = (uint16_t)request->opcode,
     };
     return GIBSON_OK;
 }

@@ -17,8 +17,15 @@
 typedef struct gib_pending {
     size_t value_size;   /* bytes of the value at the end of the frame, 0 if it has none */
     uint32_t frame_size; /* bytes in the output buffer: all of it but a borrowed value */
-    gibson_opcode opcode;
+    uint16_t opcode;
+    bool is_question; /* it is part of one, see question.h, and not the caller's */
 } gib_pending;
+
+enum {
+    GIB_QUESTION_EVERY = 509, /* requests of a pipeline a question is asked */
+    GIB_QUESTION_KEY_SIZE = 30,
+    GIB_QUESTION_SIZE = 159, /* bytes of its frames */
+};
 
 /* How many requests may be without a reply. */
 typedef struct gib_window {
@@ -52,6 +59,11 @@ typedef struct gib_session {
     bool settled;       /* a single request may take the short way */
 
     bool broken; /* nothing is in the output buffer, whatever is pending */
+
+    size_t questions; /* pending requests that are part of one */
+    size_t ask_at;    /* the number of requests pushed at which one is due */
+    bool question_is_refused;
+    uint8_t question[GIB_QUESTION_SIZE];
 
     /* A ring of those that are not answered: request number i is at `i & mask`. Its capacity, a
        power of two, is mask + 1, or 0 while `pending` is NULL. */
@@ -106,18 +118,24 @@ static inline bool gib_session_was_told_seconds(const gib_session *session)
 /* Changes limits.max_reply_size. Returns what it was. */
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
 
-/* The last reply, put aside while the session reads one that is not the caller's. */
+/* Tells whether the key or value of a request is in the buffer of the last reply. */
+bool gib_session_lends(const gib_session *session, const gibson_request *request);
+
+/* The last reply, put aside while the session reads another into a buffer of its own. */
 typedef struct gib_kept {
     gib_buffer in;
     size_t next;
 } gib_kept;
 
-/* Puts the last reply aside if it is borrowed from. Nothing may be pending. gib_session_put_back
-   has to follow; in between, its views stay. */
+/* Puts the last reply aside if it is borrowed from. Nothing may be pending. gib_session_put_back or
+   gib_session_forget_kept has to follow; in between, its views stay. */
 void gib_session_put_aside(gib_session *session, gib_kept *kept);
 
 /* Ends the last reply, and puts back the one before it. */
 void gib_session_put_back(gib_session *session, gib_kept *kept);
+
+/* Frees the one that was put aside, whose views end. */
+void gib_session_forget_kept(gib_session *session, gib_kept *kept);
 
 /* Hands the memory of the last reply to the caller, with its views unchanged. Returns GIBSON_OK;
    GIBSON_NOMEM; GIBSON_USAGE if there is no such reply. */
@@ -143,6 +161,9 @@ void gib_session_sent(gib_session *session, size_t size);
    reply end. False if memory runs out. */
 bool gib_session_input(gib_session *session, uint8_t **room, size_t *size);
 
+/* Puts bytes there. False if memory runs out. */
+bool gib_session_copy_input(gib_session *session, const uint8_t *bytes, size_t size);
+
 /* Tells how many bytes were put there. */
 void gib_session_received(gib_session *session, size_t size);
 
@@ -165,16 +186,23 @@ typedef struct gib_session_scan {
 gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
                                      gibson_error *error);
 
-/* The command whose reply is due. There must be a pending request. */
-const gibson_command *gib_session_due(const gib_session *session);
+/* Decodes the reply to the next pending request, the caller's or not, of up to that many bytes of
+   data: as gib_session_next otherwise. For lib/session. */
+gibson_status gib_session_take(gib_session *session, size_t max_reply_size, gibson_reply *reply,
+                               gibson_error *error);
+
+/* The opcode of the request whose reply is due, and what to call it in messages. There must be a
+   pending request. */
+gibson_opcode gib_session_due(const gib_session *session);
+const char *gib_session_due_name(const gib_session *session);
 
 /* Returns NULL if the state is sound, or what is wrong with it. For tests and debug builds: it
    walks over everything. */
 const char *gib_session_check(const gib_session *session);
 
-/* Makes room in the ring for one more pending request. Returns how many are sure to fit it, counted
+/* Makes room in the ring for `more` pending requests. Returns how many are sure to fit it, counted
    from the first since the connection was made, or 0 if memory runs out. For lib/session. */
-size_t gib_session_reserve(gib_session *session);
+size_t gib_session_reserve(gib_session *session, size_t more);
 
 /* Closes the short way if a request, even one that was refused, has made the output buffer large.
    For lib/session. */
@@ -186,9 +214,17 @@ void gib_session_drop_bytes(gib_buffer *buffer);
 /* Tells whether a buffer is there, and not so large that its memory is to be given back. */
 bool gib_session_keeps(const gib_buffer *buffer);
 
+/* Requests without a reply. */
 static inline size_t gib_session_count(const gib_session *session)
 {
     return session->pushed - session->answered;
+}
+
+/* Those of the caller. Questions go before those, so that either there are none of both, or some of
+   these, but while the connection asks with nothing else to do. */
+static inline size_t gib_session_outstanding(const gib_session *session)
+{
+    return gib_session_count(session) - session->questions;
 }
 
 /* Requests of which a byte is still to be sent. */

@@ -13,8 +13,8 @@ void gib_session_settle(gib_session *session)
     }
 }
 
-bool gib_single_take(gib_session *session, const gibson_request *request, size_t received,
-                     gibson_reply *reply, gibson_error *error)
+bool gib_single_take(gib_session *session, const gibson_request *request, size_t size,
+                     size_t received, gibson_reply *reply, gibson_error *error)
 {
     const gibson_command *command = &gib_commands[request->opcode];
     size_t frame_size;
@@ -24,7 +24,8 @@ bool gib_single_take(gib_session *session, const gibson_request *request, size_t
         return false;
     }
     if (command->yield == GIBSON_YIELD_ECHO && reply->status == GIBSON_OK) {
-        gib_echo_check(&request->value, reply, error);
+        const gibson_bytes sent = gib_single_sent_value(session, request, size);
+        gib_echo_check(&sent, reply, error);
     }
     gib_single_end(session, received);
     return true;
@@ -34,12 +35,14 @@ gibson_status gib_single_push(gib_session *session, const gibson_request *reques
                               gibson_error *error)
 {
     gib_encoded encoded;
-    gib_session_release_reply(session);
     gibson_status status = gib_request_encode(request, &session->limits, GIB_VALUE_COPIED,
                                               &session->out, &encoded, error);
     *size = session->out.end;
     gib_buffer_empty(&session->out);
     gib_session_unsettle_if_large(session);
+    if (status == GIBSON_OK) {
+        gib_session_release_reply(session);
+    }
     return status;
 }
 
@@ -53,6 +56,6 @@ void gib_single_hand_over(gib_session *session, const gibson_request *request, s
         .frame_size = (uint32_t)size,
         .value_size =
             gibson_takes(command->arguments, GIBSON_ARGUMENT_VALUE) ? request->value.size : 0,
-        .opcode = request->opcode,
+        .opcode = (uint16_t)request->opcode,
     };
 }

@@ -45,7 +45,7 @@ static GIB_INLINE bool gib_single_write(gib_session *session, gibson_opcode opco
 }
 
 /* Writes the frame of any request, its value copied, and sets *size. Returns what gib_session_push
-   returns. Views of the last reply end. */
+   returns. If that is GIBSON_OK, the views of the last reply end. */
 gibson_status gib_single_push(gib_session *session, const gibson_request *request, size_t *size,
                               gibson_error *error);
 
@@ -89,17 +89,27 @@ static GIB_INLINE bool gib_single_decode(const gib_session *session, gibson_yiel
     return received == GIB_CODE_FRAME && gib_reply_find_code(data, yield, &reply->status);
 }
 
-/* Ends the request if the `received` bytes (-1 for none) are its reply, and that is of a common
-   shape. The opcode should be a constant. Of *reply, status and value are set. */
+/* The value at the end of the frame of `size` bytes. That of the request may have been in the
+   buffer that the reply is in now. */
+static inline gibson_bytes gib_single_sent_value(const gib_session *session,
+                                                 const gibson_request *request, size_t size)
+{
+    return gibson_bytes_of(session->out.data + size - request->value.size, request->value.size);
+}
+
+/* Ends the request, whose frame has `size` bytes, if the `received` bytes (-1 for none) are its
+   reply, and that is of a common shape. The opcode should be a constant. Of *reply, status and
+   value are set. */
 static GIB_INLINE bool gib_single_take_common(gib_session *session, gibson_opcode opcode,
-                                              const gibson_request *request, ssize_t received,
-                                              gibson_reply *reply)
+                                              const gibson_request *request, size_t size,
+                                              ssize_t received, gibson_reply *reply)
 {
     const gibson_yield yield = gib_yield_of(opcode);
     const bool echoes = yield == GIBSON_YIELD_ECHO;
+    const gibson_bytes sent = gib_single_sent_value(session, request, size);
     if (GIB_UNLIKELY(received < GIB_REPLY_HEADER) ||
-        GIB_UNLIKELY(!gib_single_decode(session, yield, echoes ? &request->value : NULL,
-                                        (size_t)received, reply))) {
+        GIB_UNLIKELY(
+            !gib_single_decode(session, yield, echoes ? &sent : NULL, (size_t)received, reply))) {
         return false;
     }
     gib_single_end(session, (size_t)received);
@@ -107,8 +117,8 @@ static GIB_INLINE bool gib_single_take_common(gib_session *session, gibson_opcod
 }
 
 /* Ends the request if the `received` bytes are its reply and nothing else. */
-bool gib_single_take(gib_session *session, const gibson_request *request, size_t received,
-                     gibson_reply *reply, gibson_error *error);
+bool gib_single_take(gib_session *session, const gibson_request *request, size_t size,
+                     size_t received, gibson_reply *reply, gibson_error *error);
 
 /* Makes it a pending request, its frame of `size` bytes, of which nothing is sent and nothing
    received: what was, is told next by gib_session_sent and gib_session_received. */

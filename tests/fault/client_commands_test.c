@@ -197,7 +197,7 @@ START_TEST(command_function_that_fails_sets_nothing_and_closes)
         for (size_t i = 0; i < SAMPLE_COUNT; i++) {
             gibson_opcode opcode = samples[i].request.opcode;
             check_fails(client, opcode, rows[row].expected);
-            ck_assert_int_eq(gibson_client_fd(client), -1);
+            ck_assert_int_eq(gibson_client_descriptor(client), -1);
             if (opcode != GIBSON_OP_END) { /* quitting without a connection has nothing to do */
                 check_fails(client, opcode, GIBSON_CLOSED);
             }
@@ -241,7 +241,7 @@ START_TEST(command_function_without_a_client_is_usage)
     ck_assert_ptr_null(owned);
     ck_assert_status(gibson_client_error(NULL)->status, GIBSON_USAGE);
     ck_assert_str_eq(gibson_client_peer(NULL), "");
-    ck_assert_int_eq(gibson_client_fd(NULL), -1);
+    ck_assert_int_eq(gibson_client_descriptor(NULL), -1);
     ck_assert(!gibson_client_connected(NULL));
     ck_assert_uint_eq(gibson_client_outstanding(NULL), 0);
     gibson_client_close(NULL);

@@ -24,7 +24,7 @@
 /* What a name resolves to: ports of 127.0.0.1, up to a 0; or an error; or, with hangs, nothing
    until resolver_go_on. */
 static struct {
-    uint16_t ports[4];
+    uint16_t ports[12];
     int failure;
     bool hangs;
 } resolver;
@@ -160,7 +160,7 @@ static void check_failed(gibson_status expected, const char *word)
     ck_assert_status(error->status, expected);
     ck_assert_message_has(error, word);
     ck_assert(!gibson_client_connected(client));
-    ck_assert_int_eq(gibson_client_fd(client), -1);
+    ck_assert_int_eq(gibson_client_descriptor(client), -1);
     ck_assert_status(gibson_client_ping(client), GIBSON_CLOSED);
     ck_assert_message_has(gibson_client_error(client), word);
 }
@@ -185,7 +185,7 @@ START_TEST(connect_over_each_kind_of_socket_works)
         peer_point(server, &options);
         ck_assert_status(try_to_connect(), GIBSON_OK);
         ck_assert(gibson_client_connected(client));
-        ck_assert_int_ge(gibson_client_fd(client), 0);
+        ck_assert_int_ge(gibson_client_descriptor(client), 0);
         ck_assert(!strncmp(gibson_client_peer(client), rows[i].prefix, strlen(rows[i].prefix)));
         ck_assert_status(gibson_client_ping(client), GIBSON_OK);
         ck_assert_status(gibson_client_quit(client), GIBSON_OK);
@@ -228,6 +228,36 @@ START_TEST(connect_dead_first_address_leaves_time_for_the_second)
     ck_assert_status(gibson_client_ping(client), GIBSON_OK);
     dead_port_free(&dead);
     peer_stop(server);
+    end();
+}
+END_TEST
+
+START_TEST(connect_nine_dead_addresses_leave_the_tenth)
+{
+    begin();
+    peer *server = peer_start(PEER_TCP4, sample_serve, NULL);
+    dead_port dead = dead_port_new();
+    peer_point(server, &options);
+    options.host = "test.invalid";
+    options.connect_timeout_ms = 10000;
+    for (int i = 0; i < 9; i++) {
+        resolver.ports[i] = dead.port;
+    }
+    resolver.ports[9] = options.port;
+    ck_assert_status(try_to_connect(), GIBSON_OK);
+    check_took(9 * 250 - 50, 9 * 250 + SUITE_SLACK_MS);
+    dead_port_free(&dead);
+    peer_stop(server);
+    end();
+}
+END_TEST
+
+START_TEST(connect_name_without_an_address_is_unreachable)
+{
+    begin();
+    options.host = "test.invalid";
+    ck_assert_status(try_to_connect(), GIBSON_UNREACHABLE);
+    check_failed(GIBSON_UNREACHABLE, "test.invalid has no address");
     end();
 }
 END_TEST
@@ -473,7 +503,7 @@ START_TEST(connect_sets_socket_options_each_time)
     options.tcp_user_timeout_ms = 1234;
     ck_assert_status(try_to_connect(), GIBSON_OK);
     for (int round = 0; round < 2; round++) {
-        int fd = gibson_client_fd(client);
+        int fd = gibson_client_descriptor(client);
         ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
         ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
         ck_assert_int_ne(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
@@ -489,7 +519,7 @@ START_TEST(connect_sets_socket_options_each_time)
     gibson_client_free(client);
     options.tcp_keepalive_s = -1;
     ck_assert_status(try_to_connect(), GIBSON_OK);
-    ck_assert_int_eq(option_of(gibson_client_fd(client), SOL_SOCKET, SO_KEEPALIVE), 0);
+    ck_assert_int_eq(option_of(gibson_client_descriptor(client), SOL_SOCKET, SO_KEEPALIVE), 0);
     gibson_client_free(client);
     peer_stop(server);
 }
@@ -499,7 +529,7 @@ START_TEST(connect_unix_socket_is_closed_on_exec)
 {
     peer *server = peer_start(PEER_UNIX, sample_serve, NULL);
     client = sample_client(server, NULL);
-    ck_assert_int_eq(fcntl(gibson_client_fd(client), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    ck_assert_int_eq(fcntl(gibson_client_descriptor(client), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     gibson_client_free(client);
     peer_stop(server);
 }
@@ -508,6 +538,7 @@ END_TEST
 SUITE("client_connect", connect_over_each_kind_of_socket_works,
       connect_localhost_finds_the_family_that_listens,
       connect_dead_first_address_leaves_time_for_the_second,
+      connect_nine_dead_addresses_leave_the_tenth, connect_name_without_an_address_is_unreachable,
       connect_refused_addresses_are_passed_over_at_once,
       connect_all_addresses_refused_is_unreachable, connect_all_addresses_dead_ends_at_the_deadline,
       connect_name_that_does_not_resolve_says_why, connect_dns_that_hangs_ends_at_the_deadline,

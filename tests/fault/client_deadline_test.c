@@ -67,7 +67,7 @@ static void check_times_out(gibson_status (*call)(void), int64_t timeout_ms)
     ck_assert_int_ge(took, timeout_ms - 1);
     ck_assert_int_le(took, timeout_ms + SUITE_SLACK_MS);
     ck_assert_message_has(gibson_client_error(client), "timeout of ");
-    ck_assert_int_eq(gibson_client_fd(client), -1);
+    ck_assert_int_eq(gibson_client_descriptor(client), -1);
     ck_assert(!gibson_client_connected(client));
 }
 
@@ -351,7 +351,7 @@ static int64_t interrupt_once(const interruption *with)
     }
     ck_assert_status(with->call(), GIBSON_INTERRUPTED);
     int64_t took = suite_now_ms() - atomic_load(&stop_asked_ms);
-    ck_assert_int_eq(gibson_client_fd(client), -1);
+    ck_assert_int_eq(gibson_client_descriptor(client), -1);
     gibson_reply reply;
     ck_assert_status(gibson_client_outstanding(client) ? gibson_client_next(client, &reply)
                                                        : gibson_client_ping(client),

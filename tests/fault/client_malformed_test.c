@@ -75,7 +75,7 @@ START_TEST(malformed_reply_wherever_it_is_split_ends_the_connection)
             ck_assert_int_eq(reply.value.kind, GIBSON_KIND_NONE);
             ck_assert_uint_eq(gibson_items_count(&reply.items), 0);
             ck_assert_message_has(gibson_client_error(client), each->field);
-            ck_assert_int_eq(gibson_client_fd(client), -1);
+            ck_assert_int_eq(gibson_client_descriptor(client), -1);
             ck_assert_status(gibson_client_ping(client), GIBSON_CLOSED);
             ck_assert_message_has(gibson_client_error(client), each->field);
         }

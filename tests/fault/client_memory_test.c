@@ -172,7 +172,7 @@ START_TEST(nomem_for_the_reply_closes_the_connection)
     gibson_client *client = sample_client(server, &options);
     failing_allocator_arm(&counts, 3); /* the list of requests, the request, then the reply */
     ck_assert_status(gibson_client_ping(client), GIBSON_NOMEM);
-    ck_assert_int_eq(gibson_client_fd(client), -1);
+    ck_assert_int_eq(gibson_client_descriptor(client), -1);
     ck_assert_status(gibson_client_ping(client), GIBSON_CLOSED);
     gibson_client_free(client);
     end();
@@ -261,7 +261,7 @@ START_TEST(flush_takes_in_no_more_than_was_asked_for)
         ck_assert_status(gibson_client_flush(client), GIBSON_PROTOCOL);
         ck_assert_message_has(gibson_client_error(client), rows[i].word);
         ck_assert_uint_le(counts.peak_bytes, before + small_size);
-        ck_assert_int_eq(gibson_client_fd(client), -1);
+        ck_assert_int_eq(gibson_client_descriptor(client), -1);
         gibson_client_free(client);
         end();
     }
@@ -362,13 +362,13 @@ START_TEST(reconnecting_10000_times_loses_nothing)
     ck_assert_status(gibson_client_ping(client), GIBSON_OK);
     size_t live = counts.live;
     size_t live_bytes = counts.live_bytes;
-    int highest = gibson_client_fd(client);
+    int highest = gibson_client_descriptor(client);
     for (int i = 0; i < 10000; i++) {
         ck_assert_status(gibson_client_connect(client), GIBSON_OK);
         if (i % 10 == 0) {
             ck_assert_status(gibson_client_ping(client), GIBSON_OK);
         }
-        highest = gibson_client_fd(client) > highest ? gibson_client_fd(client) : highest;
+        highest = gibson_client_descriptor(client) > highest ? gibson_client_descriptor(client) : highest;
     }
     ck_assert_uint_eq(counts.live, live);
     ck_assert_uint_eq(counts.live_bytes, live_bytes);

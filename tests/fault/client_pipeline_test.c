@@ -295,7 +295,7 @@ START_TEST(pipeline_with_both_buffers_full_does_not_deadlock)
             begin(kinds[kind], serve_large_values);
             options.timeout_ms = 30000;
             connect_client();
-            make_buffers_small(gibson_client_fd(client));
+            make_buffers_small(gibson_client_descriptor(client));
             gibson_request set =
                 gibson_request_value(GIBSON_OP_SET, "key", 3, value, VALUE_SIZE, 0);
             for (int i = 0; i < PAIRS; i++) {
@@ -348,7 +348,7 @@ START_TEST(pipeline_that_breaks_gives_each_request_one_reply)
         for (size_t i = 0; i < COUNT_OF(opcodes); i++) {
             ck_assert_status(next(&reply), i < 2 ? GIBSON_OK : GIBSON_CLOSED);
             ck_assert_uint_eq(reply.opcode, opcodes[i]);
-            ck_assert_int_eq(gibson_client_fd(client) >= 0, i < 2);
+            ck_assert_int_eq(gibson_client_descriptor(client) >= 0, i < 2);
             if (i >= 2) {
                 ck_assert_uint_eq(gibson_items_count(&reply.items), 0);
             }

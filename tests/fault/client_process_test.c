@@ -74,7 +74,7 @@ START_TEST(descriptor_above_1024_works)
         ck_assert_int_ge(last, 0);
     }
     gibson_client *client = sample_client(server, NULL);
-    ck_assert_int_gt(gibson_client_fd(client), 1024);
+    ck_assert_int_gt(gibson_client_descriptor(client), 1024);
     for (size_t i = 0; i < SAMPLE_COUNT; i++) {
         ck_assert_status(gibson_client_queue(client, &samples[i].request), GIBSON_OK);
     }
@@ -128,7 +128,7 @@ static int child_is_told_that_its_connection_is_gone(gibson_client *client)
     if (!strstr(gibson_client_error(client)->message, "parent process")) {
         return 3;
     }
-    if (gibson_client_fd(client) != -1) {
+    if (gibson_client_descriptor(client) != -1) {
         return 4;
     }
     if (gibson_client_connect(client) != GIBSON_OK ||

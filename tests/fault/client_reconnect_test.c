@@ -343,7 +343,7 @@ static gibson_client *stale_client(peer **server, bool unasked, gibson_value *va
     ck_assert_status(gibson_client_get(client, "key", 3, value), GIBSON_OK);
     peer_tell(*server);
     peer_hear(*server);
-    struct pollfd arrived = {.fd = gibson_client_fd(client), .events = POLLIN};
+    struct pollfd arrived = {.fd = gibson_client_descriptor(client), .events = POLLIN};
     ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
     pretend_idle(client);
     return client;

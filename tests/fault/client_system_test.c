@@ -187,7 +187,6 @@ START_TEST(connect_whose_system_call_fails_says_so_and_loses_nothing)
         {"connect", ENETUNREACH, PEER_TCP4, NULL, GIBSON_UNREACHABLE},
         {"getsockopt", EBADF, PEER_TCP4, NULL, GIBSON_UNREACHABLE},
         {"poll", ENOMEM, PEER_TCP4, NULL, GIBSON_SYSTEM},
-        {"fcntl", EBADF, PEER_TCP4, NULL, GIBSON_SYSTEM},
         {"pipe2", EMFILE, PEER_TCP4, "localhost", GIBSON_SYSTEM},
         {"pthread_create", EAGAIN, PEER_TCP4, "localhost", GIBSON_SYSTEM},
         {"pthread_attr_init", ENOMEM, PEER_TCP4, "localhost", GIBSON_SYSTEM},
@@ -216,6 +215,20 @@ START_TEST(connect_whose_system_call_fails_says_so_and_loses_nothing)
 }
 END_TEST
 
+/* Then poll does the waiting. */
+START_TEST(socket_that_cannot_be_made_to_wait_works_as_well)
+{
+    begin(PEER_TCP4);
+    make_fail("fcntl", EBADF);
+    client = sample_client(server, &options);
+    ck_assert_msg(!fault.call, "fcntl was not called");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_status(gibson_client_ping(client), GIBSON_OK);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(operation_whose_system_call_fails_says_so_and_closes)
 {
     static const struct {
@@ -237,7 +250,7 @@ START_TEST(operation_whose_system_call_fails_says_so_and_closes)
         ck_assert_status(gibson_client_inc(client, "n", 1, &number), rows[i].expected);
         ck_assert_int_eq(number, 0);
         ck_assert_int_eq(gibson_client_error(client)->system_errno, rows[i].failure);
-        ck_assert_int_eq(gibson_client_fd(client), -1);
+        ck_assert_int_eq(gibson_client_descriptor(client), -1);
         ck_assert_status(gibson_client_ping(client), GIBSON_CLOSED);
         ck_assert_message_has(gibson_client_error(client), strerror(rows[i].failure));
         end();
@@ -345,7 +358,7 @@ START_TEST(reply_that_is_always_ready_in_part_ends_at_the_deadline)
     int64_t began = suite_now_ms();
     ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_TIMEOUT);
     ck_assert_int_le(suite_now_ms() - began, 100 + SUITE_SLACK_MS);
-    ck_assert_int_eq(gibson_client_fd(client), -1);
+    ck_assert_int_eq(gibson_client_descriptor(client), -1);
     fault.call = NULL;
     end();
 }
@@ -400,7 +413,8 @@ START_TEST(operation_checks_the_connection_once_in_127_calls)
     enum { CALLS = 5 * GIB_IDLE_USES + 1 };
     size_t failures = 0;
     for (size_t n = 0; n < CALLS; n++) { /* without an assertion, which may call malloc */
-        client->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause, ever */
+        client->connection.idle.since_ns =
+            gib_now_ns() + INT64_C(3600000000000); /* no pause, ever */
         failures += gibson_client_get(client, "key", 3, &value) != GIBSON_OK;
     }
     size_t calls = seen.calls;
@@ -448,6 +462,7 @@ END_TEST
 
 SUITE_IN_MODES("client_system", SAMPLE_MODES, connect_that_meets_itself_is_refused,
                connect_whose_system_call_fails_says_so_and_loses_nothing,
+               socket_that_cannot_be_made_to_wait_works_as_well,
                operation_whose_system_call_fails_says_so_and_closes,
                interrupted_or_blocked_call_is_tried_again,
                short_send_at_every_byte_goes_on_where_it_stopped,

@@ -126,7 +126,7 @@ static gibson_client *client_with_stray(peer **server, peer_kind kind)
     ck_assert_status(get(client, "last", &value), GIBSON_OK);
     peer_tell(*server);
     peer_hear(*server);
-    struct pollfd arrived = {.fd = gibson_client_fd(client), .events = POLLIN};
+    struct pollfd arrived = {.fd = gibson_client_descriptor(client), .events = POLLIN};
     ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
     return client;
 }
@@ -242,7 +242,7 @@ START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls)
     gibson_status status = GIBSON_OK;
     int calls = 0;
     while (status == GIBSON_OK && calls < 200) {
-        client->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
         status = get(client, "b", &value);
         calls++;
     }
@@ -251,6 +251,182 @@ START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls)
     ck_assert_int_le(calls, GIB_IDLE_USES);
     gibson_client_free(client);
     peer_stop(server);
+}
+END_TEST
+
+/* Serves one behind, beginning with a stray reply that reads like the answer to COUNT of nothing.
+ */
+static void serve_counts_one_behind(peer_link *link)
+{
+    if (!sample_warm_up(link)) {
+        return;
+    }
+    peer_frame frame;
+    gib_buffer held = bytes_new();
+    reply_add_number(&held, 0);
+    while (peer_read_frame(link, &frame)) {
+        peer_send(link, bytes_of(&held), gib_buffer_size(&held));
+        gib_buffer_consume(&held, gib_buffer_size(&held));
+        if (frame.opcode == GIBSON_OP_META) {
+            reply_add_short(&held, GIB_CODE_NOT_FOUND);
+        } else {
+            reply_add_number(&held, 0);
+        }
+    }
+    gib_buffer_clear(&held);
+}
+
+/* Once, the only question was COUNT of nothing, and each answer to such a COUNT was a right one. */
+START_TEST(stray_reply_among_counts_of_nothing_is_noticed_within_127_calls)
+{
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, serve_counts_one_behind, NULL);
+    gibson_client *client = sample_client(server, &options);
+    gibson_status status = GIBSON_OK;
+    int64_t count;
+    int calls = 0;
+    while (status == GIBSON_OK && calls < 400) {
+        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        status = gibson_client_count(client, "queue", 5, &count);
+        calls++;
+    }
+    ck_assert_status(status, GIBSON_PROTOCOL);
+    ck_assert_message_has(gibson_client_error(client), "a reply that answers nothing");
+    ck_assert_int_le(calls, GIB_IDLE_USES);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* Once, questions were asked only while nothing was under way. */
+START_TEST(stray_reply_in_a_pipeline_that_never_runs_empty_is_noticed)
+{
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, serve_one_behind, NULL);
+    gibson_client *client = sample_client(server, &options);
+    gibson_request request = gibson_request_key(GIBSON_OP_GET, "b", 1);
+    gibson_reply reply;
+    gibson_status status = GIBSON_OK;
+    int calls = 0;
+    ck_assert_status(gibson_client_queue(client, &request), GIBSON_OK);
+    while (status == GIBSON_OK && calls < 1000) {
+        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        ck_assert_status(gibson_client_queue(client, &request), GIBSON_OK);
+        ck_assert_uint_eq(gibson_client_outstanding(client), 2);
+        status = gibson_client_next(client, &reply);
+        calls++;
+    }
+    ck_assert_status(status, GIBSON_PROTOCOL);
+    ck_assert_message_has(gibson_client_error(client), "a reply that answers nothing");
+    ck_assert_int_le(calls, 2 * GIB_QUESTION_EVERY);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* A server that takes no keys of that length answers each part of the question with ERR. */
+static void serve_short_keys(peer_link *link)
+{
+    peer_frame frame;
+    while (peer_read_frame(link, &frame)) {
+        if (sample_is_probe(frame.opcode, frame.payload, frame.size)) {
+            gib_buffer reply = bytes_new();
+            reply_add_short(&reply, GIB_CODE_ERR);
+            peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+            gib_buffer_clear(&reply);
+        } else {
+            sample_answer(link, &frame);
+        }
+    }
+}
+
+START_TEST(server_that_refuses_the_question_is_not_called_a_liar)
+{
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, serve_short_keys, NULL);
+    gibson_client *client = sample_client(server, &options);
+    gibson_request request = gibson_request_key(GIBSON_OP_GET, "b", 1);
+    gibson_reply reply;
+    gibson_value value;
+    for (int i = 0; i < 2 * GIB_IDLE_USES; i++) {
+        pretend_busy(client);
+        client->connection.idle.uses_left = i % GIB_IDLE_USES;
+        ck_assert_status(get(client, "key", &value), GIBSON_OK);
+    }
+    for (int i = 0; i < 2 * GIB_QUESTION_EVERY; i++) {
+        ck_assert_status(gibson_client_queue(client, &request), GIBSON_OK);
+    }
+    for (int i = 0; i < 2 * GIB_QUESTION_EVERY; i++) {
+        ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
+    }
+    ck_assert_status(gibson_client_next(client, &reply), GIBSON_END);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* The limits are for what the caller asks. */
+START_TEST(question_is_asked_whatever_the_limits)
+{
+    use_defaults();
+    options.max_key_size = 1;
+    options.max_value_size = 1;
+    options.max_request_size = 12;
+    options.max_reply_size = 5;
+    options.pipeline_bytes = 1;
+    peer *server = peer_start(PEER_UNIX, serve_one_behind, NULL);
+    gibson_client *client = sample_client(server, &options);
+    gibson_value value;
+    gibson_status status = GIBSON_OK;
+    int calls = 0;
+    while (status == GIBSON_OK && calls < 400) {
+        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        status = get(client, "b", &value);
+        calls++;
+    }
+    ck_assert_status(status, GIBSON_PROTOCOL);
+    ck_assert_message_has(gibson_client_error(client), "a reply that answers nothing");
+    ck_assert_int_le(calls, GIB_IDLE_USES);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* The key of a question ends in a number that nobody else knows, and differs from client to client,
+   so that no key which a user stores makes the answers wrong. */
+static char asked[2][64];
+
+static void serve_and_note_the_question(peer_link *link)
+{
+    peer_frame frame;
+    while (peer_read_frame(link, &frame)) {
+        if (sample_is_probe(frame.opcode, frame.payload, frame.size) &&
+            frame.opcode == GIBSON_OP_COUNT) {
+            snprintf(asked[link->index], sizeof asked[0], "%.*s", (int)frame.size,
+                     (const char *)frame.payload);
+        }
+        if (!sample_answer(link, &frame)) {
+            return;
+        }
+    }
+}
+
+START_TEST(questions_of_two_clients_differ)
+{
+    use_defaults();
+    peer *server = peer_start(PEER_UNIX, serve_and_note_the_question, NULL);
+    for (int i = 0; i < 2; i++) {
+        gibson_client *client = sample_client(server, &options);
+        gibson_value value;
+        pretend_busy(client);
+        client->connection.idle.uses_left = 0;
+        ck_assert_status(get(client, "key", &value), GIBSON_OK);
+        gibson_client_free(client);
+    }
+    peer_stop(server);
+    ck_assert_uint_eq(strlen(asked[0]), GIB_QUESTION_KEY_SIZE);
+    ck_assert_uint_eq(strlen(asked[1]), GIB_QUESTION_KEY_SIZE);
+    ck_assert_str_ne(asked[0], asked[1]);
 }
 END_TEST
 
@@ -369,7 +545,7 @@ START_TEST(restart_of_the_server_is_not_seen_by_any_command)
         ck_assert_status(gibson_client_ping(client), GIBSON_OK);
         peer_go_down(server);
         peer_come_up(server);
-        struct pollfd ended = {.fd = gibson_client_fd(client), .events = POLLIN};
+        struct pollfd ended = {.fd = gibson_client_descriptor(client), .events = POLLIN};
         ck_assert_int_eq(poll(&ended, 1, 5000), 1);
         pretend_idle(client);
         gibson_reply reply;
@@ -412,7 +588,7 @@ static void fill_backlog(const gibson_options *of, int *fds, size_t count)
         gibson_options fill = *of;
         fill.connect_timeout_ms = 20;
         ck_assert_status(gibson_client_new(&filler, &fill, NULL), GIBSON_OK);
-        fds[i] = gibson_client_connect(filler) == GIBSON_OK ? dup(gibson_client_fd(filler)) : -1;
+        fds[i] = gibson_client_connect(filler) == GIBSON_OK ? dup(gibson_client_descriptor(filler)) : -1;
         gibson_client_free(filler);
     }
 }
@@ -608,20 +784,21 @@ START_TEST(long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
 }
 END_TEST
 
-SUITE_IN_MODES("client_trust", SAMPLE_MODES,
-               refused_request_leaves_nothing_to_be_sent_with_the_next_batch,
-               stray_reply_before_a_call_is_an_error_and_not_its_answer,
-               stray_reply_before_a_call_is_passed_over_with_reconnect,
-               queued_end_makes_no_connection,
-               stray_reply_before_quit_is_forgotten_with_the_connection,
-               stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls,
-               stray_reply_before_a_batch_is_sent_is_not_its_answer,
-               stray_reply_behind_unread_ones_does_not_answer_what_is_queued_later,
-               refused_call_does_not_hide_a_pause, restart_of_the_server_is_not_seen_by_any_command,
-               quit_makes_no_connection_to_say_so,
-               connecting_within_an_operation_ends_at_the_deadline_of_the_operation,
-               repeated_request_keeps_the_deadline_of_the_first,
-               long_time_is_sent_to_a_server_that_keeps_it,
-               long_time_is_learned_whatever_the_limit_of_replies,
-               long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it,
-               long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
+SUITE_IN_MODES(
+    "client_trust", SAMPLE_MODES, refused_request_leaves_nothing_to_be_sent_with_the_next_batch,
+    stray_reply_before_a_call_is_an_error_and_not_its_answer,
+    stray_reply_before_a_call_is_passed_over_with_reconnect, queued_end_makes_no_connection,
+    stray_reply_before_quit_is_forgotten_with_the_connection,
+    stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls,
+    stray_reply_among_counts_of_nothing_is_noticed_within_127_calls,
+    stray_reply_in_a_pipeline_that_never_runs_empty_is_noticed,
+    server_that_refuses_the_question_is_not_called_a_liar, question_is_asked_whatever_the_limits,
+    questions_of_two_clients_differ, stray_reply_before_a_batch_is_sent_is_not_its_answer,
+    stray_reply_behind_unread_ones_does_not_answer_what_is_queued_later,
+    refused_call_does_not_hide_a_pause, restart_of_the_server_is_not_seen_by_any_command,
+    quit_makes_no_connection_to_say_so,
+    connecting_within_an_operation_ends_at_the_deadline_of_the_operation,
+    repeated_request_keeps_the_deadline_of_the_first, long_time_is_sent_to_a_server_that_keeps_it,
+    long_time_is_learned_whatever_the_limit_of_replies,
+    long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it,
+    long_time_in_a_pipeline_waits_until_the_server_can_be_asked)

@@ -211,7 +211,8 @@ static void single(gib_session *session, model *at, program *code, uint8_t how)
         code->data += received;
         code->size -= received;
     }
-    if (received && gib_single_take(session, &each->request, received, &reply, &error)) {
+    if (received &&
+        gib_single_take(session, &each->request, frame_size, received, &reply, &error)) {
         FUZZ_CHECK(reply.opcode == each->request.opcode);
         use_reply(session, &reply, how & 0x40);
         return;

@@ -22,7 +22,7 @@ gibson_request worker_request(worker *self, const space_request *request)
 static ino_t socket_of(const gibson_client *client)
 {
     struct stat state;
-    int descriptor = gibson_client_fd(client);
+    int descriptor = gibson_client_descriptor(client);
     return descriptor >= 0 && fstat(descriptor, &state) == 0 ? state.st_ino : 0;
 }
 

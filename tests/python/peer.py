@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import struct
 import threading
@@ -34,10 +35,17 @@ def items(*pairs: tuple[bytes, bytes]) -> bytes:
     return reply(KVAL, data)
 
 
-# What a client asks once in a while by itself: how many keys have a prefix that none has.
-PROBE_KEY = b"\x01gibson-probe\x01"
-PROBE = (17, PROBE_KEY)  # COUNT
-PROBE_FRAME = struct.pack("<IH", 2 + len(PROBE_KEY), PROBE[0]) + PROBE_KEY
+# What a client asks once in a while by itself: COUNT of a prefix that no key has, and META of it.
+PROBE = re.compile(rb"\x01gibson-probe-[0-9a-f]{16}( size)?")
+PROBE_FRAME = re.compile(rb".\0\0\0(\x11|\x14)\0" + PROBE.pattern, re.DOTALL)
+
+
+def is_probe(request: tuple[int, bytes]) -> bool:
+    return request[0] in (17, 20) and bool(PROBE.fullmatch(request[1]))
+
+
+def probe_answer(request: tuple[int, bytes]) -> bytes:
+    return number(0) if request[0] == 17 else reply(NOT_FOUND)
 
 
 def number(of: int) -> bytes:
@@ -65,9 +73,9 @@ class Connection:
         What the client asks by itself is answered, and is no request of the test."""
         while True:
             request = self.any_request()
-            if request != PROBE:
+            if not is_probe(request):
                 return request
-            self.send(number(0))
+            self.send(probe_answer(request))
 
     def any_request(self) -> tuple[int, bytes]:
         """Read a request, whoever asks."""

@@ -112,8 +112,12 @@ def test_deallocation_in_the_child_leaves_the_parent_alone(server: Server, prefi
 
 
 @pytest.mark.parametrize("reconnect", [False, True])
-def test_fork_while_another_thread_is_in_a_call(peer: Callable[..., Peer], reconnect: bool) -> None:
-    """That thread is not in the child, and its turn would never end there."""
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_fork_while_another_thread_is_in_a_call(
+    peer: Callable[..., Peer], reconnect: bool, in_thread: bool
+) -> None:
+    """That thread is not in the child, and its turn would never end there: neither for the one that
+    has forked, nor for a new one, which may have the identifier of the one that is gone."""
     script = Held()
     client = Client(unix_socket=peer(script, echo_keys).path, timeout=30_000, reconnect=reconnect)
     first = in_background(client.get, "first")
@@ -132,7 +136,7 @@ def test_fork_while_another_thread_is_in_a_call(peer: Callable[..., Peer], recon
             assert client.get("child") == b"child"
         client.close()
 
-    in_child(child)
+    in_child(lambda: in_background(child).result(LONG) if in_thread else child())
     script.answer.set()
     assert first.result(LONG) == b"first"
     assert client.get("parent") == b"parent"

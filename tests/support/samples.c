@@ -61,9 +61,9 @@ static void echo(gib_buffer *to, const char *payload, size_t size)
 
 bool sample_is_probe(unsigned int opcode, const void *payload, size_t payload_size)
 {
-    static const char prefix[] = "\1gibson-probe\1";
-    return opcode == GIBSON_OP_COUNT && payload_size == sizeof prefix - 1 &&
-           !memcmp(payload, prefix, payload_size);
+    static const char prefix[] = "\1gibson-probe-";
+    return (opcode == GIBSON_OP_COUNT || opcode == GIBSON_OP_META) &&
+           payload_size > sizeof prefix - 1 && !memcmp(payload, prefix, sizeof prefix - 1);
 }
 
 void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size_t payload_size)
@@ -71,6 +71,11 @@ void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size
     const gibson_command *command = gibson_command_by_opcode(opcode);
     if (!command) {
         abort();
+    }
+    const bool probe = sample_is_probe(opcode, payload, payload_size);
+    if (probe && opcode == GIBSON_OP_META) {
+        reply_add_short(to, GIB_CODE_NOT_FOUND);
+        return;
     }
     size_t frame;
     switch (command->yield) {
@@ -84,7 +89,7 @@ void sample_reply(gib_buffer *to, unsigned int opcode, const void *payload, size
         echo(to, payload, payload_size);
         break;
     case GIBSON_YIELD_NUMBER:
-        reply_add_number(to, sample_is_probe(opcode, payload, payload_size) ? 0 : 42);
+        reply_add_number(to, probe ? 0 : 42);
         break;
     case GIBSON_YIELD_ITEMS:
     case GIBSON_YIELD_KEYS:
@@ -194,8 +199,17 @@ gibson_status sample_call(gibson_client *client, gibson_opcode opcode, sample_ou
 
 bool sample_answer(peer_link *link, const peer_frame *frame)
 {
+    enum { MORE_PARTS = 3 };
     gib_buffer reply = bytes_new();
     sample_reply(&reply, frame->opcode, frame->payload, frame->size);
+    if (frame->opcode == GIBSON_OP_COUNT &&
+        sample_is_probe(frame->opcode, frame->payload, frame->size)) {
+        /* The parts of a question come together, and so do the answers of a real server. */
+        peer_frame part;
+        for (int i = 0; i < MORE_PARTS && peer_read_frame(link, &part); i++) {
+            sample_reply(&reply, part.opcode, part.payload, part.size);
+        }
+    }
     bool sent = peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
     gib_buffer_clear(&reply);
     return sent;
@@ -217,7 +231,7 @@ bool sample_warm_up(peer_link *link)
 
 void sample_connect(gibson_client *client)
 {
-    int64_t timeout_ms = client->settings.timeout_ms;
+    int64_t timeout_ms = client->connection.settings.timeout_ms;
     gibson_client_set_timeout(client, 20000); /* the test's own may be too short for this */
     if (gibson_client_connect(client) ||
         (suite_mode == SAMPLE_WARM && gibson_client_ping(client))) {

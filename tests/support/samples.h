@@ -50,7 +50,7 @@ gibson_status sample_run(gibson_client *client, const gibson_request *with, int6
 gibson_status sample_call(gibson_client *client, gibson_opcode opcode, sample_out *out);
 
 /* Tells whether a request is the client's own, to which the answer is known: COUNT of a prefix that
-   no key has. sample_reply answers it with 0. */
+   no key has, or META of such a key. sample_reply gives that answer. */
 bool sample_is_probe(unsigned int opcode, const void *payload, size_t payload_size);
 
 /* A script that answers every request with sample_reply until the connection ends. */

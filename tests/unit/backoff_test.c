@@ -1,5 +1,5 @@
 /* client/backoff: when to try again. */
-#include "client/backoff.h"
+#include "base/backoff.h"
 
 #include "support/suite.h"
 

@@ -1,5 +1,5 @@
 /* client/settings: options are checked, and get their defaults. */
-#include "client/settings.h"
+#include "connection/settings.h"
 
 #include <string.h>
 

@@ -77,7 +77,7 @@ void walk_judge_client(walk *self)
         return;
     }
     if (gibson_client_connected(client) != self->connected ||
-        (gibson_client_fd(client) >= 0) != self->connected) {
+        (gibson_client_descriptor(client) >= 0) != self->connected) {
         walk_violate(self, "connected is %d, and must be %d", gibson_client_connected(client),
                      self->connected);
     }

@@ -10,7 +10,7 @@
 ino_t walk_link_socket(const walk *self)
 {
     struct stat state;
-    const int descriptor = gibson_client_fd(self->client);
+    const int descriptor = gibson_client_descriptor(self->client);
     return descriptor >= 0 && fstat(descriptor, &state) == 0 ? state.st_ino : 0;
 }
 

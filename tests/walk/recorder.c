@@ -17,6 +17,7 @@ enum { RECORDS = 8, PATIENCE_S = 20, LARGEST_REQUEST = 8 << 20 };
 /* What came on a connection; those that have ended stay for a while. */
 typedef struct record {
     gib_buffer bytes; /* not yet taken */
+    gib_buffer part;  /* of a request: not known to be the caller's */
     size_t received;  /* bytes in all */
     size_t answered;  /* of those */
     size_t requests;  /* carried out */
@@ -73,7 +74,7 @@ static bool answer(recorder *self, gib_buffer *in, gib_buffer *out, size_t *requ
                GIB_FRAME_WHOLE) {
         last = answer_one(self, &frame, out);
         gib_buffer_consume(in, frame.frame_size);
-        ++*requests;
+        *requests += !sample_is_probe(frame.opcode, frame.payload.data, frame.payload.size);
     }
     return last == GIBS_ANSWER_NEXT;
 }
@@ -87,29 +88,44 @@ static void note_answered(recorder *self, record *to, size_t size, size_t reques
     pthread_mutex_unlock(&self->lock);
 }
 
-/* Tells whether bytes are a question of the client's own, which it asks now and then, when nothing
-   is on its way, to know that it gets the right answers. It is answered and not recorded. */
-static bool is_probe(const uint8_t *bytes, size_t size)
+static void keep(record *to, size_t size)
 {
+    bytes_add(&to->bytes, bytes_of(&to->part), size);
+    gib_buffer_consume(&to->part, size);
+    to->received += size;
+}
+
+/* Records what came, but for the questions that a client asks now and then on its own account, to
+   know that it gets the right answers: they are answered and not recorded. Returns the bytes that
+   were. */
+static size_t record_bytes(record *to, const uint8_t *bytes, size_t size)
+{
+    const size_t before = to->received;
     gib_request_frame frame;
-    return gib_request_find(bytes, size, LARGEST_REQUEST, &frame) == GIB_FRAME_WHOLE &&
-           frame.frame_size == size &&
-           sample_is_probe(frame.opcode, frame.payload.data, frame.payload.size);
+    bytes_add(&to->part, bytes, size);
+    while (gib_request_find(bytes_of(&to->part), gib_buffer_size(&to->part), LARGEST_REQUEST,
+                            &frame) == GIB_FRAME_WHOLE) {
+        if (sample_is_probe(frame.opcode, frame.payload.data, frame.payload.size)) {
+            gib_buffer_consume(&to->part, frame.frame_size);
+        } else {
+            keep(to, frame.frame_size);
+        }
+    }
+    return to->received - before;
 }
 
 /* Waits for bytes, and takes and keeps them in one go: whoever has the lock sees each byte either
    in the socket or in the record. Returns what recv did. */
 static ssize_t receive(recorder *self, record *to, int descriptor, uint8_t *bytes, size_t room,
-                       bool *doomed)
+                       size_t *recorded, bool *doomed)
 {
     struct pollfd readable = {.fd = descriptor, .events = POLLIN};
     while (poll(&readable, 1, -1) < 0) {
     }
     pthread_mutex_lock(&self->lock);
     const ssize_t got = recv(descriptor, bytes, room, MSG_DONTWAIT);
-    if (got > 0 && !is_probe(bytes, (size_t)got)) {
-        bytes_add(&to->bytes, bytes, (size_t)got);
-        to->received += (size_t)got;
+    *recorded = got > 0 ? record_bytes(to, bytes, (size_t)got) : 0;
+    if (*recorded) {
         pthread_cond_broadcast(&self->changed);
     }
     *doomed = to->doomed;
@@ -141,20 +157,20 @@ static void serve(recorder *self, record *to, peer_link *link)
     if (!bytes) {
         abort();
     }
-    while ((got = receive(self, to, link->descriptor, bytes, room, &doomed)) > 0) {
+    size_t recorded;
+    while ((got = receive(self, to, link->descriptor, bytes, room, &recorded, &doomed)) > 0) {
         size_t requests = 0;
-        const bool probe = is_probe(bytes, (size_t)got);
         if (answering) {
             bytes_add(&in, bytes, (size_t)got);
-            answering = (probe || !doomed) && answer(self, &in, &out, &requests);
+            answering = (!recorded || !doomed) && answer(self, &in, &out, &requests);
             send_all(link->descriptor, bytes_of(&out), gib_buffer_size(&out));
             gib_buffer_consume(&out, gib_buffer_size(&out));
             if (!answering) {
                 shutdown(link->descriptor, SHUT_RDWR);
             }
         }
-        if (!probe) {
-            note_answered(self, to, (size_t)got, requests);
+        if (recorded) {
+            note_answered(self, to, recorded, requests);
         }
     }
     gib_buffer_clear(&in);
@@ -171,12 +187,14 @@ static void script(peer_link *link)
         pthread_cond_wait(&self->changed, &self->lock);
     }
     gib_buffer_clear(&mine->bytes);
-    *mine = (record){.bytes = bytes_new(), .descriptor = link->descriptor};
+    gib_buffer_clear(&mine->part);
+    *mine = (record){.bytes = bytes_new(), .part = bytes_new(), .descriptor = link->descriptor};
     pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->lock);
     serve(self, mine, link);
     pthread_mutex_lock(&self->lock);
     mine->descriptor = -1;
+    keep(mine, gib_buffer_size(&mine->part));
     peer_close(link);
     self->turn++;
     pthread_cond_broadcast(&self->changed);
@@ -192,7 +210,7 @@ recorder *recorder_start(void)
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
     for (size_t i = 0; i < RECORDS; i++) {
-        self->records[i] = (record){.bytes = bytes_new(), .descriptor = -1};
+        self->records[i] = (record){.bytes = bytes_new(), .part = bytes_new(), .descriptor = -1};
     }
     self->service.settings.limits = (gib_limits){.max_reply_size = 40000000,
                                                  .max_request_size = LARGEST_REQUEST,
@@ -212,6 +230,7 @@ void recorder_stop(recorder *self)
     peer_stop(self->listener);
     for (size_t i = 0; i < RECORDS; i++) {
         gib_buffer_clear(&self->records[i].bytes);
+        gib_buffer_clear(&self->records[i].part);
     }
     gibs_store_free(self->service.store);
     pthread_cond_destroy(&self->changed);

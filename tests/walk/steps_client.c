@@ -113,7 +113,7 @@ void walk_step_no_client(walk *self)
             is_usage(gibson_client_set_timeout(NULL, 1)) &&
             is_usage(gibson_client_error(NULL)->status) &&
             !owned & !gibson_client_connected(NULL) && !gibson_client_outstanding(NULL) &&
-            (gibson_client_fd(NULL) == -1) && !gibson_client_peer(NULL)[0];
+            (gibson_client_descriptor(NULL) == -1) && !gibson_client_peer(NULL)[0];
     if (!fine) {
         walk_violate(self, "a function does not return what it must without a client");
     }

@@ -1,6 +1,6 @@
 /* When to try to connect again after failures. */
-#ifndef GIB_CLIENT_BACKOFF_H
-#define GIB_CLIENT_BACKOFF_H
+#ifndef GIB_BASE_BACKOFF_H
+#define GIB_BASE_BACKOFF_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "client/settings.h"
+#include "connection/settings.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -4,18 +4,17 @@
    After a pause of GIB_IDLE_NS or more, what has arrived is seen by looking. In a loop without
    pauses there may be nothing to see: the reply that is one too many is still on its way whenever a
    call begins. So once in GIB_IDLE_USES uses a question is asked to which the answer is known
-   (probe.c). The number is odd, so that calls which take turns are each met.
+   (question.h). The number is odd, so that calls which take turns are each met.
 
    A pause begins when a use ends, but to read the clock twice a use is to pay for a case that is
    rare: so it is taken to begin when the use began. Where that makes a pause of what was a slow
    reply, the ends of the next uses are timed too. */
-#ifndef GIB_CLIENT_IDLE_H
-#define GIB_CLIENT_IDLE_H
+#ifndef GIB_CONNECTION_IDLE_H
+#define GIB_CONNECTION_IDLE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/clock.h"
 #include "base/likely.h"
 
 enum {
@@ -69,13 +68,16 @@ static inline void gib_idle_refused(gib_idle *idle)
     idle->since_ns = 0;
 }
 
-/* Ends a use. */
-static inline void gib_idle_end(gib_idle *idle)
+/* Tells whether the end of this use is to be timed, by gib_idle_end. */
+static inline bool gib_idle_is_timed(const gib_idle *idle)
 {
-    if (GIB_UNLIKELY(idle->timed_left)) {
-        idle->timed_left--;
-        idle->since_ns = gib_now_ns();
-    }
+    return idle->timed_left;
+}
+
+static inline void gib_idle_end(gib_idle *idle, int64_t now_ns)
+{
+    idle->timed_left--;
+    idle->since_ns = now_ns;
 }
 
 #endif

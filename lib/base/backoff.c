@@ -1,4 +1,4 @@
-#include "client/backoff.h"
+#include "base/backoff.h"
 
 #include "base/clock.h"
 

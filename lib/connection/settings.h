@@ -1,6 +1,6 @@
 /* Options as the library uses them: checked, with defaults filled in. */
-#ifndef GIB_CLIENT_SETTINGS_H
-#define GIB_CLIENT_SETTINGS_H
+#ifndef GIB_CONNECTION_SETTINGS_H
+#define GIB_CONNECTION_SETTINGS_H
 
 #include <gibson/options.h>
 #include <gibson/status.h>
