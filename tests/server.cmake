@@ -18,18 +18,27 @@ target_include_directories(
 target_link_libraries(gibson_transcripts PRIVATE PkgConfig::JANSSON)
 gibson_warnings(gibson_transcripts)
 
-foreach(module IN ITEMS config connection docs listener log store tree wire)
+foreach(module IN ITEMS config connection docs listener log slow_log stats store tree wire)
     gibson_test(unit/server_${module}_test.c gibson_test_server)
 endforeach()
 target_sources(server_config_test PRIVATE "${PROJECT_SOURCE_DIR}/server/program/options.c")
 target_compile_definitions(server_docs_test PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 
-foreach(module IN ITEMS limits process slices stream)
+foreach(module IN ITEMS eyes limits listeners slices stream)
     gibson_test(integration/server_${module}_test.c gibson_test_server)
 endforeach()
-target_compile_definitions(server_process_test
-                           PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
-add_dependencies(server_process_test gibson-server)
+foreach(module IN ITEMS activation process signals)
+    gibson_test(integration/server_${module}_test.c gibson_test_server)
+    target_sources(server_${module}_test PRIVATE support/server_program.c)
+    target_compile_definitions(server_${module}_test
+                               PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
+    add_dependencies(server_${module}_test gibson-server)
+endforeach()
+# The same where systemd does it.
+add_test(NAME server_activation_test.systemd COMMAND server_activation_test)
+gibson_label(integration server_activation_test.systemd)
+set_tests_properties(server_activation_test.systemd PROPERTIES ENVIRONMENT GIBSON_TEST=*by_systemd
+                                                               SKIP_RETURN_CODE 77)
 gibson_test(integration/server_conformance_test.c gibson_test_server gibson_transcripts)
 target_compile_definitions(
     server_conformance_test
@@ -57,5 +66,8 @@ if(NOT GIBSON_SANITIZE AND NOT GIBSON_COVERAGE)
     add_test(NAME server_install_test
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/server_install_test.sh" "${PROJECT_BINARY_DIR}"
                      "${PROJECT_SOURCE_DIR}" "${PROJECT_VERSION}" "${CMAKE_C_COMPILER}")
-    gibson_label(package server_install_test)
+    add_test(NAME systemd_test COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/package/systemd_test.sh"
+                                       "${PROJECT_BINARY_DIR}")
+    gibson_label(package server_install_test systemd_test)
+    set_tests_properties(systemd_test PROPERTIES SKIP_RETURN_CODE 77)
 endif()

@@ -35,7 +35,7 @@ typedef struct gib_connector {
     nfds_t count;                           /* of waits */
     gib_deadline wake_ns;                   /* when to take the next step whatever happens */
     int last_errno;                         /* of the last attempt that failed */
-    int descriptor;                                 /* the connection, non-blocking, or -1 */
+    int descriptor;                         /* the connection, non-blocking, or -1 */
 } gib_connector;
 
 /* Starts to connect. The connector needs gib_connector_end whatever is returned. Returns GIBSON_OK;
@@ -43,9 +43,9 @@ typedef struct gib_connector {
 gibson_status gib_connector_start(gib_connector *connector, const gib_target *target,
                                   gibson_error *error);
 
-/* Goes on as far as it can at that time. Returns GIBSON_OK with connector->descriptor connected, which is
-   the caller's; GIBSON_WOULD_BLOCK; GIBSON_UNREACHABLE with the errno of the last address that
-   failed; GIBSON_NOMEM or GIBSON_SYSTEM. */
+/* Goes on as far as it can at that time. Returns GIBSON_OK with connector->descriptor connected,
+   which is the caller's; GIBSON_WOULD_BLOCK; GIBSON_UNREACHABLE with the errno of the last address
+   that failed; GIBSON_NOMEM or GIBSON_SYSTEM. */
 gibson_status gib_connector_step(gib_connector *connector, int64_t now_ns, gibson_error *error);
 
 /* Sets the error to GIBSON_TIMEOUT, with what is being waited for as its message. */

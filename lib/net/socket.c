@@ -46,8 +46,8 @@ bool gib_socket_meets_itself(int descriptor)
     struct sockaddr_storage ends[2] = {0};
     socklen_t sizes[2] = {sizeof ends[0], sizeof ends[1]};
     return getsockname(descriptor, (struct sockaddr *)&ends[0], &sizes[0]) == 0 &&
-           getpeername(descriptor, (struct sockaddr *)&ends[1], &sizes[1]) == 0 && sizes[0] == sizes[1] &&
-           !memcmp(&ends[0], &ends[1], sizes[0]);
+           getpeername(descriptor, (struct sockaddr *)&ends[1], &sizes[1]) == 0 &&
+           sizes[0] == sizes[1] && !memcmp(&ends[0], &ends[1], sizes[0]);
 }
 
 size_t gib_socket_segment_size(int descriptor)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that lib/session and lib/connection never wait and read no clock: that is for their drivers.
+"""Checks that lib/session and lib/connection never wait and read no clock: drivers do.
 
 scripts/docs/check_waiting.py [ROOT]
 """

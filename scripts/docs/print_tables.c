@@ -1,12 +1,13 @@
 /* Prints the tables of the documentation from the lists in the headers.
 
-       print_tables commands|meta|statuses|directives                                            */
+       print_tables commands|meta|statuses|directives|stats */
 #include <stdio.h>
 #include <string.h>
 
 #include <gibson/gibson.h>
 
 #include "config/directives.h"
+#include "service/stats_rows.h"
 
 static const char *takes(gibson_arguments shape)
 {
@@ -74,26 +75,59 @@ static void print_statuses(void)
 
 static void print_directives(void)
 {
-    printf("| directive | value | default | what it is |\n|---|---|---|---|\n");
-#define ROW(name, kind, fallback, smallest, largest, summary)                                      \
-    printf("| `%s` | %s | %s | %s |\n", #name, #kind, fallback, summary);
+    printf("| directive | value | default | changes | what it is |\n|---|---|---|---|---|\n");
+#define ROW(name, kind, fallback, smallest, largest, changes, summary)                             \
+    printf("| `%s` | %s | %s | %s | %s |\n", #name, #kind, fallback, #changes, summary);
     GIBS_DIRECTIVES(ROW)
 #undef ROW
 }
 
+static void print_stats(void)
+{
+    printf("| row | what it is |\n|---|---|\n");
+#define ROW(name, kind, value, summary) printf("| `%s` | %s |\n", #name, summary);
+    GIBS_STATS_OF_REFERENCE(ROW)
+    printf("| *behind those of the reference server* | *of our own* |\n");
+    GIBS_STATS_OF_OURS(ROW)
+#undef ROW
+#define ROW(name, summary)                                                                         \
+    printf("| `total_disconnected_%s` | clients that were disconnected because they %s |\n",       \
+           #name, summary);
+    GIBS_PARTINGS(ROW)
+#undef ROW
+    const char *comma = "";
+    printf("| `total_replies_CODE` | replies with a code that says no: ");
+#define NAME(name, NAME) printf("%s%s", comma, #name), comma = ", ";
+    GIBS_REFUSALS(NAME)
+#undef NAME
+    printf(" |\n| `total_requests_COMMAND` | requests of a command that were answered: ");
+    for (size_t i = 0; i < gibson_command_count(); i++) {
+        printf("%s%s", i ? ", " : "", gibson_command_at(i)->name);
+    }
+    comma = "";
+    printf(" |\n| `latency_below_Nus` | timed requests that took less than N microseconds: ");
+#define NAME(bound) printf("%s%d", comma, bound), comma = ", ";
+    GIBS_LATENCY_BOUNDS(NAME)
+#undef NAME
+    printf(" |\n");
+}
+
+static const struct {
+    const char *name;
+    void (*print)(void);
+} tables[] = {
+    {"commands", print_commands},     {"meta", print_meta},   {"statuses", print_statuses},
+    {"directives", print_directives}, {"stats", print_stats},
+};
+
 int main(int argc, char **argv)
 {
-    if (argc == 2 && !strcmp(argv[1], "commands")) {
-        print_commands();
-    } else if (argc == 2 && !strcmp(argv[1], "meta")) {
-        print_meta();
-    } else if (argc == 2 && !strcmp(argv[1], "statuses")) {
-        print_statuses();
-    } else if (argc == 2 && !strcmp(argv[1], "directives")) {
-        print_directives();
-    } else {
-        fprintf(stderr, "usage: print_tables commands|meta|statuses|directives\n");
-        return 2;
+    for (size_t i = 0; argc == 2 && i < sizeof tables / sizeof *tables; i++) {
+        if (!strcmp(argv[1], tables[i].name)) {
+            tables[i].print();
+            return 0;
+        }
     }
-    return 0;
+    fprintf(stderr, "usage: print_tables commands|meta|statuses|directives|stats\n");
+    return 2;
 }

@@ -4,13 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-#include "base/unix_address.h"
 
 const gibs_directive_row gibs_directives[GIBS_DIRECTIVE_COUNT] = {
-#define GIBS_DIRECTIVE_ROW(name, kind, fallback, smallest, largest, summary)                       \
-    {#name, GIBS_KIND_##kind, fallback, smallest, largest, summary},
+#define GIBS_DIRECTIVE_ROW(name, kind, fallback, smallest, largest, changes, summary)              \
+    {#name, GIBS_KIND_##kind, GIBS_CHANGES_##changes, fallback, smallest, largest, summary},
     GIBS_DIRECTIVES(GIBS_DIRECTIVE_ROW)
 #undef GIBS_DIRECTIVE_ROW
 };
@@ -26,112 +23,12 @@ const gibs_directive_row *gibs_directive_find(const char *name, size_t name_size
     return NULL;
 }
 
-/* A suffix and what it multiplies by. */
-typedef struct unit {
-    const char *suffix;
-    int64_t factor;
-} unit;
-
-static const unit no_units[] = {{"", 1}, {NULL, 0}};
-static const unit size_units[] = {{"", 1},        {"B", 1},       {"K", 1 << 10},
-                                  {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0}};
-static const unit second_units[] = {{"", 1},     {"s", 1},     {"m", 60},
-                                    {"h", 3600}, {"d", 86400}, {NULL, 0}};
-static const unit millisecond_units[] = {{"", 1},        {"ms", 1},       {"s", 1000}, {"m", 60000},
-                                         {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
-
-static const unit *units_of(gibs_kind kind)
-{
-    switch (kind) {
-    case GIBS_KIND_SIZE:
-        return size_units;
-    case GIBS_KIND_SECONDS:
-        return second_units;
-    case GIBS_KIND_MILLISECONDS:
-        return millisecond_units;
-    default:
-        return no_units;
-    }
-}
-
-bool gibs_config_read_number(gibs_kind kind, const char *text, int64_t *number)
-{
-    if (kind == GIBS_KIND_EVICTION) {
-        *number = !strcmp(text, "clock");
-        return *number || !strcmp(text, "none");
-    }
-    int base = kind == GIBS_KIND_MODE ? 8 : 10;
-    int64_t result = 0;
-    const char *at = text;
-    for (; *at >= '0' && *at < '0' + base; at++) {
-        int digit = *at - '0';
-        if (result > (INT64_MAX - digit) / base) {
-            return false;
-        }
-        result = result * base + digit;
-    }
-    if (at == text) {
-        return false;
-    }
-    for (const unit *candidate = units_of(kind); candidate->suffix; candidate++) {
-        if (!strcasecmp(candidate->suffix, at)) {
-            bool fits = result <= INT64_MAX / candidate->factor;
-            *number = fits ? result * candidate->factor : INT64_MAX; /* above any limit, then */
-            return true;
-        }
-    }
-    return false;
-}
-
-static const char *const shapes[] = {
-    [GIBS_KIND_TEXT] = "a text",
-    [GIBS_KIND_NUMBER] = "a number",
-    [GIBS_KIND_FLAG] = "0 or 1",
-    [GIBS_KIND_MODE] = "an octal number",
-    [GIBS_KIND_SIZE] = "a size such as 512, 64K, 4M or 2G",
-    [GIBS_KIND_SECONDS] = "a time such as 90, 90s, 15m, 2h or 30d",
-    [GIBS_KIND_MILLISECONDS] = "a time such as 100, 100ms or 1s",
-    [GIBS_KIND_EVICTION] = "none or clock",
-};
-
-/* A quantity above what the server can hold becomes the largest: configurations that were written
-   for the reference server then start. */
-static bool is_quantity(gibs_kind kind)
-{
-    return kind == GIBS_KIND_SIZE || kind == GIBS_KIND_SECONDS || kind == GIBS_KIND_MILLISECONDS;
-}
-
-static gibson_status read_value(const gibs_directive_row *row, const char *value, int64_t *number,
-                                bool *lowered, gibson_error *error)
-{
-    *lowered = false;
-    if (row->kind == GIBS_KIND_TEXT) {
-        return GIBSON_OK;
-    }
-    if (!gibs_config_read_number(row->kind, value, number)) {
-        return gib_error_set(error, GIBSON_INVALID, "%s: '%.60s' is not %s", row->name, value,
-                             shapes[row->kind]);
-    }
-    if (*number > row->largest && is_quantity(row->kind)) {
-        *number = row->largest;
-        *lowered = true;
-    }
-    if (*number < row->smallest || *number > row->largest) {
-        const char *format = row->kind == GIBS_KIND_MODE
-                                 ? "%s: '%.60s' is not between %" PRIo64 " and %" PRIo64
-                                 : "%s: '%.60s' is not between %" PRId64 " and %" PRId64;
-        return gib_error_set(error, GIBSON_INVALID, format, row->name, value, row->smallest,
-                             row->largest);
-    }
-    return GIBSON_OK;
-}
-
 static gibson_status apply(gibson_server_config *config, const gibs_directive_row *row,
                            const char *value, bool given, gibson_error *error)
 {
     int64_t number = 0;
     bool lowered;
-    gibson_status status = read_value(row, value, &number, &lowered, error);
+    gibson_status status = gibs_config_read(row, value, &number, &lowered, error);
     if (status != GIBSON_OK) {
         return status;
     }
@@ -193,6 +90,54 @@ gibson_server_config *gibs_config_copy(const gibson_server_config *config)
     return copy;
 }
 
+gibson_status gibson_server_config_add_socket(gibson_server_config *config, int fd,
+                                              gibson_error *error)
+{
+    if (config->socket_count == GIBS_MOST_LISTENERS) {
+        return gib_error_set(error, GIBSON_INVALID, "more than %d sockets to listen on",
+                             (int)GIBS_MOST_LISTENERS);
+    }
+    config->sockets[config->socket_count++] = fd;
+    return GIBSON_OK;
+}
+
+/* Of some it matters whether they are given at all. */
+static bool matters_if_given(const gibson_server_config *one, const gibson_server_config *other,
+                             gibs_directive directive)
+{
+    switch (directive) {
+    case GIBS_DIRECTIVE_pidfile:
+        return true;
+    case GIBS_DIRECTIVE_address:
+    case GIBS_DIRECTIVE_port:
+        return gibs_config_wants_tcp(one) != gibs_config_wants_tcp(other);
+    default:
+        return false;
+    }
+}
+
+bool gibs_config_differs(const gibson_server_config *one, const gibson_server_config *other,
+                         gibs_directive directive)
+{
+    const gibs_directive_row *row = &gibs_directives[directive];
+    bool differs = row->kind == GIBS_KIND_TEXT
+                       ? strcmp(one->settings[directive].text, other->settings[directive].text)
+                       : one->settings[directive].number != other->settings[directive].number;
+    bool given_in_one = one->settings[directive].given != other->settings[directive].given;
+    return differs || (given_in_one && matters_if_given(one, other, directive));
+}
+
+void gibs_config_adopt(gibson_server_config *config, gibson_server_config *next)
+{
+    for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
+        if (gibs_directives[i].changes == GIBS_CHANGES_LIVE) {
+            gibs_setting before = config->settings[i];
+            config->settings[i] = next->settings[i];
+            next->settings[i] = before;
+        }
+    }
+}
+
 gibson_status gibson_server_config_set(gibson_server_config *config, const char *name,
                                        const char *value, gibson_error *error)
 {
@@ -214,67 +159,4 @@ bool gibs_config_lowered(const gibson_server_config *config, gibs_directive dire
              gibs_directives[directive].name, config->settings[directive].text,
              config->settings[directive].number);
     return true;
-}
-
-/* A request, the replies that may wait and one more, and one that is being built. */
-static int64_t needed_client_memory(const gibson_server_config *config)
-{
-    return GIBS_CONFIG_NUMBER(config, max_request_size) +
-           GIBS_CONFIG_NUMBER(config, max_output_size) +
-           2 * GIBS_CONFIG_NUMBER(config, max_response_size);
-}
-
-int64_t gibs_config_client_memory(const gibson_server_config *config)
-{
-    int64_t memory = GIBS_CONFIG_NUMBER(config, max_client_memory);
-    int64_t needed = needed_client_memory(config);
-    return memory > needed ? memory : needed;
-}
-
-static gibson_status check_socket(const gibson_server_config *config, gibson_error *error)
-{
-    const char *path = GIBS_CONFIG_TEXT(config, unix_socket);
-    struct sockaddr_un address;
-    socklen_t size;
-    return path[0] ? gib_unix_address(path, &address, &size, error) : GIBSON_OK;
-}
-
-static gibson_status check_sizes(const gibson_server_config *config, gibson_error *error)
-{
-    int64_t value = GIBS_CONFIG_NUMBER(config, max_value_size);
-    int64_t request = GIBS_CONFIG_NUMBER(config, max_request_size);
-    int64_t response = GIBS_CONFIG_NUMBER(config, max_response_size);
-    if (value > response) {
-        return gib_error_set(error, GIBSON_INVALID,
-                             "max_value_size (%" PRId64 ") is above max_response_size (%" PRId64
-                             "): such values could be stored and not read",
-                             value, response);
-    }
-    if (GIBS_CONFIG_GIVEN(config, max_value_size) && value > request) {
-        return gib_error_set(error, GIBSON_INVALID,
-                             "max_value_size (%" PRId64 ") is above max_request_size (%" PRId64
-                             "): such values could not be sent",
-                             value, request);
-    }
-    return GIBSON_OK;
-}
-
-gibson_status gibs_config_check(const gibson_server_config *config, gibson_error *error)
-{
-    gibson_status status = check_socket(config, error);
-    if (status == GIBSON_OK) {
-        status = check_sizes(config, error);
-    }
-    if (status != GIBSON_OK) {
-        return status;
-    }
-    int64_t memory = GIBS_CONFIG_NUMBER(config, max_client_memory);
-    int64_t needed = needed_client_memory(config);
-    if (GIBS_CONFIG_GIVEN(config, max_client_memory) && memory < needed) {
-        return gib_error_set(error, GIBSON_INVALID,
-                             "max_client_memory (%" PRId64 ") is below %" PRId64
-                             ": max_request_size, max_output_size and twice max_response_size",
-                             memory, needed);
-    }
-    return GIBSON_OK;
 }

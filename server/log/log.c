@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +29,7 @@ enum {
 
 struct gibs_log {
     char *path;
-    gibs_log_level level;
-    unsigned lines_unflushed; /* allowed */
+    _Atomic gibs_log_level level;
     pthread_t thread;
 
     pthread_mutex_t mutex; /* for what follows */
@@ -38,10 +38,11 @@ struct gibs_log {
     char *ring;
     uint64_t appended, written; /* bytes since the start: those between are in the ring */
     int fd;
-    int next_fd;        /* takes the place of fd, or -1 */
-    uint64_t next_from; /* when that much was written */
-    unsigned lines;     /* not flushed */
-    uint64_t lost;      /* lines, for lack of room */
+    int next_fd;              /* takes the place of fd, or -1 */
+    uint64_t next_from;       /* when that much was written */
+    unsigned lines;           /* not flushed */
+    unsigned lines_unflushed; /* allowed */
+    uint64_t lost;            /* lines, for lack of room */
     gibs_repeats repeats;
     bool flush; /* write all there is */
     bool stop;
@@ -113,7 +114,7 @@ static bool append(gibs_log *log, const char *bytes, size_t size)
 /* Appends a line. False where there is no room for it. */
 static bool append_line(gibs_log *log, gibs_log_level level, const char *text)
 {
-    static const char *const level_names[] = {"debug", "info", "warning", "error"};
+    static const char *const level_names[] = {"debug", "info", "warning", "error", "info"};
     struct timespec now;
     struct tm calendar;
     char stamp[32];
@@ -271,31 +272,64 @@ void gibs_log_catch_up(gibs_log *log)
     pthread_mutex_unlock(&log->mutex);
 }
 
-void gibs_log_write(gibs_log *log, gibs_log_level level, const char *format, ...)
+/* Writes a line; `repeats` tells whether it is one of those that are left out when there are many.
+ */
+static void write_line(gibs_log *log, gibs_log_level level, bool repeats, const char *format,
+                       va_list arguments)
 {
-    if (level < log->level) {
-        return;
-    }
     char text[LONGEST_LINE];
-    va_list arguments;
-    va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
     pthread_mutex_lock(&log->mutex);
     catch_up(log, false);
-    if (level == GIBS_LOG_DEBUG || gibs_repeats_allow(&log->repeats, format, text, now_ms())) {
+    if (!repeats || gibs_repeats_allow(&log->repeats, format, text, now_ms())) {
         log->lost += !append_line(log, level, text);
     }
     pthread_mutex_unlock(&log->mutex);
 }
 
-gibson_status gibs_log_reopen(gibs_log *log, gibson_error *error)
+void gibs_log_write(gibs_log *log, gibs_log_level level, const char *format, ...)
 {
-    int fd = open_path(log->path);
-    if (fd < 0) {
-        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot open the log %.100s",
-                                   log->path);
+    if (level >= atomic_load_explicit(&log->level, memory_order_relaxed)) {
+        va_list arguments;
+        va_start(arguments, format);
+        write_line(log, level, level != GIBS_LOG_DEBUG, format, arguments);
+        va_end(arguments);
     }
+}
+
+void gibs_log_write_all(gibs_log *log, gibs_log_level level, const char *format, ...)
+{
+    if (level >= atomic_load_explicit(&log->level, memory_order_relaxed)) {
+        va_list arguments;
+        va_start(arguments, format);
+        write_line(log, level, false, format, arguments);
+        va_end(arguments);
+    }
+}
+
+void gibs_log_configure(gibs_log *log, gibs_log_level level, unsigned lines_unflushed)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->lines_unflushed = lines_unflushed;
+    log->flush = true; /* what was kept back under the old rule */
+    pthread_cond_signal(&log->work);
+    pthread_mutex_unlock(&log->mutex);
+    atomic_store(&log->level, level);
+}
+
+gibson_status gibs_log_reopen(gibs_log *log, const char *path, gibson_error *error)
+{
+    char *copy = strdup(path ? path : log->path);
+    int fd = copy ? open_path(copy) : -1;
+    if (fd < 0) {
+        gibson_status status = copy ? gib_error_set_errno(error, GIBSON_SYSTEM, errno,
+                                                          "cannot open the log %.100s", copy)
+                                    : gib_error_set(error, GIBSON_NOMEM, "no memory for the log");
+        free(copy);
+        return status;
+    }
+    free(log->path);
+    log->path = copy;
     pthread_mutex_lock(&log->mutex);
     if (log->next_fd >= 0) {
         close(log->next_fd); /* the file before has not been finished yet: this one comes instead */

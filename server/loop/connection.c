@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/likely.h"
+#include "loop/slow_log.h"
 #include "wire/command.h"
 #include "wire/frame.h"
 
@@ -20,12 +22,13 @@ enum {
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
 
-gibs_connection *gibs_connection_new(int fd)
+gibs_connection *gibs_connection_new(int fd, int64_t now_ms)
 {
     gibs_connection *connection = calloc(1, sizeof *connection);
     if (connection) {
         connection->source = GIBS_SOURCE_CONNECTION;
         connection->fd = fd;
+        connection->come_ms = connection->active_ms = now_ms;
         gib_buffer_init(&connection->in, &gib_default_allocator);
         gib_buffer_init(&connection->out, &gib_default_allocator);
     }
@@ -137,13 +140,16 @@ static void note_progress(gibs_connection *connection, size_t sent, size_t left,
 }
 
 /* Sends what the socket takes. False where the connection is broken. */
-static bool send_from(gibs_connection *connection, gib_buffer *out, int64_t now_ms)
+static bool send_from(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *out,
+                      int64_t now_ms)
 {
     size_t left;
     while ((left = sendable(connection, out))) {
         ssize_t sent = send(connection->fd, out->data + out->begin, left, MSG_NOSIGNAL);
         if (sent > 0) {
             gib_buffer_consume(out, (size_t)sent);
+            connection->bytes_out += (uint64_t)sent;
+            exchange->service->counters.bytes_out += (uint64_t)sent;
             note_progress(connection, (size_t)sent, left - (size_t)sent, now_ms);
         } else if (errno != EINTR) {
             return errno == EAGAIN || errno == EWOULDBLOCK;
@@ -152,15 +158,13 @@ static bool send_from(gibs_connection *connection, gib_buffer *out, int64_t now_
     return true;
 }
 
-/* Tells whether the time that the connection has in one turn is over. What has taken much is
-   followed by a look at the clock; of quick requests many fit between two. */
-static bool turn_is_over(const gib_request_frame *frame, size_t replied, unsigned answered,
-                         int64_t end_ns)
+/* What has taken much is followed by a look at the clock; of quick requests many fit between two.
+ */
+static bool may_be_long(const gib_request_frame *frame, size_t replied)
 {
     const gibson_command *command = gib_command(frame->opcode);
-    bool may_be_long = (command && gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX)) ||
-                       frame->frame_size + replied > MUCH_DATA;
-    return (may_be_long || answered % REQUESTS_BETWEEN_CLOCKS == 0) && gib_now_ns() >= end_ns;
+    return (command && gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX)) ||
+           frame->frame_size + replied > MUCH_DATA;
 }
 
 /* Goes on with a request until it is answered or the turn is over; at least a slice is done. */
@@ -174,6 +178,23 @@ static gibs_answer work_on(gibs_service *service, const gib_request_frame *frame
     return result;
 }
 
+/* A job ends by the rules that it was begun with: by those of a reload its key could be another
+   one, or none. So they take the place of the others while it is worked on. Called before that, and
+   after. */
+GIB_COLD static void swap_rules(gibs_service_settings *some, gibs_service_settings *others)
+{
+    gibs_service_settings kept = *some;
+    *some = *others;
+    *others = kept;
+}
+
+static void change_rules(gibs_connection *connection, gibs_exchange *exchange)
+{
+    if (connection->job) {
+        swap_rules(&connection->job->settings, &exchange->service->settings);
+    }
+}
+
 /* Keeps a job that was begun in this turn for the next ones. */
 static bool keep_job(gibs_connection *connection, gibs_exchange *exchange)
 {
@@ -183,6 +204,7 @@ static bool keep_job(gibs_connection *connection, gibs_exchange *exchange)
             return false;
         }
         *connection->job = exchange->job;
+        connection->job->settings = exchange->service->settings;
         exchange->job = (gibs_job){0};
     }
     return true;
@@ -201,9 +223,35 @@ static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
         gib_buffer_clear(out);
     }
     connection->closing = result != GIBS_ANSWER_NEXT;
+    if (result == GIBS_ANSWER_CLOSE) {
+        exchange->service->counters.partings[GIBS_PARTING_malformed]++;
+    }
+    change_rules(connection, exchange);
     end_job(connection);
     gibs_job_clear(&exchange->job);
     return true;
+}
+
+/* Finds the next request that can be answered now. */
+static bool find_request(gibs_connection *connection, gibs_exchange *exchange, const gib_buffer *in,
+                         const gib_buffer *out, gib_request_frame *frame)
+{
+    gibs_service *service = exchange->service;
+    if (connection->closing || !gib_buffer_size(in)) {
+        return false;
+    }
+    gib_frame_state state = gib_request_find(in->data + in->begin, gib_buffer_size(in),
+                                             service->settings.limits.max_request_size, frame);
+    if (state == GIB_FRAME_INVALID) {
+        connection->closing = true;
+        service->counters.partings[GIBS_PARTING_malformed]++;
+    }
+    if (state != GIB_FRAME_WHOLE) {
+        return false;
+    }
+    bool full = !connection->job && gib_buffer_size(out) >= exchange->max_output_size;
+    connection->backlog = full;
+    return !full;
 }
 
 /* Answers the requests in `in` until there is no whole one, the replies are too many, or the turn
@@ -211,38 +259,40 @@ static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
 static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *in,
                    gib_buffer *out)
 {
-    int64_t end_ns = gib_now_ns() + exchange->slice_ns;
-    gibs_service_update_time(exchange->service); /* those before may have taken long */
+    int64_t now_ns = gib_now_ns();
+    int64_t end_ns = now_ns + exchange->slice_ns;
+    int64_t begun_ns = connection->job ? connection->begun_ns : now_ns;
+    gibs_exchange_note_time(exchange, now_ns);
+    gibs_service_update_time(exchange->service, now_ns); /* those before may have taken long */
     unsigned answered = 0;
+    gib_request_frame frame;
     connection->backlog = false;
-    while (!connection->closing && gib_buffer_size(in)) {
-        gib_request_frame frame;
-        gib_frame_state state =
-            gib_request_find(in->data + in->begin, gib_buffer_size(in),
-                             exchange->service->settings.limits.max_request_size, &frame);
-        if (state == GIB_FRAME_PARTIAL) {
-            return;
-        }
-        if (state == GIB_FRAME_INVALID) {
-            connection->closing = true;
-            return;
-        }
-        if (!connection->job && gib_buffer_size(out) >= exchange->max_output_size) {
-            connection->backlog = true;
-            return;
-        }
+    change_rules(connection, exchange);
+    while (find_request(connection, exchange, in, out, &frame)) {
         size_t before = gib_buffer_size(out);
         if (!answer_one(connection, exchange, &frame, out, end_ns)) {
+            connection->begun_ns = begun_ns;
             connection->backlog = true;
-            return;
+            break;
         }
-        size_t replied = gib_buffer_size(out) - before;
+        bool long_one = may_be_long(&frame, gib_buffer_size(out) - before);
+        if (++answered % REQUESTS_BETWEEN_CLOCKS == 0 || long_one) {
+            now_ns = gib_now_ns();
+        }
+        if (long_one && exchange->slow_ns && now_ns - begun_ns >= exchange->slow_ns) {
+            gibs_slow_log_note(exchange, connection, &frame, now_ns - begun_ns);
+        }
+        begun_ns = now_ns;
         gib_buffer_consume(in, frame.frame_size);
-        if (turn_is_over(&frame, replied, ++answered, end_ns)) {
+        if (now_ns >= end_ns) {
             connection->backlog = gib_buffer_size(in) > 0;
-            return;
+            break;
         }
     }
+    change_rules(connection, exchange);
+    connection->requests += answered;
+    exchange->timed_since_ns = connection->asked_ns;
+    exchange->timed = answered;
 }
 
 /* Takes what is left in the shared buffers into those of the connection, and gives memory back. */
@@ -297,7 +347,7 @@ static gibs_outcome serve(gibs_connection *connection, gibs_exchange *exchange, 
         connection->due = 0;
     }
     answer(connection, exchange, in, out);
-    bool sound = send_from(connection, out, now_ms);
+    bool sound = send_from(connection, exchange, out, now_ms);
     bool sent = !sendable(connection, out);
     sound = settle(connection, exchange, in, out) && sound;
     if (!sound) {
@@ -345,6 +395,10 @@ gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *ex
     if (received == 0) {
         return end_of_requests(connection);
     }
+    exchange->service->counters.bytes_in += (uint64_t)received;
+    connection->bytes_in += (uint64_t)received;
+    connection->active_ms = now_ms;
+    connection->asked_ns = exchange->turn_ns;
     if (connection->lingering) {
         return GIBS_OUTCOME_OPEN;
     }
@@ -361,7 +415,7 @@ gibs_outcome gibs_connection_go_on(gibs_connection *connection, gibs_exchange *e
 gibs_outcome gibs_connection_write(gibs_connection *connection, gibs_exchange *exchange,
                                    int64_t now_ms)
 {
-    if (!send_from(connection, &connection->out, now_ms)) {
+    if (!send_from(connection, exchange, &connection->out, now_ms)) {
         return GIBS_OUTCOME_CLOSED;
     }
     return gibs_connection_go_on(connection, exchange, now_ms);

@@ -2,15 +2,9 @@
 #ifndef GIBS_CONNECTION_H
 #define GIBS_CONNECTION_H
 
+#include "log/log.h"
 #include "loop/poller.h"
 #include "service/service.h"
-
-/* What the poller hands back; the first member of its owners. */
-typedef enum gibs_source {
-    GIBS_SOURCE_WAKER,
-    GIBS_SOURCE_LISTENER,
-    GIBS_SOURCE_CONNECTION,
-} gibs_source;
 
 typedef struct gibs_connection {
     gibs_source source;
@@ -28,6 +22,12 @@ typedef struct gibs_connection {
     size_t counted;      /* its part of client_bytes */
     size_t due;          /* bytes of `out` that the client has to take, or it stalls */
     int64_t moved_ms;    /* when it last had taken them, or since when it lingers */
+    int64_t come_ms;     /* when it came */
+    int64_t active_ms;   /* when it last sent something */
+    int64_t asked_ns;    /* when the turn began in which it sent what is being answered */
+    int64_t begun_ns;    /* when the job was begun */
+    uint64_t requests;   /* answered */
+    uint64_t bytes_in, bytes_out;
     struct gibs_connection *previous, *next; /* in the list of all */
     struct gibs_connection *next_backlog;
 } gibs_connection;
@@ -35,11 +35,18 @@ typedef struct gibs_connection {
 /* What connections of a loop share. */
 typedef struct gibs_exchange {
     gibs_service *service;
+    gibs_log *log;
+    int64_t slow_ns;        /* from which on a request is slow; 0: none is */
     size_t max_output_size; /* bytes in `out` above which requests wait */
     int64_t slice_ns;       /* how long one connection may keep the others waiting */
-    gibs_job job;           /* of requests that are answered at one go, which are nearly all */
-    gib_buffer in;          /* used in place of a connection's own while that is empty, so that */
-    gib_buffer out;         /* those which wait for nothing hold no memory */
+    int64_t turn_ns;        /* when the turn began */
+    int64_t
+        timed_since_ns; /* how long the requests that were answered last took is known when the */
+    unsigned timed;     /* clock is looked at next, which is done anyway: when they were asked, */
+                        /* and how many there were */
+    gibs_job job;       /* of requests that are answered at one go, which are nearly all */
+    gib_buffer in;      /* used in place of a connection's own while that is empty, so that */
+    gib_buffer out;     /* those which wait for nothing hold no memory */
 } gibs_exchange;
 
 typedef enum gibs_outcome {
@@ -48,8 +55,18 @@ typedef enum gibs_outcome {
 } gibs_outcome;
 
 /* Makes a connection for a descriptor, which it closes when it is freed; or returns NULL. */
-gibs_connection *gibs_connection_new(int fd);
+gibs_connection *gibs_connection_new(int fd, int64_t now_ms);
 void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange);
+
+/* Notes how long the requests that were answered last took, if they are over by now. */
+static inline void gibs_exchange_note_time(gibs_exchange *exchange, int64_t now_ns)
+{
+    if (exchange->timed) {
+        gibs_latency_note(&exchange->service->counters.latency, now_ns - exchange->timed_since_ns,
+                          exchange->timed);
+        exchange->timed = 0;
+    }
+}
 
 /* Reads what has come, once, answers it, and sends the replies. */
 gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *exchange,

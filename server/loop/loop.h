@@ -2,18 +2,36 @@
 #ifndef GIBS_LOOP_H
 #define GIBS_LOOP_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
-#include "log/log.h"
+#include "config/peers.h"
 #include "loop/connection.h"
 #include "loop/listener.h"
 #include "store/memory.h"
 
+/* What other threads want of the loop. */
+typedef struct gibs_orders {
+    pthread_mutex_t mutex;
+    pthread_cond_t done;
+    const gibson_server_config *config; /* to be applied, or NULL */
+    gibs_peers *peers;                  /* with it */
+    _Atomic bool list_clients;
+} gibs_orders;
+
+/* Where the list of clients has come to. */
+typedef struct gibs_listing {
+    bool active;
+    const gibs_connection *next;
+    uint64_t count;
+    int64_t next_ms; /* not before */
+} gibs_listing;
+
 typedef struct gibs_loop {
     gibs_exchange exchange;
     gibs_poller *poller;
-    gibs_listener listener;
-    gibs_source listener_source; /* what the poller hands back for it */
+    gibs_listeners listeners;
+    gibs_peers *peers; /* who may connect to unix sockets; NULL: all */
     gibs_source waker_source;
     int waker[2];  /* a pipe: writing to it ends the wait */
     int spare_fd;  /* given up for a moment to refuse clients when descriptors are used up */
@@ -26,7 +44,11 @@ typedef struct gibs_loop {
     uint64_t max_clients;
     int keepalive_s;
     int64_t max_write_stall_ms;
+    int64_t idle_timeout_ms; /* 0: none */
+    size_t max_memory;       /* where the limit of the store is going */
 
+    gibs_orders orders;
+    gibs_listing listing;
     gibs_memory_tide tide;
     int64_t started_ms; /* on the monotonic clock; all times below are in ms since then */
     int64_t now_ms;
@@ -47,6 +69,17 @@ gibson_status gibs_loop_open(gibs_loop *loop, const gibson_server_config *config
 /* Serves until gibs_loop_stop, then drains. */
 void gibs_loop_run(gibs_loop *loop);
 
+/* What a store is made with, but for the time. */
+gibs_store_settings gibs_loop_store_settings(const gibson_server_config *config);
+
+/* Applies the directives that can change live, and returns when that is done; what is sent after it
+   is answered accordingly. config is borrowed, peers are taken over. Any thread but that of the
+   loop, while it runs. */
+void gibs_loop_apply(gibs_loop *loop, const gibson_server_config *config, gibs_peers *peers);
+
+/* Makes the loop write a list of its clients to the log. Any thread. */
+void gibs_loop_list_clients(gibs_loop *loop);
+
 /* Makes the loop end. Any thread. */
 void gibs_loop_stop(gibs_loop *loop);
 
@@ -54,7 +87,7 @@ void gibs_loop_stop(gibs_loop *loop);
    the new time. */
 void gibs_loop_advance_clock(gibs_loop *loop, int64_t ms);
 
-/* In a child after fork: lets go of the socket that clients connect to, which is the parent's. */
+/* In a child after fork: lets go of the sockets that clients connect to, which are the parent's. */
 void gibs_loop_leave_to_parent(gibs_loop *loop);
 
 /* Closes all that is open. */

@@ -1,5 +1,6 @@
 /* The clients of the loop: accepting them, serving them in turn, and letting them go. */
 #include "loop/loop_private.h"
+#include "loop/peer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,9 @@ void gibs_loop_drop(gibs_loop *loop, gibs_connection *connection)
     if (connection->next) {
         connection->next->previous = connection->previous;
     }
+    if (loop->listing.next == connection) {
+        loop->listing.next = connection->next;
+    }
     gibs_poller_forget(loop->poller, connection->fd);
     gibs_log_write(loop->log, GIBS_LOG_DEBUG, "client %d is gone", connection->fd);
     gibs_connection_free(connection, &loop->exchange);
@@ -77,6 +81,7 @@ static void limit_client_memory(gibs_loop *loop)
         gibs_log_write(loop->log, GIBS_LOG_WARNING,
                        "disconnected a client that holds %zu bytes: max_client_memory (%zu)",
                        worst->counted, settings->max_client_memory);
+        service->counters.partings[GIBS_PARTING_heavy]++;
         gibs_connection_cut(worst, &loop->exchange);
         loop->cut_clients = true;
     }
@@ -150,17 +155,35 @@ void gibs_loop_serve_event(gibs_loop *loop, gibs_connection *connection, unsigne
     gibs_loop_after_serving(loop, connection, outcome);
 }
 
-static void welcome(gibs_loop *loop, int fd)
+/* Tells whether a client may stay, and says why not. */
+static bool may_stay(gibs_loop *loop, const gibs_listener *listener, int fd)
+{
+    char name[GIBS_PEER_NAME];
+    if (loop->exchange.service->counters.clients >= loop->max_clients) {
+        gibs_log_write(loop->log, GIBS_LOG_WARNING, "refused a client: max_clients (%" PRIu64 ")",
+                       loop->max_clients);
+        return false;
+    }
+    if (!listener->tcp && loop->peers && !gibs_peer_is_among(fd, loop->peers)) {
+        gibs_peer_name(fd, name);
+        gibs_log_write(loop->log, GIBS_LOG_WARNING,
+                       "refused a client: %s is not among unix_socket_users and unix_socket_groups",
+                       name);
+        return false;
+    }
+    return true;
+}
+
+static void welcome(gibs_loop *loop, const gibs_listener *listener, int fd)
 {
     gibs_counters *counters = &loop->exchange.service->counters;
     counters->connections++;
-    if (counters->clients >= loop->max_clients) {
-        gibs_log_write(loop->log, GIBS_LOG_WARNING, "refused a client: max_clients (%" PRIu64 ")",
-                       loop->max_clients);
+    if (!may_stay(loop, listener, fd)) {
+        counters->refused_clients++;
         close(fd);
         return;
     }
-    gibs_connection *connection = gibs_connection_new(fd);
+    gibs_connection *connection = gibs_connection_new(fd, loop->now_ms);
     if (!connection) {
         close(fd);
         return;
@@ -186,25 +209,26 @@ int gibs_loop_open_spare(void)
 
 /* With no descriptor left a client can be neither accepted nor refused, and the listener would stay
    ready for ever: so one that was kept for this takes it, and it is closed at once. */
-static void refuse_without_descriptors(gibs_loop *loop)
+static void refuse_without_descriptors(gibs_loop *loop, gibs_listener *listener)
 {
     close(loop->spare_fd);
-    int fd = gibs_listener_accept(&loop->listener, loop->keepalive_s);
+    int fd = gibs_listener_accept(listener, loop->keepalive_s);
     if (fd >= 0) {
         close(fd);
     }
+    loop->exchange.service->counters.refused_clients++;
     loop->spare_fd = gibs_loop_open_spare();
     gibs_log_write(loop->log, GIBS_LOG_ERROR, "refused a client: no descriptors left");
 }
 
-void gibs_loop_accept_clients(gibs_loop *loop)
+void gibs_loop_accept_clients(gibs_loop *loop, gibs_listener *listener)
 {
     for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
-        int fd = gibs_listener_accept(&loop->listener, loop->keepalive_s);
+        int fd = gibs_listener_accept(listener, loop->keepalive_s);
         if (fd >= 0) {
-            welcome(loop, fd);
+            welcome(loop, listener, fd);
         } else if (errno == EMFILE || errno == ENFILE) {
-            refuse_without_descriptors(loop);
+            refuse_without_descriptors(loop, listener);
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return;

@@ -4,8 +4,32 @@
 
 #include "loop/loop.h"
 
+/* Takes over the directives that can change live. */
+void gibs_loop_configure(gibs_loop *loop, const gibson_server_config *config);
+
+void gibs_loop_orders_open(gibs_loop *loop);
+void gibs_loop_orders_close(gibs_loop *loop);
+
+/* Ends the wait of the loop. Any thread. */
+void gibs_loop_wake(gibs_loop *loop);
+
+/* Does what other threads have asked for. */
+void gibs_loop_take_orders(gibs_loop *loop);
+
+/* Does a part of the housekeeping, after a turn that took so long. */
+void gibs_loop_keep_house(gibs_loop *loop, int64_t turn_ns);
+
+/* How long there is nothing to do without clients, in ms. */
+int gibs_loop_wait_time(const gibs_loop *loop);
+
+/* Writes some lines of the list of clients, if somebody has asked for one and it is time. */
+void gibs_loop_list_some_clients(gibs_loop *loop);
+
+/* When that is. */
+int64_t gibs_loop_listing_due(const gibs_loop *loop);
+
 /* Accepts the clients that wait. */
-void gibs_loop_accept_clients(gibs_loop *loop);
+void gibs_loop_accept_clients(gibs_loop *loop, gibs_listener *listener);
 
 /* Serves a client for which the poller has found something ready. */
 void gibs_loop_serve_event(gibs_loop *loop, gibs_connection *connection, unsigned ready);

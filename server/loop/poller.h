@@ -7,9 +7,16 @@
 
 enum { GIBS_READABLE = 1, GIBS_WRITABLE = 2 };
 
+/* What an event is about: the first member of its owner. */
+typedef enum gibs_source {
+    GIBS_SOURCE_WAKER,
+    GIBS_SOURCE_LISTENER,
+    GIBS_SOURCE_CONNECTION,
+} gibs_source;
+
 /* Something that was ready. Errors and hang-ups count as both: the next call tells which. */
 typedef struct gibs_event {
-    void *owner;
+    void *owner;    /* a gibs_source is at its beginning */
     unsigned ready; /* GIBS_READABLE, GIBS_WRITABLE */
 } gibs_event;
 

@@ -153,7 +153,9 @@ void gibs_options_help(FILE *out)
         fprintf(out, "  %-28s %s%s%s%s\n", usage, row->summary, has_default ? " (" : "",
                 row->fallback, has_default ? ")" : "");
     }
-    fprintf(out, "\n"
-                 "SIZE takes the suffixes B, K, M and G, TIME takes s, m, h and d.\n"
-                 "SIGTERM and SIGINT end the server, SIGHUP makes it open its log again.\n");
+    fprintf(out,
+            "\n"
+            "SIZE takes the suffixes B, K, M and G, TIME takes s, m, h and d.\n"
+            "SIGTERM and SIGINT end the server, SIGHUP makes it read its configuration and open\n"
+            "its log again, SIGUSR1 makes it list its clients in the log.\n");
 }

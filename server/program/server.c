@@ -9,6 +9,8 @@
 #include "loop/loop.h"
 
 struct gibson_server {
+    pthread_mutex_t changing;     /* held while config or log change */
+    gibson_server_config *config; /* as it is in force */
     gibs_log *log;
     gibs_store *store;
     gibs_service service;
@@ -71,31 +73,9 @@ static void delist(gibson_server *server)
 
 static gibs_store *make_store(const gibson_server_config *config)
 {
-    gibs_store_settings settings = {
-        .max_memory = GIBS_CONFIG_SIZE(config, max_memory),
-        .evict = GIBS_CONFIG_NUMBER(config, eviction),
-        .compression = GIBS_CONFIG_SIZE(config, compression),
-        .gc_ratio = (uint32_t)GIBS_CONFIG_NUMBER(config, gc_ratio),
-        .unix_time = (int64_t)time(NULL),
-    };
+    gibs_store_settings settings = gibs_loop_store_settings(config);
+    settings.unix_time = (int64_t)time(NULL);
     return gibs_store_new(&settings);
-}
-
-static void make_service(gibs_service *service, gibs_store *store,
-                         const gibson_server_config *config)
-{
-    *service = (gibs_service){.store = store};
-    service->settings.limits = (gib_limits){
-        .max_reply_size = GIBS_CONFIG_SIZE(config, max_response_size),
-        .max_request_size = GIBS_CONFIG_SIZE(config, max_request_size),
-        .max_key_size = GIBS_CONFIG_SIZE(config, max_key_size),
-        .max_value_size = GIBS_CONFIG_SIZE(config, max_value_size),
-        .max_seconds = GIBS_CONFIG_NUMBER(config, max_item_ttl),
-    };
-    service->settings.max_client_memory = (size_t)gibs_config_client_memory(config);
-    service->settings.excess =
-        GIBS_CONFIG_NUMBER(config, compat) ? GIB_EXCESS_CUT : GIB_EXCESS_REFUSED;
-    service->settings.started_unix = store->settings.unix_time;
 }
 
 static void *run(void *argument)
@@ -123,6 +103,8 @@ static void free_server(gibson_server *server)
 {
     gibs_store_free(server->store);
     gibs_log_close(server->log);
+    gibson_server_config_free(server->config);
+    pthread_mutex_destroy(&server->changing);
     free(server);
 }
 
@@ -143,11 +125,13 @@ static gibson_status start(gibson_server *server, const gibson_server_config *co
     if (status != GIBSON_OK) {
         return status;
     }
+    server->config = gibs_config_copy(config);
     server->store = make_store(config);
-    if (!server->store) {
+    if (!server->config || !server->store) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the store");
     }
-    make_service(&server->service, server->store, config);
+    server->service = (gibs_service){.store = server->store};
+    server->service.settings.started_unix = server->store->settings.unix_time;
     status = gibs_log_open(&server->log, GIBS_CONFIG_TEXT(config, logfile),
                            (gibs_log_level)GIBS_CONFIG_NUMBER(config, loglevel),
                            (unsigned)GIBS_CONFIG_NUMBER(config, logflushrate), error);
@@ -178,6 +162,7 @@ gibson_status gibson_server_start(gibson_server **server, const gibson_server_co
     if (!*server) {
         status = gib_error_set(error, GIBSON_NOMEM, "no memory for the server");
     } else {
+        pthread_mutex_init(&(*server)->changing, NULL);
         status = start(*server, config ? config : defaults, error);
     }
     if (status != GIBSON_OK && *server) {
@@ -190,12 +175,86 @@ gibson_status gibson_server_start(gibson_server **server, const gibson_server_co
 
 uint16_t gibson_server_port(const gibson_server *server)
 {
-    return server->loop.listener.tcp ? server->loop.listener.port : 0;
+    return gibs_listeners_port(&server->loop.listeners);
 }
 
 gibson_status gibson_server_reopen_log(gibson_server *server, gibson_error *error)
 {
-    return gibs_log_reopen(server->log, error);
+    pthread_mutex_lock(&server->changing);
+    gibson_status status = gibs_log_reopen(server->log, NULL, error);
+    pthread_mutex_unlock(&server->changing);
+    return status;
+}
+
+void gibson_server_list_clients(gibson_server *server)
+{
+    gibs_loop_list_clients(&server->loop);
+}
+
+/* A directive without a value says so. */
+static const char *text_of(const gibson_server_config *config, size_t directive)
+{
+    const char *text = config->settings[directive].text;
+    return text[0] ? text : "(none)";
+}
+
+/* Says which directives are others in the next configuration, and whether they are in force now. */
+static void say_what_changed(gibson_server *server, const gibson_server_config *next)
+{
+    for (size_t i = 0; i < GIBS_DIRECTIVE_COUNT; i++) {
+        if (!gibs_config_differs(server->config, next, (gibs_directive)i)) {
+            continue;
+        }
+        bool live = gibs_directives[i].changes == GIBS_CHANGES_LIVE;
+        gibs_log_write_all(server->log, live ? GIBS_LOG_INFORMATION : GIBS_LOG_WARNING,
+                           "%s: %.200s instead of %.200s%s", gibs_directives[i].name,
+                           text_of(next, i), text_of(server->config, i),
+                           live ? "" : " needs a restart, and is not in force yet");
+    }
+}
+
+/* Takes over what a configuration says that has been found good. Opening the log is all that can
+   fail. */
+static gibson_status take_over(gibson_server *server, gibson_server_config *next, gibs_peers *peers,
+                               gibson_error *error)
+{
+    gibson_status status = gibs_log_reopen(server->log, GIBS_CONFIG_TEXT(next, logfile), error);
+    if (status != GIBSON_OK) {
+        gibs_peers_free(peers);
+        return status;
+    }
+    gibs_log_configure(server->log, (gibs_log_level)GIBS_CONFIG_NUMBER(next, loglevel),
+                       (unsigned)GIBS_CONFIG_NUMBER(next, logflushrate));
+    gibs_loop_apply(&server->loop, next, peers);
+    say_what_changed(server, next);
+    warn_of_lowered(server->log, next);
+    gibs_config_adopt(server->config, next);
+    return GIBSON_OK;
+}
+
+gibson_status gibson_server_reload(gibson_server *server, const gibson_server_config *config,
+                                   gibson_error *error)
+{
+    gibs_peers *peers = NULL;
+    gibson_server_config *next = NULL;
+    gibson_status status = gibs_config_check(config, error);
+    if (status == GIBSON_OK) {
+        status = gibs_peers_new(&peers, config, error);
+    }
+    if (status == GIBSON_OK) {
+        next = gibs_config_copy(config);
+        if (!next) {
+            gibs_peers_free(peers);
+            status = gib_error_set(error, GIBSON_NOMEM, "no memory for the configuration");
+        }
+    }
+    if (next) {
+        pthread_mutex_lock(&server->changing);
+        status = take_over(server, next, peers, error);
+        pthread_mutex_unlock(&server->changing);
+    }
+    gibson_server_config_free(next);
+    return status;
 }
 
 void gibson_server_stop(gibson_server *server)

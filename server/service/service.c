@@ -1,5 +1,6 @@
 #include "service/service.h"
 
+#include "base/clock.h"
 #include "wire/command.h"
 #include "wire/number.h"
 #include "wire/reply_encode.h"
@@ -362,10 +363,11 @@ static handler *const handlers[256] = {
 #undef HANDLER_ROW
 };
 
-void gibs_service_update_time(gibs_service *service)
+void gibs_service_update_time(gibs_service *service, int64_t now_ns)
 {
-    if (service->time.elapsed_ms) {
-        gibs_store_set_time(service->store, service->time.elapsed_ms(service->time.context));
+    const gibs_time_source *time = &service->time;
+    if (time->elapsed_ms) {
+        gibs_store_set_time(service->store, time->elapsed_ms(time->context, now_ns));
     }
 }
 
@@ -396,7 +398,7 @@ static gib_code carry_out(gibs_service *service, const gibson_command *command,
         return code;
     }
     if (begins_an_age(command, &request)) {
-        gibs_service_update_time(service);
+        gibs_service_update_time(service, gib_now_ns());
     }
     return handlers[frame->opcode](service, &request, job, out);
 }
@@ -417,6 +419,7 @@ gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *
         job->written = gib_buffer_size(out) - start;
         return GIBS_ANSWER_MORE;
     }
+    service->counters.replies[frame->opcode][code]++;
     if (code != GIB_CODE_VAL && code != GIB_CODE_KVAL) {
         out->end = out->begin + start;
         if (!gib_reply_encode_code(out, code)) {

@@ -3,16 +3,35 @@
 #ifndef GIBS_SERVICE_H
 #define GIBS_SERVICE_H
 
+#include "service/latency.h"
 #include "store/store_batch.h"
 #include "wire/request_decode.h"
 
-/* What the STATS tell of the connections, kept by the event loop. */
+/* Why a client was disconnected. */
+typedef enum gibs_parting {
+#define GIBS_PARTING_ENUM(name, summary) GIBS_PARTING_##name,
+    GIBS_PARTINGS(GIBS_PARTING_ENUM)
+#undef GIBS_PARTING_ENUM
+        GIBS_PARTING_COUNT
+} gibs_parting;
+
+enum { GIBS_OPCODE_COUNT = 256, GIBS_CODE_COUNT = GIB_CODE_KVAL + 1 };
+
+/* What the STATS tell beside what the store knows. The service counts the replies, the event loop
+   the rest. */
 typedef struct gibs_counters {
     uint64_t clients;      /* connected now */
     uint64_t client_bytes; /* held for them: parts of requests, and replies that wait */
     uint64_t connections;
     uint64_t requests;
     uint64_t crons;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t refused_clients;
+    uint64_t slow_requests;
+    uint64_t partings[GIBS_PARTING_COUNT];
+    gibs_latency latency;
+    uint64_t replies[GIBS_OPCODE_COUNT][GIBS_CODE_COUNT];
 } gibs_counters;
 
 typedef struct gibs_service_settings {
@@ -24,7 +43,8 @@ typedef struct gibs_service_settings {
 
 /* What time it is. Where there is none, the store is told by somebody else. */
 typedef struct gibs_time_source {
-    int64_t (*elapsed_ms)(void *context); /* since the store was made; never less than before */
+    /* Since the store was made, at a time of gib_now_ns; never less than before. */
+    int64_t (*elapsed_ms)(void *context, int64_t now_ns);
     void *context;
 } gibs_time_source;
 
@@ -43,6 +63,7 @@ typedef struct gibs_job {
     size_t work;    /* what a slice may take */
     bool begun;
     bool more;
+    gibs_service_settings settings; /* where it is kept for another turn: those it was begun with */
 } gibs_job;
 
 /* Gives memory back; all is as at first. */
@@ -56,8 +77,8 @@ typedef enum gibs_answer {
     GIBS_ANSWER_CLOSE, /* there is no reply: an opcode that is none, or no memory for it */
 } gibs_answer;
 
-/* Tells the store what time it is. */
-void gibs_service_update_time(gibs_service *service);
+/* Tells the store what time it is. now_ns is what gib_now_ns has just said. */
+void gibs_service_update_time(gibs_service *service, int64_t now_ns);
 
 /* Answers a request, or does a slice of what it asks for: at most `work` items, as far as it goes
    by items. Appends the reply. */

@@ -56,46 +56,6 @@ static int64_t compression_rate(const gibs_store *store)
     return store->plain_bytes ? (int64_t)(100 - 100 * packed) : 0;
 }
 
-/* X(name, kind, value). The values refer to `service` and `store`. */
-#define STATS_LIST(X)                                                                              \
-    X(server_version, text, GIBSON_VERSION)                                                        \
-    X(server_build_datetime, text, GIBS_BUILD_DATETIME)                                            \
-    X(server_allocator, text, "malloc")                                                            \
-    X(server_arch, text, sizeof(void *) == 8 ? "64" : "32")                                        \
-    X(server_started, number, service->settings.started_unix)                                      \
-    X(server_time, number, (int64_t)time(NULL))                                                    \
-    X(first_item_seen, number, store->first_item_unix)                                             \
-    X(last_item_seen, number, store->last_item_unix)                                               \
-    X(total_items, number, (int64_t)store->items)                                                  \
-    X(total_compressed_items, number, (int64_t)store->compressed_items)                            \
-    X(total_clients, number, (int64_t)service->counters.clients)                                   \
-    X(total_cron_done, number, (int64_t)service->counters.crons)                                   \
-    X(total_connections, number, (int64_t)service->counters.connections)                           \
-    X(total_requests, number, (int64_t)service->counters.requests)                                 \
-    X(item_pool_current_used, number, (int64_t)store->items)                                       \
-    X(item_pool_current_capacity, number, (int64_t)store->allocated_items)                         \
-    X(item_pool_total_capacity, number, (int64_t)store->allocated_items)                           \
-    X(item_pool_object_size, number, (int64_t)gibs_item_size(0, 0))                                \
-    X(item_pool_max_block_size, number, (int64_t)largest_item(service))                            \
-    X(memory_available, number, machine_memory())                                                  \
-    X(memory_usable, number, (int64_t)store->settings.max_memory)                                  \
-    X(memory_used, number, (int64_t)gibs_store_used(store))                                        \
-    X(memory_peak, number, (int64_t)store->peak_bytes)                                             \
-    X(memory_fragmentation, decimal,                                                               \
-      ratio((double)resident_memory(), (double)gibs_store_used(store)))                            \
-    X(item_size_avg, number,                                                                       \
-      (int64_t)ratio((double)store->item_bytes, (double)store->allocated_items))                   \
-    X(compr_rate_avg, number, compression_rate(store))                                             \
-    X(reqs_per_client_avg, decimal,                                                                \
-      ratio((double)service->counters.requests, (double)service->counters.connections))
-
-/* Behind those of the reference server, which clients may take by their position. */
-#define OWN_STATS_LIST(X)                                                                          \
-    X(max_item_ttl, number, service->settings.limits.max_seconds)                                  \
-    X(total_evicted_items, number, (int64_t)store->evicted_items)                                  \
-    X(client_memory_usable, number, (int64_t)service->settings.max_client_memory)                  \
-    X(client_memory_used, number, (int64_t)service->counters.client_bytes)
-
 static bool add_text(gib_items_encoder *encoder, const char *name, const char *text)
 {
     uint8_t *room;
@@ -119,15 +79,80 @@ static bool add_decimal(gib_items_encoder *encoder, const char *name, double num
     return add_text(encoder, name, text);
 }
 
+/* The requests of a command that were answered. */
+static int64_t answered(const gibs_counters *counters, gibson_opcode opcode)
+{
+    uint64_t count = 0;
+    for (unsigned code = 0; code < GIBS_CODE_COUNT; code++) {
+        count += counters->replies[opcode][code];
+    }
+    return (int64_t)count;
+}
+
+static bool add_commands(gib_items_encoder *encoder, const gibs_counters *counters)
+{
+    bool fine = true;
+#define ADD_COMMAND(NAME, name, ...)                                                               \
+    fine = fine &&                                                                                 \
+           add_number(encoder, "total_requests_" #name, answered(counters, GIBSON_OP_##NAME));
+    GIBSON_COMMAND_LIST(ADD_COMMAND)
+#undef ADD_COMMAND
+    return fine;
+}
+
+/* The replies that say no. */
+static bool add_refusals(gib_items_encoder *encoder, const gibs_counters *counters)
+{
+    int64_t refusals[GIBS_CODE_COUNT] = {0};
+    bool fine = true;
+    for (unsigned opcode = 0; opcode < GIBS_OPCODE_COUNT; opcode++) {
+        for (unsigned code = 0; code < GIBS_CODE_COUNT; code++) {
+            refusals[code] += (int64_t)counters->replies[opcode][code];
+        }
+    }
+#define ADD_REFUSAL(name, NAME)                                                                    \
+    fine = fine && add_number(encoder, "total_replies_" #name, refusals[GIB_CODE_##NAME]);
+    GIBS_REFUSALS(ADD_REFUSAL)
+#undef ADD_REFUSAL
+    return fine;
+}
+
+static bool add_partings(gib_items_encoder *encoder, const gibs_counters *counters)
+{
+    bool fine = true;
+#define ADD_PARTING(name, summary)                                                                 \
+    fine = fine && add_number(encoder, "total_disconnected_" #name,                                \
+                              (int64_t)counters->partings[GIBS_PARTING_##name]);
+    GIBS_PARTINGS(ADD_PARTING)
+#undef ADD_PARTING
+    return fine;
+}
+
+static bool add_latencies(gib_items_encoder *encoder, const gibs_latency *latency)
+{
+    const uint64_t *next = latency->below;
+    uint64_t below = 0;
+    bool fine = true;
+#define ADD_LATENCY(bound)                                                                         \
+    below += *next++;                                                                              \
+    fine = fine && add_number(encoder, "latency_below_" #bound "us", (int64_t)below);
+    GIBS_LATENCY_BOUNDS(ADD_LATENCY)
+#undef ADD_LATENCY
+    return fine;
+}
+
 gib_code gibs_service_stats(const gibs_service *service, gib_buffer *out)
 {
     const gibs_store *store = service->store;
+    const gibs_counters *counters = &service->counters;
     gib_items_encoder encoder;
     bool fine = gib_items_encode_begin(&encoder, out);
-#define ADD_STATS_ROW(name, kind, value) fine = fine && add_##kind(&encoder, #name, value);
-    STATS_LIST(ADD_STATS_ROW)
-    OWN_STATS_LIST(ADD_STATS_ROW)
+#define ADD_STATS_ROW(name, kind, value, summary) fine = fine && add_##kind(&encoder, #name, value);
+    GIBS_STATS_OF_REFERENCE(ADD_STATS_ROW)
+    GIBS_STATS_OF_OURS(ADD_STATS_ROW)
 #undef ADD_STATS_ROW
+    fine = fine && add_partings(&encoder, counters) && add_refusals(&encoder, counters) &&
+           add_commands(&encoder, counters) && add_latencies(&encoder, &counters->latency);
     if (!fine) {
         return GIB_CODE_MEM;
     }

@@ -50,6 +50,7 @@ static gibs_link *find(gibs_store *store, gibson_bytes key)
         gibs_item *item = gibs_link_item(*place);
         gibs_store_take(store, item);
         gibs_store_free_item(store, item);
+        store->expired_items++;
         return NULL;
     }
     return place;

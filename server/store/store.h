@@ -48,6 +48,7 @@ typedef struct gibs_store {
     uint64_t items;            /* in the tree, expired or not */
     uint64_t compressed_items; /* of those */
     uint64_t evicted_items;    /* since the start */
+    uint64_t expired_items;    /* the same; those that were cut off by MDEL are not known */
     uint64_t allocated_items;  /* those, and the discarded ones */
     size_t item_bytes;         /* what all allocated items cost */
     size_t peak_bytes;         /* the most that gibs_store_used has been */
@@ -113,6 +114,11 @@ void gibs_store_sweep_begin(gibs_store *store, bool collecting);
 
 /* Looks at up to `items` items. Returns whether the pass is still under way. */
 bool gibs_store_sweep(gibs_store *store, size_t items);
+
+/* Brings max_memory to a limit: at once if what is used is below it or nothing is evicted, else a
+   step nearer, for which some items go, so that no request has to wait until all have gone. Returns
+   whether it is there. */
+bool gibs_store_move_limit(gibs_store *store, size_t limit);
 
 /* Frees up to `items` items that were deleted by prefix. Returns whether there are more. */
 bool gibs_store_reclaim(gibs_store *store, size_t items);

@@ -21,16 +21,19 @@ void gibs_store_sweep_begin(gibs_store *store, bool collecting)
     }
 }
 
-static bool doomed(const gibs_store *store, gibs_link link)
+/* The count of those that are deleted for the same reason as this one; NULL where it stays. */
+static uint64_t *doom_of(gibs_store *store, gibs_link link)
 {
     if (gibs_link_item(link) == store->pinned) {
-        return false;
+        return NULL;
     }
     if (gibs_link_expired(link, store->now)) {
-        return true;
+        return &store->expired_items;
     }
-    return store->sweep.collecting && !gibs_link_locked(link, store->now) &&
-           gibs_ticks_over(gibs_link_item(link)->accessed, store->now, store->settings.gc_ratio);
+    bool collected =
+        store->sweep.collecting && !gibs_link_locked(link, store->now) &&
+        gibs_ticks_over(gibs_link_item(link)->accessed, store->now, store->settings.gc_ratio);
+    return collected ? &store->evicted_items : NULL;
 }
 
 bool gibs_store_sweep(gibs_store *store, size_t items)
@@ -44,7 +47,9 @@ bool gibs_store_sweep(gibs_store *store, size_t items)
     const gibs_item *last = NULL;
     gibs_walk_begin_after(&walk, &store->tree, (gibson_bytes){sweep->last, sweep->last_size});
     while (items-- && (place = gibs_walk_next(&walk))) {
-        if (doomed(store, *place)) {
+        uint64_t *doom = doom_of(store, *place);
+        if (doom) {
+            ++*doom;
             gibs_store_take_walking(store, gibs_link_item(*place), &walk);
         } else {
             last = gibs_link_item(*place);

@@ -368,7 +368,8 @@ START_TEST(reconnecting_10000_times_loses_nothing)
         if (i % 10 == 0) {
             ck_assert_status(gibson_client_ping(client), GIBSON_OK);
         }
-        highest = gibson_client_descriptor(client) > highest ? gibson_client_descriptor(client) : highest;
+        highest =
+            gibson_client_descriptor(client) > highest ? gibson_client_descriptor(client) : highest;
     }
     ck_assert_uint_eq(counts.live, live);
     ck_assert_uint_eq(counts.live_bytes, live_bytes);

@@ -19,141 +19,9 @@
 
 #include "base/clock.h"
 #include "raw_client.h"
+#include "support/server_program.h"
 #include "support/suite.h"
 #include "wire/frame.h"
-
-enum { PATIENCE_MS = 20000, MOST_ARGUMENTS = 24 };
-
-static char directory[64];
-static rlim_t descriptor_limit; /* of gibson-server, 0 for that of this process */
-static int notifications;       /* the socket that NOTIFY_SOCKET names */
-
-static const char *path_of(const char *name)
-{
-    static char paths[4][128];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(paths[next], sizeof paths[next], "%s/%s", directory, name);
-    return paths[next];
-}
-
-static struct sockaddr_un address_of(const char *name)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", directory, name);
-    return address;
-}
-
-static void set_up(void)
-{
-    descriptor_limit = 0;
-    strcpy(directory, "/tmp/gibson-process-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    struct sockaddr_un address = address_of("notify");
-    notifications = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(notifications, (struct sockaddr *)&address, sizeof address), 0);
-    setenv("NOTIFY_SOCKET", address.sun_path, 1);
-}
-
-static void tear_down(void)
-{
-    close(notifications);
-    unlink(path_of("notify"));
-    unlink(path_of("log"));
-    unlink(path_of("log.1"));
-    unlink(path_of("config"));
-    ck_assert_int_eq(rmdir(directory), 0);
-}
-
-/* Starts gibson-server with the arguments, a list that ends with NULL. */
-static pid_t spawn(const char *const *arguments, int output)
-{
-    char *copies[MOST_ARGUMENTS] = {(char *)(uintptr_t) "gibson-server"};
-    for (int i = 0; arguments[i]; i++) {
-        copies[i + 1] = (char *)(uintptr_t)arguments[i];
-    }
-    pid_t child = fork();
-    if (child == 0) {
-        if (descriptor_limit) {
-            struct rlimit limit = {descriptor_limit, descriptor_limit};
-            setrlimit(RLIMIT_NOFILE, &limit);
-        }
-        if (output >= 0) {
-            dup2(output, STDOUT_FILENO);
-            dup2(output, STDERR_FILENO);
-        }
-        execv(GIBSON_SERVER, copies);
-        _exit(127);
-    }
-    return child;
-}
-
-/* Waits for a message to the service manager. */
-static void expect_notification(const char *message)
-{
-    char text[64];
-    struct pollfd wait = {.fd = notifications, .events = POLLIN};
-    ck_assert_int_eq(poll(&wait, 1, PATIENCE_MS), 1);
-    ssize_t size = recv(notifications, text, sizeof text - 1, 0);
-    ck_assert_int_gt(size, 0);
-    text[size] = '\0';
-    ck_assert_str_eq(text, message);
-}
-
-static int exit_code(pid_t child)
-{
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static size_t read_file(const char *path, char *text, size_t room)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd < 0 ? 0 : read(fd, text, room - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
-    text[size > 0 ? size : 0] = '\0';
-    return size > 0 ? (size_t)size : 0;
-}
-
-/* Looks into a file until it holds a text. */
-static void await_text(const char *path, const char *text)
-{
-    char content[8192];
-    int64_t end = gib_deadline_after(gib_now_ns(), PATIENCE_MS);
-    do {
-        ck_assert_msg(gib_now_ns() < end, "'%s' is not in %s", text, path);
-        read_file(path, content, sizeof content);
-    } while (!strstr(content, text));
-}
-
-static int connect_unix(void)
-{
-    struct sockaddr_un address = address_of("socket");
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
-/* Runs gibson-server to its end. Returns its exit code, and what it has printed. */
-static int run(const char *const *arguments, char *output, size_t room)
-{
-    int fds[2];
-    size_t size = 0;
-    ssize_t got;
-    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-    pid_t child = spawn(arguments, fds[1]);
-    close(fds[1]);
-    while ((got = read(fds[0], output + size, room - 1 - size)) > 0) {
-        size += (size_t)got;
-    }
-    close(fds[0]);
-    output[size] = '\0';
-    return exit_code(child);
-}
 
 START_TEST(process_serves_and_ends_with_0_on_sigterm_and_sigint)
 {
@@ -678,6 +546,7 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
     }
     ck_assert_int_gt(raw_stat(first, "client_memory_used"), 0);
     await_text(path_of("log"), "disconnected a client that holds");
+    ck_assert_int_gt(raw_stat(first, "total_disconnected_heavy"), 0);
     ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
     for (int i = 0; i < CLIENTS; i++) {
         close(fds[i]);

@@ -203,6 +203,7 @@ START_TEST(slow_reader_is_bounded_and_disconnected)
     ck_assert_int_eq(raw_stat(client, "total_clients"), 2);
     test_server_pass_time(&server, 31000);
     ck_assert(raw_await_stat(client, "total_clients", 1));
+    ck_assert_int_eq(raw_stat(client, "total_disconnected_stalled"), 1);
     /* What comes is what socket buffers held, far less than was asked for. */
     ck_assert_uint_lt(read_to_end(slow), (size_t)2 << 20);
     close(slow);

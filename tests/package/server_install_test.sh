@@ -32,10 +32,12 @@ grep -q "^Type=notify$" "$(find_one gibson-server.service)"
 group=$(sed -n 's/^Group=//p' "$(find_one gibson-server.service)")
 grep -q "^u $group " "$(find_one gibson-server.conf)"
 grep -q "^LogsDirectory=gibson$" "$(find_one gibson-server.service)"
+grep -q "^SocketGroup=$group$" "$(find_one gibson-server.socket)"
 if command -v systemd-analyze >/dev/null; then
     sed "s|^ExecStart=[^ ]*|ExecStart=$server|" "$(find_one gibson-server.service)" \
         >"$work/gibson-server.service"
-    systemd-analyze verify --man=no "$work/gibson-server.service"
+    cp "$(find_one gibson-server.socket)" "$work"
+    systemd-analyze verify --man=no "$work/gibson-server.service" "$work/gibson-server.socket"
 fi
 grep -q "^ExecStart=/.*/gibson-server -c /.*/gibson.conf$" "$(find_one gibson-server.service)"
 

@@ -58,7 +58,8 @@ def test_replies_that_are_shifted_are_noticed(peer: Callable[..., Peer]) -> None
     with pytest.raises(ProtocolError, match="a reply that answers nothing"):
         for count in range(127):
             client.get(str(count))
-    opcodes = [opcode for opcode, _ in probes]  # the client may be gone before it was read as a whole
+    # The client may be gone before the question was read as a whole.
+    opcodes = [opcode for opcode, _ in probes]
     assert opcodes and opcodes == [17, 20, 20, 20][: len(opcodes)]
     assert not client.connected
 

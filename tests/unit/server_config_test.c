@@ -251,6 +251,25 @@ START_TEST(options_ask_for_help_and_version)
 }
 END_TEST
 
+/* Where a directive is given as what it is anyway, that is a change only where it means something.
+ */
+START_TEST(config_differs_by_what_is_given_where_that_matters)
+{
+    gibson_server_config *next = gibs_config_copy(config);
+    expect_set("loglevel", "1", 1);
+    expect_set("port", "10128", 10128);
+    expect_set("pidfile", "/var/run/gibson.pid", 0);
+    ck_assert(!gibs_config_differs(config, next, GIBS_DIRECTIVE_loglevel));
+    ck_assert(!gibs_config_differs(config, next, GIBS_DIRECTIVE_port));
+    ck_assert(gibs_config_differs(config, next, GIBS_DIRECTIVE_pidfile)); /* now it is written */
+    ck_assert_int_eq(gibson_server_config_set(next, "unix_socket", "/s", &error), GIBSON_OK);
+    expect_set("unix_socket", "/s", 0);
+    ck_assert(gibs_config_differs(config, next, GIBS_DIRECTIVE_port)); /* it is on TCP too */
+    ck_assert(!gibs_config_differs(config, next, GIBS_DIRECTIVE_address));
+    gibson_server_config_free(next);
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
@@ -264,7 +283,8 @@ int main(void)
                config_client_memory_grows_with_what_a_client_needs,
                options_come_in_both_spellings_and_flags_alone,
                options_win_over_the_file_wherever_they_stand, options_that_are_wrong_are_named,
-               options_ask_for_help_and_version)},
+               options_ask_for_help_and_version,
+               config_differs_by_what_is_given_where_that_matters)},
     };
     return suite_run("server_config", 1, parts, COUNT_OF(parts));
 }

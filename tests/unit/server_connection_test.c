@@ -1,4 +1,5 @@
 /* A connection of the server, without its loop: what it holds, and when it stops. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ static void set_up(void)
     int ends[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     peer = ends[0];
-    connection = gibs_connection_new(ends[1]);
+    connection = gibs_connection_new(ends[1], 0);
 }
 
 static void tear_down(void)
@@ -169,12 +170,72 @@ START_TEST(connection_ends_its_turn_after_a_long_command)
 }
 END_TEST
 
+/* A reload in the middle of a command: by the new rules its key would be too long, or cut, its
+   value too large, and all of it no request. */
+START_TEST(connection_ends_a_long_command_by_the_rules_it_was_begun_with)
+{
+    enum { ITEMS = 3000, MOST_TURNS = 100 };
+    char text[64];
+    for (int i = 0; i < ITEMS; i++) {
+        gibson_bytes key = {text, (size_t)snprintf(text, sizeof text, "key:%d", i)};
+        ck_assert_int_eq(gibs_store_set(service.store, key, (gibson_bytes){"v", 1}, 0),
+                         GIB_CODE_VAL);
+    }
+    shared.slice_ns = 0;
+    ck_assert(raw_send_request(peer, GIBSON_OP_MSET, "key: other", 10));
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    ck_assert_ptr_nonnull(connection->job);
+    gibs_service_settings before = service.settings;
+    service.settings.limits = (gib_limits){
+        .max_request_size = 4, .max_key_size = 2, .max_value_size = 2, .max_seconds = 1};
+    service.settings.excess = _i ? GIB_EXCESS_CUT : GIB_EXCESS_REFUSED;
+    for (int turns = 0; connection->job; turns++) {
+        ck_assert_int_lt(turns, MOST_TURNS);
+        ck_assert_int_eq(gibs_connection_go_on(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+        ck_assert_uint_eq(service.settings.limits.max_key_size, 2);
+    }
+    raw_reply reply = raw_read_reply(peer);
+    ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+    raw_reply_free(&reply);
+    service.settings = before;
+    ck_assert_uint_eq(service.counters.replies[GIBSON_OP_MSET][GIB_CODE_VAL], 1);
+    gibs_item *last = gibs_store_get(service.store, (gibson_bytes){"key:2999", 8});
+    ck_assert_ptr_nonnull(last);
+    ck_assert_uint_eq(gibs_item_plain_size(last), 5);
+}
+END_TEST
+
+/* Over several turns, as those before were in its way. */
+START_TEST(connection_times_requests_from_the_turn_in_which_they_came)
+{
+    const gibs_latency *latency = &service.counters.latency;
+    shared.slice_ns = 0;
+    shared.turn_ns = 1000;
+    send_requests(2, GIBSON_OP_COUNT);
+    ck_assert_int_eq(gibs_connection_read(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    ck_assert_uint_eq(gibs_latency_count(latency), 0); /* not known yet */
+    gibs_exchange_note_time(&shared, 6000);
+    gibs_exchange_note_time(&shared, 7000);
+    ck_assert_uint_eq(latency->below[1], 1);
+    ck_assert_uint_eq(latency->sum_ns, 5000);
+    shared.turn_ns = 8000;
+    ck_assert_int_eq(gibs_connection_go_on(connection, &shared, 0), GIBS_OUTCOME_OPEN);
+    gibs_exchange_note_time(&shared, 1001000);
+    ck_assert_uint_eq(gibs_latency_count(latency), 2);
+    ck_assert_uint_eq(latency->sum_ns, 1005000);
+    ck_assert_uint_eq(connection->requests, 2);
+    ck_assert_uint_eq(connection->bytes_in, UINT64_C(2) * 7);
+    ck_assert_uint_eq(connection->bytes_out, take_all());
+}
+END_TEST
+
 static int64_t clock_ms;
 static int64_t work_ms; /* how long the work after the next look at the clock takes */
 
-static int64_t read_clock(void *context)
+static int64_t read_clock(void *context, int64_t real_ns)
 {
     (void)context;
+    (void)real_ns;
     int64_t now_ms = clock_ms;
     clock_ms += work_ms;
     work_ms = 0;
@@ -249,9 +310,14 @@ int main(void)
                connection_holds_a_large_request_in_no_more_than_its_size,
                connection_with_nothing_to_do_holds_no_memory,
                connection_ends_its_turn_after_a_long_command,
+               connection_times_requests_from_the_turn_in_which_they_came,
                ttl_begins_when_it_is_set_and_not_when_the_turn_began,
                connection_ends_when_the_client_is_gone,
                connection_sends_what_waits_before_it_ends)},
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         .runs = 2,
+         TESTS(connection_ends_a_long_command_by_the_rules_it_was_begun_with)},
     };
     return suite_run("server_connection", 1, parts, COUNT_OF(parts));
 }

@@ -38,15 +38,15 @@ START_TEST(listener_lets_as_many_wait_as_may_be_connected)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tcp_info info;
         socklen_t size = sizeof info;
-        gibs_listener listener;
+        gibs_listeners listeners;
         ck_assert_int_eq(gibson_server_config_new(&config), GIBSON_OK);
         set("port", "0");
         set("max_clients", cases[i].clients);
-        ck_assert_int_eq(gibs_listener_open(&listener, config, &error), GIBSON_OK);
-        ck_assert_int_eq(getsockopt(listener.fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+        ck_assert_int_eq(gibs_listeners_open(&listeners, config, &error), GIBSON_OK);
+        ck_assert_int_eq(getsockopt(listeners.all[0].fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
         long most = system_limit();
         ck_assert_int_eq(info.tcpi_sacked, cases[i].backlog < most ? cases[i].backlog : most);
-        gibs_listener_close(&listener);
+        gibs_listeners_close(&listeners);
         gibson_server_config_free(config);
     }
 }
