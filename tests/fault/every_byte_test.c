@@ -302,7 +302,7 @@ static void check_corrupt_request(size_t at, uint8_t mask)
         .direction = GIBP_REQUESTS, .kind = GIBP_FAULT_CORRUPT, .at = at, .mask = mask};
     /* The command may have become another, whose reply does not fit; or the frame be larger, and
        be waited for. */
-    gibson_status status = run(&reply, at < 4 ? SHORT_MS : PATIENT_MS);
+    gibson_status status = run(&reply, at < 3 ? SHORT_MS : PATIENT_MS);
     switch (status) {
     case GIBSON_OK:
     case GIBSON_NOT_FOUND:
@@ -314,7 +314,7 @@ static void check_corrupt_request(size_t at, uint8_t mask)
     case GIBSON_PROTOCOL:
         break;
     default:
-        assert_case(status == GIBSON_TIMEOUT && at < 4, status);
+        assert_case(status == GIBSON_TIMEOUT && at < 3, status);
     }
     if (at == 3 || at == 5) { /* a size of 16 MiB and more, or no opcode: the server hangs up */
         assert_case(status == GIBSON_CLOSED, status);
