@@ -5,6 +5,7 @@
 #include "module.h"
 #include "pipeline.h"
 #include "pipeline_error.h"
+#include "turn.h"
 
 static module_state *state_of(PyObject *module)
 {
@@ -30,6 +31,7 @@ static PyObject *after_fork_in_child(PyObject *module, PyObject *unused)
 {
     (void)unused;
     state_of(module)->forks++;
+    turn_forked();
     Py_RETURN_NONE;
 }
 

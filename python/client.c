@@ -87,7 +87,7 @@ static int wait_for_turn(Client *self, const operation *op)
         if (replace_after_fork(self) == 0) {
             return 0;
         }
-        turn_leave(&self->turn);
+        turn_leave(&self->turn, self->state->forks);
         return -1;
     case TURN_LATE:
         raise_late(self, op);
@@ -111,7 +111,7 @@ int client_begin(Client *self, const operation *op)
         return -1;
     }
     if (!self->client) {
-        turn_leave(&self->turn);
+        turn_leave(&self->turn, self->state->forks);
         error_raise(self->state, GIBSON_USAGE, "Client.__init__ was not called");
         return -1;
     }
@@ -129,7 +129,7 @@ void client_end(Client *self)
         self->broken_because = NULL;
     }
     atomic_store_explicit(&self->connected, connected, memory_order_relaxed);
-    turn_leave(&self->turn);
+    turn_leave(&self->turn, self->state->forks);
 }
 
 /* -- calls into libgibson ------------------------------------------------------------------- */
@@ -421,7 +421,7 @@ static bool is_connected(Client *self)
         return self->turn.forks == self->state->forks && atomic_load(&self->connected);
     }
     bool connected = gibson_client_connected(self->client);
-    turn_leave(&self->turn);
+    turn_leave(&self->turn, self->state->forks);
     return connected;
 }
 
@@ -520,7 +520,9 @@ static PyGetSetDef client_attributes[] = {
      "\"unix:/run/gibson.sock\".",
      NULL},
     {"timeout", client_get_timeout, client_set_timeout,
-     "int or None: milliseconds for a whole operation, None for no end. It can be set.", NULL},
+     "int or None: milliseconds for a whole operation, None for no end. It can be set, which "
+     "waits for a call of another thread to end.",
+     NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict,
      "dict: attributes that were set on this Client, such as the method of a mock.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -131,11 +131,16 @@ static int take_host(gibson_options *options, option_owners *owners, const modul
 }
 
 static int take_unix_socket(gibson_options *options, option_owners *owners,
-                            const given_options *given)
+                            const module_state *state, const given_options *given)
 {
     Py_CLEAR(owners->unix_socket);
     if (given->unix_socket && given->unix_socket != Py_None) {
         if (!PyUnicode_FSConverter(given->unix_socket, &owners->unix_socket)) {
+            if (PyUnicode_Check(given->unix_socket) && PyErr_ExceptionMatches(PyExc_ValueError)) {
+                PyErr_Clear(); /* a NUL, or a surrogate */
+                error_raise(state, GIBSON_INVALID, "Client(): the unix_socket %A is no path",
+                            given->unix_socket);
+            }
             return -1;
         }
         options->unix_socket = PyBytes_AS_STRING(owners->unix_socket);
@@ -148,7 +153,7 @@ int options_take(gibson_options *options, option_owners *owners, const module_st
 {
     gibson_options_init(options);
     if (take_host(options, owners, state, given) < 0 ||
-        take_unix_socket(options, owners, given) < 0) {
+        take_unix_socket(options, owners, state, given) < 0) {
         return -1;
     }
     return take_flags_and_numbers(options, state, given);

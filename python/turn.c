@@ -24,6 +24,14 @@ unsigned long turn_number_thread(void)
     return turn_thread;
 }
 
+/* The thread that the last fork has left. Who is that has survived all forks before it, too. */
+static unsigned long turn_survivor;
+
+void turn_forked(void)
+{
+    turn_survivor = turn_this_thread();
+}
+
 void turn_init(turn *made, unsigned long forks)
 {
     atomic_init(&made->owner, 0);
@@ -99,9 +107,13 @@ static bool set_away(turn *of, turn_waiter *me, bool away)
     return !handed;
 }
 
-void turn_hand_on(turn *left)
+void turn_hand_on(turn *left, unsigned long forks)
 {
     unsigned long nobody = 0;
+    if (atomic_load(&left->forks) != forks) {
+        turn_note_forks(left, forks);
+        return;
+    }
     guard(left);
     turn_waiter **at = &left->waiter;
     while (*at && (*at)->away) {
@@ -186,8 +198,10 @@ static turn_result queue_up(turn *taken, turn_waiter *me, const unsigned long *f
 {
     if (atomic_load(&taken->forks) != *forks) {
         turn_note_forks(taken, *forks);
-        atomic_store(&taken->owner, me->thread);
-        return TURN_ORPHANED;
+        if (atomic_load(&taken->owner) != turn_survivor) {
+            atomic_store(&taken->owner, me->thread);
+            return TURN_ORPHANED;
+        }
     }
     enter_queue(taken, me);
     if (turn_try(taken, *forks)) { /* it was left just before */

@@ -18,7 +18,8 @@
    a fork a new thread may have that of one that had the turn in the parent.
 
    Fork: a turn that another thread had at the time of fork has no end in the child. `forks` tells,
-   being the module's count when the turn began. */
+   being the module's count when the turn began. But the thread that forks, as a signal handler may
+   in the midst of a call, still has its turn there; those that waited for it are gone. */
 typedef struct turn {
     atomic_ulong owner;   /* the number of the thread whose turn it is, or 0 */
     atomic_ulong waiting; /* length of the queue */
@@ -57,8 +58,11 @@ void turn_init(turn *made, unsigned long forks);
 turn_result turn_wait(turn *taken, const unsigned long *forks, int64_t timeout_ms,
                       int64_t *waited_ms);
 
-/* Hands on a turn that is free to the first thread that waits. */
-void turn_hand_on(turn *left);
+/* Hands on a turn that is free to the first thread that waits, if it waits in this process. */
+void turn_hand_on(turn *left, unsigned long forks);
+
+/* To be called in the child of each fork, by the one thread that is there. */
+void turn_forked(void);
 
 /* In the child of a fork: forgets the threads that were waiting. */
 void turn_note_forks(turn *taken, unsigned long forks);
@@ -76,11 +80,11 @@ static inline bool turn_try(turn *taken, unsigned long forks)
     return true;
 }
 
-static inline void turn_leave(turn *left)
+static inline void turn_leave(turn *left, unsigned long forks)
 {
     atomic_store(&left->owner, 0);
     if (atomic_load(&left->waiting)) {
-        turn_hand_on(left);
+        turn_hand_on(left, forks);
     }
 }
 

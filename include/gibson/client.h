@@ -21,16 +21,16 @@ typedef struct gibson_client gibson_client;
 
    GIBSON_INVALID       the protocol cannot carry an argument, or it is past a limit of the options;
                         nothing was sent
-   GIBSON_USAGE         a pointer is missing, or replies of a pipeline are unread; nothing was sent
-   GIBSON_NOMEM         the allocator failed; the connection breaks if anything had been sent
-   GIBSON_SERVER_ERROR  the server answered ERR: it found the request malformed
-   GIBSON_TIMEOUT       the deadline passed; the connection breaks
-   GIBSON_CLOSED        the connection was lost, or was never made, or broke before this call
-   GIBSON_UNREACHABLE   with options.reconnect: connecting again failed
-   GIBSON_PROTOCOL      the reply is malformed or does not fit the command, or bytes had arrived
-                        that answer no request; the connection breaks
-   GIBSON_INTERRUPTED   the interrupt callback ended the call; the connection breaks
-   GIBSON_SYSTEM        a system call failed; the connection breaks
+   GIBSON_USAGE         the client, the request or an out-parameter is NULL, or replies of a
+                        pipeline are unread; nothing was sent. A key or value that is NULL is
+   INVALID GIBSON_NOMEM         the allocator failed; the connection breaks if anything had been
+   sent GIBSON_SERVER_ERROR  the server answered ERR: it found the request malformed GIBSON_TIMEOUT
+   the deadline passed; the connection breaks GIBSON_CLOSED        the connection was lost, or was
+   never made, or broke before this call GIBSON_UNREACHABLE   with options.reconnect: connecting
+   again failed GIBSON_PROTOCOL      the reply is malformed or does not fit the command, or bytes
+   had arrived that answer no request; the connection breaks GIBSON_INTERRUPTED   the interrupt
+   callback ended the call; the connection breaks GIBSON_SYSTEM        a system call failed; the
+   connection breaks
 
    A connection that breaks is closed at once, so a late reply is never read. With options.reconnect
    the next operation connects again, else it returns GIBSON_CLOSED.
@@ -43,17 +43,18 @@ typedef struct gibson_client gibson_client;
    the wrong requests. So that this ends, the client asks a question now and then to which it knows
    the answer: before one in 127 calls, or batches of a pipeline, and in front of one in 509
    requests of a pipeline. It is COUNT of a prefix that is random and so has no key, which must be
-   0, and META of that three times, which must not be found, or ERR to all four. Up to three replies
-   too many are noticed by that, whatever they are, and more unless they read just so. In a batch,
-   replies one too many are noticed when the last of them is read, too, or when more is sent after a
-   pause.
+   0, and META of that three times, which must not be found, or ERR to these three or to all four,
+   from a server that refuses or cuts keys of that length. Up to three replies too many are noticed
+   by that, whatever they are, and more unless they read just so. In a batch, replies one too many
+   are noticed when the last of them is read, too, or when more is sent after a pause.
 
    A request may be made of the views of the last reply: they live until the call that takes it
-   returns. But once a part of its own reply has taken their place it is not repeated, as
-   options.retry_repeatable would else do; the call then returns GIBSON_CLOSED.
+   returns. But one of 4096 bytes or less is not repeated, as options.retry_repeatable would else
+   do, once a part of its reply has come, or if it has a time; the call then returns GIBSON_CLOSED.
 
    The deadline of an operation is options.timeout_ms from the start of the call, and holds over all
-   of it: connecting again, asking the server for its limit of times, sending, repeating, reading.
+   of it: connecting again, asking the server (the question above, and for its limit of times),
+   sending, repeating, reading. So it has to suffice for two round trips.
    The message of GIBSON_TIMEOUT names the deadline that passed, its length, and what was waited
    for.
 

@@ -34,7 +34,8 @@ GIBSON_API gibson_status gibson_client_queue(gibson_client *client, const gibson
 
 /* While nothing of what is queued was sent, and a pause of 1 ms or more has passed, flush and next
    look at the connection, and with options.reconnect replace one that has ended or has bytes on it
-   that nobody asked for. */
+   that nobody asked for; unless a time above 32767 s is among it, which the server that is gone had
+   allowed and the next one may not. */
 
 /* gibson_client_flush sends what is queued without waiting for replies, though it takes in those
    that arrive while the peer is slow to read. One deadline of options.timeout_ms holds. It need not

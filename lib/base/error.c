@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static void set(gibson_error *error, gibson_status status, int system_errno, const char *format,
                 va_list arguments)
 {
@@ -13,6 +15,7 @@ static void set(gibson_error *error, gibson_status status, int system_errno, con
     if (written < 0) {
         error->message[0] = '\0';
     }
+    gib_utf8_mend(error->message); /* made of what the caller has given, and cut at some byte */
 }
 
 gibson_status gib_error_set(gibson_error *error, gibson_status status, const char *format, ...)
@@ -48,6 +51,7 @@ gibson_status gib_error_set_errno(gibson_error *error, gibson_status status, int
         size_t used = strlen(error->message);
         snprintf(error->message + used, sizeof error->message - used, ": %s",
                  errno_text(system_errno, scratch, sizeof scratch));
+        gib_utf8_mend(error->message);
     }
     return status;
 }

@@ -77,6 +77,9 @@ static gibson_status abandon(gibson_client *client, gibson_reply *reply, gibson_
 static GIB_NOINLINE gibson_status next(gibson_client *client, gibson_reply *reply)
 {
     if (!client || !reply) {
+        if (reply) {
+            *reply = (gibson_reply){.status = GIBSON_USAGE};
+        }
         return client ? gib_client_fail(client, GIBSON_USAGE, "reply is NULL") : GIBSON_USAGE;
     }
     if (gib_session_take_value(&client->connection.session, true, reply)) {

@@ -107,8 +107,7 @@ void gib_operation_begin(gib_operation *operation, gib_operation_kind kind,
     operation->reply = reply;
     operation->now_ns = now_ns;
     operation->deadline = gib_deadline_after(operation->began_ns, connection->settings.timeout_ms);
-    operation->once = found == GIB_FOUND_SENT && gib_session_lends(&connection->session, request);
-    operation->was_sent = false;
+    operation->once = operation->was_sent = false;
     operation->lender.in.data = NULL;
     if (kind == GIB_OPERATION_CONNECT) {
         begin_connecting(operation);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "connection/connecting.h"
 #include "connection/phase.h"
+#include "wire/command.h"
 
 void gib_operation_init(gib_operation *operation, gib_connection *connection)
 {
@@ -42,6 +43,16 @@ static void after_asking(gib_operation *operation, gibson_status status)
     }
 }
 
+/* Tells whether the memory that the request is made of may have been used for its reply, or will be
+   for what has to be asked before it is repeated. */
+static bool is_overwritten(const gib_operation *operation)
+{
+    const gib_session *session = &operation->connection->session;
+    const gibson_request *request = operation->request;
+    return !operation->lender.in.data && gib_session_lends(session, request) &&
+           (gib_session_has_input(session) || gibson_takes_time(gib_arguments_of(request->opcode)));
+}
+
 static void after_exchanging(gib_operation *operation, gibson_status status)
 {
     gib_connection *connection = operation->connection;
@@ -50,6 +61,7 @@ static void after_exchanging(gib_operation *operation, gibson_status status)
         return;
     }
     const bool was_sent = gib_session_is_in_flight(&connection->session);
+    operation->once = operation->once || is_overwritten(operation);
     gib_connection_break(connection);
     gib_session_reset(&connection->session);
     lose(operation, status, was_sent);

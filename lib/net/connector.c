@@ -99,9 +99,9 @@ static gibson_status race(gib_connector *run, int64_t now_ns, gibson_error *erro
         return GIBSON_OK;
     }
     if (!run->count) {
-        return gib_error_set_errno(error, GIBSON_UNREACHABLE, run->last_errno,
-                                   "cannot connect to %s, port %u", run->target->host,
-                                   run->target->port);
+        return gib_error_set_errno(
+            error, gib_socket_lacks(run->last_errno) ? GIBSON_SYSTEM : GIBSON_UNREACHABLE,
+            run->last_errno, "cannot connect to %s, port %u", run->target->host, run->target->port);
     }
     run->wake_ns = run->next ? run->next_ns : GIB_NO_DEADLINE;
     return GIBSON_WOULD_BLOCK;

@@ -1,5 +1,6 @@
 #include "net/socket.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -39,6 +40,11 @@ void gib_socket_set_timeout(int descriptor, int option, int64_t timeout_ms)
         timeout.tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000);
     }
     (void)setsockopt(descriptor, SOL_SOCKET, option, &timeout, sizeof timeout);
+}
+
+bool gib_socket_lacks(int failure)
+{
+    return failure == EMFILE || failure == ENFILE || failure == ENOBUFS || failure == ENOMEM;
 }
 
 bool gib_socket_meets_itself(int descriptor)

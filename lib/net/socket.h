@@ -25,6 +25,9 @@ size_t gib_socket_segment_size(int descriptor);
    which nobody listens succeeds if the kernel happens to choose that port for the near end. */
 bool gib_socket_meets_itself(int descriptor);
 
+/* Tells whether a socket cannot be made for want of something on this machine. */
+bool gib_socket_lacks(int failure);
+
 /* Sends up to two parts, as many bytes as the socket takes, with GIB_SEND_FLAGS. Returns the bytes
    taken, or -1. */
 ssize_t gib_socket_send(int descriptor, const gibson_bytes parts[2]);

@@ -130,18 +130,23 @@ static GIB_COLD gibson_status shifted(gibson_error *error)
                          "came another answer");
 }
 
-/* Judges the reply to the next part of a question: a server refuses all or none. */
+/* Judges the reply to the next part of a question. A server refuses all of META or none, and all if
+   it refuses COUNT. */
 static bool is_answer(gib_session *session, const gibson_reply *reply)
 {
     const bool refused = reply->status == GIBSON_SERVER_ERROR;
-    if (session->questions-- % PARTS == 0) { /* the first of them */
+    const size_t left = session->questions-- % PARTS;
+    if (!left) { /* COUNT */
         session->question_is_refused = refused;
+        return refused || (reply->status == GIBSON_OK && !reply->value.number);
     }
-    if (refused || session->question_is_refused) {
-        return refused && session->question_is_refused;
+    if (left == PARTS - 1) { /* the first META */
+        const bool was_taken = !session->question_is_refused;
+        session->question_is_refused = refused;
+        return refused || (was_taken && reply->status == GIBSON_NOT_FOUND);
     }
-    return reply->opcode == GIBSON_OP_COUNT ? reply->status == GIBSON_OK && !reply->value.number
-                                            : reply->status == GIBSON_NOT_FOUND;
+    return refused == session->question_is_refused &&
+           (refused || reply->status == GIBSON_NOT_FOUND);
 }
 
 /* Takes a whole question's answers at once, if they are the usual ones. */

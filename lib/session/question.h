@@ -8,7 +8,8 @@
    The first answer differs from the others, so up to three replies too many are noticed whatever
    they are; more of them, unless they read as the above. The prefix ends in a random number, so
    that nobody can store such a key to be a nuisance. A server that refuses keys of that length
-   answers all four with ERR, which is fine too.
+   answers all four with ERR, which is fine too; one that cuts them, META alone, whose field it
+   takes for a part of the key.
 
    A question is pending like other requests, but not the caller's: gib_session_outstanding does not
    count it. The caller's limits do not hold for it. */

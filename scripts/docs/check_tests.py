@@ -4,9 +4,9 @@
 scripts/docs/check_tests.py CTEST BUILD [--complete]
 
 A test has one label, the name of a folder of tests/, or docs. It has the name of its program, which
-is that of the source: `<module>_test` or, in tests/fuzz, `fuzz_<module>`. Where a program is several
-tests, a dot and what is special follow. If the build is complete, every such source has a test, and
-its main function is the one of tests/support/suite.h.
+is that of the source: `<module>_test` or, in tests/fuzz, `fuzz_<module>`. Where a program is
+several tests, a dot and what is special follow. If the build is complete, every such source has a
+test, and its main function is the one of tests/support/suite.h.
 """
 
 import json

@@ -236,6 +236,7 @@ START_TEST(command_function_without_a_client_is_usage)
     ck_assert_status(gibson_client_queue(NULL, &ping), GIBSON_USAGE);
     ck_assert_status(gibson_client_flush(NULL), GIBSON_USAGE);
     ck_assert_status(gibson_client_next(NULL, &reply), GIBSON_USAGE);
+    ck_assert_status(reply.status, GIBSON_USAGE);
     gibson_owned_reply *owned = (gibson_owned_reply *)&owned;
     ck_assert_status(gibson_client_take_reply(NULL, &owned), GIBSON_USAGE);
     ck_assert_ptr_null(owned);

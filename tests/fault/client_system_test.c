@@ -182,7 +182,7 @@ START_TEST(connect_whose_system_call_fails_says_so_and_loses_nothing)
         gibson_status expected;
     } rows[] = {
         {"socket", EMFILE, PEER_UNIX, NULL, GIBSON_SYSTEM},
-        {"socket", EMFILE, PEER_TCP4, NULL, GIBSON_UNREACHABLE},
+        {"socket", EMFILE, PEER_TCP4, NULL, GIBSON_SYSTEM},
         {"connect", ECONNREFUSED, PEER_UNIX, NULL, GIBSON_UNREACHABLE},
         {"connect", ENETUNREACH, PEER_TCP4, NULL, GIBSON_UNREACHABLE},
         {"getsockopt", EBADF, PEER_TCP4, NULL, GIBSON_UNREACHABLE},

@@ -327,9 +327,11 @@ END_TEST
 /* A server that takes no keys of that length answers each part of the question with ERR. */
 static void serve_short_keys(peer_link *link)
 {
+    const gibson_opcode *refused = link->context; /* or both */
     peer_frame frame;
     while (peer_read_frame(link, &frame)) {
-        if (sample_is_probe(frame.opcode, frame.payload, frame.size)) {
+        if (sample_is_probe(frame.opcode, frame.payload, frame.size) &&
+            (!refused || *refused == frame.opcode)) {
             gib_buffer reply = bytes_new();
             reply_add_short(&reply, GIB_CODE_ERR);
             peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
@@ -340,10 +342,10 @@ static void serve_short_keys(peer_link *link)
     }
 }
 
-START_TEST(server_that_refuses_the_question_is_not_called_a_liar)
+static void check_not_called_a_liar(const gibson_opcode *refused)
 {
     use_defaults();
-    peer *server = peer_start(PEER_UNIX, serve_short_keys, NULL);
+    peer *server = peer_start(PEER_UNIX, serve_short_keys, (void *)(uintptr_t)refused);
     gibson_client *client = sample_client(server, &options);
     gibson_request request = gibson_request_key(GIBSON_OP_GET, "b", 1);
     gibson_reply reply;
@@ -362,6 +364,13 @@ START_TEST(server_that_refuses_the_question_is_not_called_a_liar)
     ck_assert_status(gibson_client_next(client, &reply), GIBSON_END);
     gibson_client_free(client);
     peer_stop(server);
+}
+
+START_TEST(server_that_refuses_the_question_is_not_called_a_liar)
+{
+    static const gibson_opcode meta = GIBSON_OP_META; /* of a key that was cut */
+    check_not_called_a_liar(NULL);
+    check_not_called_a_liar(&meta);
 }
 END_TEST
 

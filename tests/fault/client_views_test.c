@@ -219,9 +219,51 @@ START_TEST(request_made_of_a_reply_is_not_repeated_as_another_one)
 }
 END_TEST
 
+/* Ends the first connection without an answer to the second request. */
+static void serve_and_leave(peer_link *link)
+{
+    peer_frame frame;
+    int requests = 0;
+    while (peer_read_frame(link, &frame)) {
+        requests += frame.opcode == GIBSON_OP_GET;
+        if (requests == 2 && link->index == 0) {
+            return;
+        }
+        gib_buffer reply = bytes_new();
+        if (frame.opcode == GIBSON_OP_GET) {
+            reply_add_bytes(&reply, "key:1", 5);
+            atomic_fetch_add(&stored, frame.size != 5 || memcmp(frame.payload, "key:1", 5) != 0);
+        } else {
+            sample_reply(&reply, frame.opcode, frame.payload, frame.size);
+        }
+        peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+        gib_buffer_clear(&reply);
+    }
+}
+
+START_TEST(request_made_of_a_reply_is_repeated_while_nothing_came)
+{
+    use_defaults();
+    options.reconnect = true;
+    options.retry_repeatable = true;
+    peer *server = peer_start(PEER_UNIX, serve_and_leave, NULL);
+    gibson_client *client = sample_client(server, &options);
+    gibson_value value;
+    ck_assert_status(gibson_client_get(client, "which", 5, &value), GIBSON_OK);
+    ck_assert_uint_eq(atomic_load(&stored), 1);
+    ck_assert_status(gibson_client_get(client, value.bytes.data, value.bytes.size, &value),
+                     GIBSON_OK);
+    ck_assert_uint_eq(atomic_load(&stored), 1); /* it was the same key */
+    ck_assert_uint_eq(peer_connections(server), 2);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
 SUITE_IN_MODES("client_views", SAMPLE_MODES,
                value_of_the_last_reply_can_be_stored_whatever_is_asked_first,
                value_of_the_last_reply_can_be_stored_for_a_time_that_is_asked_for_first,
                key_of_the_last_reply_can_be_asked_for,
                value_of_the_last_reply_is_compared_with_what_is_stored,
-               request_made_of_a_reply_is_not_repeated_as_another_one)
+               request_made_of_a_reply_is_not_repeated_as_another_one,
+               request_made_of_a_reply_is_repeated_while_nothing_came)

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 import warnings
+from concurrent.futures import Future
 from typing import Callable
 
 import pytest
@@ -243,6 +244,59 @@ def test_a_handler_that_forks_within_the_wait_for_a_turn(peer: Callable[..., Pee
     assert get_and_fork_within(client, "second", script.answer.set) == b"second"
     assert first.result(LONG) == b"first"
     timer.join()
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_threads_of_a_child_that_was_forked_within_a_call(
+    peer: Callable[..., Peer], reconnect: bool
+) -> None:
+    """In the child the call has still to end, and until then a new thread has to wait for it; those
+    that waited in the parent are not there."""
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signal handlers run in the main thread")
+    script = Held()
+    client = Client(unix_socket=peer(script, echo_keys).path, timeout=60_000, reconnect=reconnect)
+    results: list[Future[object]] = []
+    children: list[int] = []
+
+    def outcome(key: str) -> object:
+        try:
+            return client.get(key)
+        except ConnectionLostError as error:
+            return "parent process" in str(error)
+
+    def handler(number: int, frame: object) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            children.append(os.fork())
+        if children[0] == 0:
+            results.append(in_background(outcome, "thread"))
+
+    def fork_when_one_waits() -> None:
+        assert script.asked.wait(LONG)
+        results.append(in_background(outcome, "waiting"))
+        time.sleep(0.1)  # it cannot be seen from here that it waits
+        os.kill(os.getpid(), signal.SIGALRM)
+        while not children:
+            time.sleep(0.01)
+        script.answer.set()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    parent = os.getpid()
+    forking = in_background(fork_when_one_waits)
+    try:
+        first = outcome("first")
+        if os.getpid() != parent:
+            thread = results[-1].result(LONG)
+            os._exit(0 if first is True and thread == (b"thread" if reconnect else True) else 1)
+    finally:
+        if os.getpid() != parent:
+            os._exit(2)
+        signal.signal(signal.SIGALRM, before)
+    forking.result(LONG)
+    assert first == b"first"
+    assert results[0].result(LONG) == b"waiting"
+    assert wait_for_exit(children[0]) == 0
 
 
 def test_many_generations(unix_server: Server, prefix: str) -> None:
