@@ -664,22 +664,22 @@ START_TEST(repeated_request_keeps_the_deadline_of_the_first)
     peer *server = peer_start(PEER_UNIX, cut_then_be_silent, NULL);
     options.reconnect = true;
     options.retry_repeatable = true;
-    options.timeout_ms = 1000;
+    options.timeout_ms = 2000;
     options.interrupt = cut_in_time;
     options.interrupt_context = server;
     cut_at_ms = INT64_MAX;
     gibson_client *client = sample_client(server, &options);
-    ck_assert_status(gibson_client_set_timeout(client, 1000), GIBSON_OK);
+    ck_assert_status(gibson_client_set_timeout(client, 2000), GIBSON_OK);
     gibson_value value;
     int64_t began = suite_now_ms();
-    cut_at_ms = began + 900;
+    cut_at_ms = began + 1000;
     ck_assert_status(get(client, "key", &value), GIBSON_TIMEOUT);
     int64_t took = suite_now_ms() - began;
     ck_assert_message_has(gibson_client_error(client),
-                          "timeout of 1000 ms passed while waiting for the reply to get");
+                          "timeout of 2000 ms passed while waiting for the reply to get");
     ck_assert_uint_eq(peer_connections(server), 2);
-    ck_assert_int_ge(took, 999);
-    ck_assert_int_lt(took, 1850); /* it was 1900: 900 until the cut, and 1000 more */
+    ck_assert_int_ge(took, 1999);
+    ck_assert_int_lt(took, 2950); /* it was 3000: 1000 until the cut, and 2000 more */
     gibson_client_free(client);
     peer_stop(server);
 }

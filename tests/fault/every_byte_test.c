@@ -7,6 +7,7 @@
 
 #include "exchange.h"
 #include "proxy/proxy.h"
+#include "support/samples.h"
 #include "support/suite.h"
 #include "test_server.h"
 #include "wire/frame.h"
@@ -16,7 +17,6 @@ enum {
     SHORT_MS = 15,    /* where waiting for more bytes is one of the right outcomes */
     PING_REQUEST = 6, /* bytes */
     PING_REPLY = 8,
-    COMMANDS = 22,
 };
 
 static const uint8_t masks[] = {0x01, 0x02, 0x40, 0xff};
@@ -302,7 +302,7 @@ static void check_corrupt_request(size_t at, uint8_t mask)
         .direction = GIBP_REQUESTS, .kind = GIBP_FAULT_CORRUPT, .at = at, .mask = mask};
     /* The command may have become another, whose reply does not fit; or the frame be larger, and
        be waited for. */
-    gibson_status status = run(&reply, at < 4 ? SHORT_MS : PATIENT_MS);
+    gibson_status status = run(&reply, at < 3 ? SHORT_MS : PATIENT_MS);
     switch (status) {
     case GIBSON_OK:
     case GIBSON_NOT_FOUND:
@@ -314,7 +314,7 @@ static void check_corrupt_request(size_t at, uint8_t mask)
     case GIBSON_PROTOCOL:
         break;
     default:
-        assert_case(status == GIBSON_TIMEOUT && at < 4, status);
+        assert_case(status == GIBSON_TIMEOUT && at < 3, status);
     }
     if (at == 3 || at == 5) { /* a size of 16 MiB and more, or no opcode: the server hangs up */
         assert_case(status == GIBSON_CLOSED, status);
@@ -401,7 +401,7 @@ int main(void)
     const suite_part parts[] = {
         {.set_up = set_up,
          .tear_down = tear_down,
-         .runs = COMMANDS,
+         .runs = SAMPLE_COUNT,
          TESTS(every_byte_of_a_reply_cut_is_closed,
                every_byte_of_a_reply_corrupted_is_an_error_or_the_value,
                every_byte_of_a_request_cut_is_closed_and_does_nothing,

@@ -7,16 +7,24 @@ bool choice_percent(uint64_t *random, unsigned percent)
     return test_random_below(random, 100) < percent;
 }
 
-/* Opcodes; those that stand more than once are chosen more often. */
-static const gibson_opcode opcodes[] = {
-    GIBSON_OP_SET,     GIBSON_OP_SET,     GIBSON_OP_SET,   GIBSON_OP_SET,   GIBSON_OP_GET,
-    GIBSON_OP_GET,     GIBSON_OP_GET,     GIBSON_OP_GET,   GIBSON_OP_GET,   GIBSON_OP_TTL,
-    GIBSON_OP_DEL,     GIBSON_OP_INC,     GIBSON_OP_INC,   GIBSON_OP_DEC,   GIBSON_OP_LOCK,
-    GIBSON_OP_UNLOCK,  GIBSON_OP_UNLOCK,  GIBSON_OP_MSET,  GIBSON_OP_MTTL,  GIBSON_OP_MGET,
-    GIBSON_OP_MGET,    GIBSON_OP_MDEL,    GIBSON_OP_MINC,  GIBSON_OP_MDEC,  GIBSON_OP_MLOCK,
-    GIBSON_OP_MUNLOCK, GIBSON_OP_MUNLOCK, GIBSON_OP_COUNT, GIBSON_OP_STATS, GIBSON_OP_PING,
-    GIBSON_OP_META,    GIBSON_OP_META,    GIBSON_OP_KEYS,
+/* What is chosen more often, and then each command once. END, the last of them, is not chosen. */
+static const gibson_opcode opcodes[] = {GIBSON_OP_SET,
+                                        GIBSON_OP_SET,
+                                        GIBSON_OP_SET,
+                                        GIBSON_OP_GET,
+                                        GIBSON_OP_GET,
+                                        GIBSON_OP_GET,
+                                        GIBSON_OP_GET,
+                                        GIBSON_OP_INC,
+                                        GIBSON_OP_UNLOCK,
+                                        GIBSON_OP_MGET,
+                                        GIBSON_OP_META,
+                                        GIBSON_OP_MUNLOCK,
+#define OPCODE(NAME, ...) GIBSON_OP_##NAME,
+                                        GIBSON_COMMAND_LIST(OPCODE)
+#undef OPCODE
 };
+enum { CHOSEN = sizeof opcodes / sizeof *opcodes - 1 };
 
 static uint32_t text_size(uint64_t *random)
 {
@@ -54,8 +62,7 @@ static int64_t seconds(uint64_t *random, bool is_lock)
 
 void choice_request(uint64_t *random, const char *space, int64_t *writes, space_request *request)
 {
-    *request = (space_request){
-        .opcode = opcodes[test_random_below(random, sizeof opcodes / sizeof opcodes[0])]};
+    *request = (space_request){.opcode = opcodes[test_random_below(random, CHOSEN)]};
     const gibson_arguments arguments =
         gibson_command_by_opcode((uint32_t)request->opcode)->arguments;
     if (gibson_takes(arguments, GIBSON_ARGUMENT_PREFIX)) {

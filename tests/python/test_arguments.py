@@ -15,6 +15,7 @@ import pygibson
 import pytest
 from peer import Connection, Peer, items, value
 from pygibson import Client, InvalidArgumentError, Pipeline, Server
+from space import COMMANDS
 
 SIGNATURES = {
     "set": "(self, /, key, value, ttl=0)",
@@ -54,6 +55,10 @@ GOOD = {
 
 def names_of(method: str) -> list[str]:
     return list(inspect.signature(getattr(Client, method)).parameters)[1:]
+
+
+def test_every_command_has_a_signature() -> None:
+    assert set(SIGNATURES) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("method", SIGNATURES)
@@ -353,6 +358,13 @@ def test_the_readme_has_the_options_of_the_module() -> None:
     for name, default in expected.items():
         if default is not None:  # else the table says what None stands for
             assert told[name] == str(default), name
+
+
+def test_the_readme_has_every_command() -> None:
+    readme = Path(__file__).parents[2] / "python" / "README.md"
+    table = readme.read_text(encoding="utf-8").split("| method |", 1)[1].split("\n\n", 1)[0]
+    methods = [row.split("|")[1] for row in table.splitlines()[2:]]
+    assert set(COMMANDS) <= set(re.findall(r"`(\w+)\(", " ".join(methods)))
 
 
 @pytest.mark.parametrize("name", NUMBERS)

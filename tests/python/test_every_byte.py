@@ -23,6 +23,7 @@ from pygibson import (
     ServerTimeoutError,
     TruncatedError,
 )
+from space import COMMANDS
 
 PATIENT = 20_000  # milliseconds
 SHORT = 20  # where waiting for more bytes is one of the right outcomes
@@ -133,6 +134,10 @@ class Exchange:
         with self.proxy.client(timeout=PATIENT) as another:
             assert another.get("probe") == b"the probe", fault
         return result
+
+
+def test_every_command_is_called() -> None:
+    assert set(CALLS) == set(COMMANDS)
 
 
 @pytest.fixture(params=CALLS)

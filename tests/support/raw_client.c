@@ -25,11 +25,11 @@ size_t raw_request(uint8_t *to, uint16_t opcode, const void *payload, size_t pay
     return GIB_REQUEST_HEADER + payload_size;
 }
 
-bool raw_send(int fd, const void *bytes, size_t size)
+bool raw_send(int descriptor, const void *bytes, size_t size)
 {
     const uint8_t *from = bytes;
     while (size) {
-        ssize_t sent = send(fd, from, size, MSG_NOSIGNAL);
+        ssize_t sent = send(descriptor, from, size, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) {
             continue;
         }
@@ -42,28 +42,28 @@ bool raw_send(int fd, const void *bytes, size_t size)
     return true;
 }
 
-bool raw_send_request(int fd, uint16_t opcode, const void *payload, size_t payload_size)
+bool raw_send_request(int descriptor, uint16_t opcode, const void *payload, size_t payload_size)
 {
     uint8_t *frame = malloc(GIB_REQUEST_HEADER + payload_size);
     if (!frame) {
         abort();
     }
     size_t size = raw_request(frame, opcode, payload, payload_size);
-    bool sent = raw_send(fd, frame, size);
+    bool sent = raw_send(descriptor, frame, size);
     free(frame);
     return sent;
 }
 
 /* Returns false at the end of the connection. */
-static bool read_all(int fd, uint8_t *to, size_t size)
+static bool read_all(int descriptor, uint8_t *to, size_t size)
 {
     while (size) {
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        struct pollfd wait = {.fd = descriptor, .events = POLLIN};
         if (poll(&wait, 1, PATIENCE_MS) == 0) {
             fprintf(stderr, "raw_client: no reply\n");
             abort();
         }
-        ssize_t got = recv(fd, to, size, 0);
+        ssize_t got = recv(descriptor, to, size, 0);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -76,11 +76,11 @@ static bool read_all(int fd, uint8_t *to, size_t size)
     return true;
 }
 
-raw_reply raw_read_reply(int fd)
+raw_reply raw_read_reply(int descriptor)
 {
     uint8_t header[GIB_REPLY_HEADER];
     raw_reply reply = {.closed = true};
-    if (!read_all(fd, header, sizeof header)) {
+    if (!read_all(descriptor, header, sizeof header)) {
         return reply;
     }
     reply.code = gib_load_u16(header);
@@ -90,7 +90,7 @@ raw_reply raw_read_reply(int fd)
     if (!reply.data) {
         abort();
     }
-    reply.closed = !read_all(fd, reply.data, reply.size);
+    reply.closed = !read_all(descriptor, reply.data, reply.size);
     return reply;
 }
 
@@ -100,25 +100,25 @@ void raw_reply_free(raw_reply *reply)
     reply->data = NULL;
 }
 
-raw_reply raw_ask(int fd, uint16_t opcode, const char *payload)
+raw_reply raw_ask(int descriptor, uint16_t opcode, const char *payload)
 {
-    if (!raw_send_request(fd, opcode, payload, strlen(payload))) {
+    if (!raw_send_request(descriptor, opcode, payload, strlen(payload))) {
         return (raw_reply){.closed = true};
     }
-    return raw_read_reply(fd);
+    return raw_read_reply(descriptor);
 }
 
-int raw_ask_code(int fd, uint16_t opcode, const char *payload)
+int raw_ask_code(int descriptor, uint16_t opcode, const char *payload)
 {
-    raw_reply reply = raw_ask(fd, opcode, payload);
+    raw_reply reply = raw_ask(descriptor, opcode, payload);
     int code = reply.closed ? -1 : reply.code;
     raw_reply_free(&reply);
     return code;
 }
 
-int64_t raw_ask_number(int fd, uint16_t opcode, const char *payload)
+int64_t raw_ask_number(int descriptor, uint16_t opcode, const char *payload)
 {
-    raw_reply reply = raw_ask(fd, opcode, payload);
+    raw_reply reply = raw_ask(descriptor, opcode, payload);
     bool number = !reply.closed && reply.code == GIB_CODE_VAL &&
                   reply.encoding == GIB_ENCODING_NUMBER && reply.size == sizeof(int64_t);
     int64_t result = number ? (int64_t)gib_load_u64(reply.data) : INT64_MIN;
@@ -126,9 +126,9 @@ int64_t raw_ask_number(int fd, uint16_t opcode, const char *payload)
     return result;
 }
 
-int64_t raw_stat(int fd, const char *name)
+int64_t raw_stat(int descriptor, const char *name)
 {
-    raw_reply reply = raw_ask(fd, GIBSON_OP_STATS, "");
+    raw_reply reply = raw_ask(descriptor, GIBSON_OP_STATS, "");
     gibson_items items = {0};
     gibson_value value = {0};
     if (!reply.closed && reply.code == GIB_CODE_KVAL) {
@@ -141,10 +141,10 @@ int64_t raw_stat(int fd, const char *name)
     return number;
 }
 
-bool raw_await_stat(int fd, const char *name, int64_t value)
+bool raw_await_stat(int descriptor, const char *name, int64_t value)
 {
     int64_t end = gib_deadline_after(gib_now_ns(), PATIENCE_MS);
-    while (raw_stat(fd, name) != value) {
+    while (raw_stat(descriptor, name) != value) {
         if (gib_now_ns() > end) {
             return false;
         }

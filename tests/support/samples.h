@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <gibson/client.h>
+#include <gibson/command.h>
 #include <gibson/reply.h>
 #include <gibson/request.h>
 
@@ -16,7 +17,9 @@ typedef struct sample {
     const char *payload; /* of the frame, as text */
 } sample;
 
-enum { SAMPLE_COUNT = 22 };
+#define SAMPLE_ADD_ONE(...) +1
+enum { SAMPLE_COUNT = 0 GIBSON_COMMAND_LIST(SAMPLE_ADD_ONE) };
+#undef SAMPLE_ADD_ONE
 
 /* In the order of the opcodes. */
 extern const sample samples[SAMPLE_COUNT];
@@ -38,7 +41,12 @@ typedef struct sample_out {
     gibson_items items;
 } sample_out;
 
-/* Runs the typed function of a command with the arguments of its sample. */
+/* Runs the typed function of a command with the arguments of a request. Only the place for what the
+   command yields is used; of the functions that take NULL for it, it may be NULL. */
+gibson_status sample_run(gibson_client *client, const gibson_request *with, int64_t *number,
+                         gibson_value *value, gibson_items *items);
+
+/* Runs that of a sample. */
 gibson_status sample_call(gibson_client *client, gibson_opcode opcode, sample_out *out);
 
 /* Tells whether a request is the client's own, to which the answer is known: COUNT of a prefix that

@@ -58,10 +58,10 @@ void tear_down(void)
 
 void write_file(const char *name, const char *text)
 {
-    int fd = open(path_of(name), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
+    int descriptor = open(path_of(name), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_eq(write(descriptor, text, strlen(text)), (ssize_t)strlen(text));
+    close(descriptor);
 }
 
 static void become(const char *path, char **arguments, int output)
@@ -153,14 +153,14 @@ int run(const char *const *arguments, char *output, size_t room)
 
 size_t read_file(const char *path, char *text, size_t room)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     size_t size = 0;
     ssize_t got = 0;
-    while (fd >= 0 && (got = read(fd, text + size, room - 1 - size)) > 0) {
+    while (descriptor >= 0 && (got = read(descriptor, text + size, room - 1 - size)) > 0) {
         size += (size_t)got;
     }
-    if (fd >= 0) {
-        close(fd);
+    if (descriptor >= 0) {
+        close(descriptor);
     }
     text[size] = '\0';
     return size;
@@ -179,7 +179,7 @@ void await_text(const char *path, const char *text)
 int connect_unix(void)
 {
     struct sockaddr_un address = address_of("socket");
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(descriptor, (struct sockaddr *)&address, sizeof address), 0);
+    return descriptor;
 }

@@ -65,11 +65,11 @@ void test_server_start(test_server *test, test_transport transport, const char *
 
 static int connect_to(const struct sockaddr *address, socklen_t size)
 {
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, address, size)) {
+    int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0 || connect(descriptor, address, size)) {
         fail("connect", strerror(errno));
     }
-    return fd;
+    return descriptor;
 }
 
 int test_server_connect(const test_server *test)

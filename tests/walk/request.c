@@ -184,7 +184,7 @@ static void spoil_key(walk_choices *choices, walk_request *request, char byte)
 
 static void spoil_opcode(walk_choices *choices, walk_request *request)
 {
-    static const uint32_t opcodes[] = {0, 22, 254, 256, 0x10003, 0x7fffffff};
+    static const uint32_t opcodes[] = {0, 100, 254, 256, 0x10003, 0x7fffffff};
     request->call.opcode = (gibson_opcode)WALK_ONE_OF(choices, opcodes);
 }
 
