@@ -19,8 +19,8 @@ _Thread_local unsigned long turn_thread;
 
 unsigned long turn_number_thread(void)
 {
-    static atomic_ulong last;
-    turn_thread = atomic_fetch_add(&last, 1) + 1;
+    static atomic_ulong turn_last_thread;
+    turn_thread = atomic_fetch_add(&turn_last_thread, 1) + 1;
     return turn_thread;
 }
 

@@ -95,6 +95,7 @@ static gibson_status step(gib_operation *operation)
 void gib_operation_disown(gib_operation *operation)
 {
     gib_connection *connection = operation->connection;
+    operation->failure = GIBSON_OK; /* nothing of it is left for the next one */
     gib_connection_parents(connection);
     gib_connection_break(connection);
     if (operation->kind == GIB_OPERATION_CALL) {

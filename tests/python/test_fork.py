@@ -288,7 +288,10 @@ def test_threads_of_a_child_that_was_forked_within_a_call(
         first = outcome("first")
         if os.getpid() != parent:
             thread = results[-1].result(LONG)
-            os._exit(0 if first is True and thread == (b"thread" if reconnect else True) else 1)
+            wanted = b"thread" if reconnect else True
+            if first is not True or thread != wanted:
+                os.write(2, f"{first!r} {thread!r}\n".encode())
+            os._exit(0 if first is True and thread == wanted else 1)
     finally:
         if os.getpid() != parent:
             os._exit(2)
