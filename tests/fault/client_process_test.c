@@ -278,13 +278,15 @@ static pid_t forked_child;
 static int fork_once(void *context)
 {
     (void)context;
-    if (forked_child < 0) {
-        forked_child = fork();
-        if (forked_child == 0) {
-            alarm(20);
-        }
+    if (forked_child >= 0) {
+        return 0;
     }
-    return forked_child == 0 && suite_mode; /* the child says so, or leaves it to the client */
+    forked_child = fork();
+    if (forked_child == 0) {
+        alarm(20);
+    }
+    return forked_child == 0 &&
+           suite_mode; /* the child ends the call, or leaves it to the client */
 }
 
 static gibson_client *forking_client(const peer *server)
