@@ -21,7 +21,7 @@ static size_t frame(uint8_t *to, uint8_t opcode, const char *payload, size_t siz
     return sizeof header + size;
 }
 
-static int run(int fd, long count)
+static int run(int descriptor, long count)
 {
     uint8_t request[256];
     uint8_t reply[256];
@@ -30,8 +30,8 @@ static int run(int fd, long count)
     memset(payload + used, 'v', VALUE_SIZE);
     size_t size = frame(request, 1, payload, used + VALUE_SIZE);
     for (long i = 0; i <= count; i++) {
-        if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size ||
-            recv(fd, reply, sizeof reply, 0) != REPLY_SIZE) {
+        if (send(descriptor, request, size, MSG_NOSIGNAL) != (ssize_t)size ||
+            recv(descriptor, reply, sizeof reply, 0) != REPLY_SIZE) {
             fprintf(stderr, "cost_bare: no reply of the right size\n");
             return 1;
         }
@@ -50,12 +50,12 @@ int main(int argc, char **argv)
         return 2;
     }
     memcpy(address.sun_path, argv[1], strlen(argv[1]));
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address)) {
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (descriptor < 0 || connect(descriptor, (const struct sockaddr *)&address, sizeof address)) {
         perror("cost_bare");
         return 1;
     }
-    int status = run(fd, strtol(argv[2], NULL, 10));
-    close(fd);
+    int status = run(descriptor, strtol(argv[2], NULL, 10));
+    close(descriptor);
     return status;
 }

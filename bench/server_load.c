@@ -19,7 +19,7 @@ typedef struct load {
     long pid;
     unsigned keys;
     unsigned pipeline;
-    int fds[CONNECTIONS];
+    int descriptors[CONNECTIONS];
     uint64_t random;
 } load;
 
@@ -32,12 +32,12 @@ static void fail(const char *what)
 static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address)) {
+    if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address)) {
         fail(path);
     }
-    return fd;
+    return descriptor;
 }
 
 /* The number that is the field with an index in a line of /proc about the server, fields being
@@ -74,10 +74,10 @@ static long resident_bytes(long pid)
     return proc_field(pid, "statm", 1) * sysconf(_SC_PAGESIZE);
 }
 
-static void send_all(int fd, const char *bytes, size_t size)
+static void send_all(int descriptor, const char *bytes, size_t size)
 {
     while (size) {
-        ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+        ssize_t sent = send(descriptor, bytes, size, MSG_NOSIGNAL);
         if (sent <= 0) {
             fail("send");
         }
@@ -86,11 +86,11 @@ static void send_all(int fd, const char *bytes, size_t size)
     }
 }
 
-static void receive(int fd, size_t size)
+static void receive(int descriptor, size_t size)
 {
     static char buffer[1 << 18];
     while (size) {
-        ssize_t got = recv(fd, buffer, size < sizeof buffer ? size : sizeof buffer, 0);
+        ssize_t got = recv(descriptor, buffer, size < sizeof buffer ? size : sizeof buffer, 0);
         if (got <= 0) {
             fail("recv: the replies are shorter than they should be");
         }
@@ -129,10 +129,10 @@ static unsigned do_batches(load *run, operation what, unsigned done, unsigned le
             size += run->protocol->request(what, number, requests + size, &reply);
             expected[i] += reply;
         }
-        send_all(run->fds[i], requests, size);
+        send_all(run->descriptors[i], requests, size);
     }
     for (int i = 0; i < CONNECTIONS; i++) {
-        receive(run->fds[i], expected[i]);
+        receive(run->descriptors[i], expected[i]);
     }
     return count;
 }
@@ -149,8 +149,8 @@ static void fill(load *run)
             size += run->protocol->request(OPERATION_SET, at, requests + size, &reply);
             expected += reply;
         }
-        send_all(run->fds[0], requests, size);
-        receive(run->fds[0], expected);
+        send_all(run->descriptors[0], requests, size);
+        receive(run->descriptors[0], expected);
     }
 }
 
@@ -212,7 +212,7 @@ int main(int count, char **arguments)
         return EXIT_FAILURE;
     }
     for (int i = 0; i < CONNECTIONS; i++) {
-        run.fds[i] = connect_to(arguments[2]);
+        run.descriptors[i] = connect_to(arguments[2]);
     }
     long before = resident_bytes(run.pid);
     fill(&run);

@@ -34,15 +34,16 @@ static double milliseconds_since(int64_t start)
     return (double)(gib_now_ns() - start) / 1e6;
 }
 
-static void exchange(int fd, const void *request, size_t size, void *reply, size_t reply_size)
+static void exchange(int descriptor, const void *request, size_t size, void *reply,
+                     size_t reply_size)
 {
-    if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size ||
-        recv(fd, reply, reply_size, MSG_WAITALL) != (ssize_t)reply_size) {
+    if (send(descriptor, request, size, MSG_NOSIGNAL) != (ssize_t)size ||
+        recv(descriptor, reply, reply_size, MSG_WAITALL) != (ssize_t)reply_size) {
         fail("the connection broke");
     }
 }
 
-static void fill(int fd, const protocol *spoken)
+static void fill(int descriptor, const protocol *spoken)
 {
     static char requests[BATCH * LONGEST_REQUEST];
     static char replies[BATCH * LONGEST_REQUEST];
@@ -54,11 +55,11 @@ static void fill(int fd, const protocol *spoken)
             size += spoken->request(OPERATION_SET, at, requests + size, &reply);
             expected += reply;
         }
-        exchange(fd, requests, size, replies, expected);
+        exchange(descriptor, requests, size, replies, expected);
     }
 }
 
-static double gibson_command_ms(int fd, gibson_opcode opcode)
+static double gibson_command_ms(int descriptor, gibson_opcode opcode)
 {
     uint8_t request[64];
     uint8_t reply[GIB_REPLY_HEADER + 8];
@@ -66,7 +67,7 @@ static double gibson_command_ms(int fd, gibson_opcode opcode)
     gib_store_u16(request + GIB_SIZE_FIELD, (uint16_t)opcode);
     memcpy(request + GIB_REQUEST_HEADER, prefix, sizeof prefix - 1);
     int64_t start = gib_now_ns();
-    exchange(fd, request, GIB_REQUEST_HEADER + sizeof prefix - 1, reply, sizeof reply);
+    exchange(descriptor, request, GIB_REQUEST_HEADER + sizeof prefix - 1, reply, sizeof reply);
     double spent = milliseconds_since(start);
     if (gib_load_u16(reply) != GIB_CODE_VAL || gib_load_u64(reply + GIB_REPLY_HEADER) != BELOW) {
         fail("the count is wrong");
@@ -137,12 +138,12 @@ static double median(double *values)
 static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address)) {
+    if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address)) {
         fail("cannot connect");
     }
-    return fd;
+    return descriptor;
 }
 
 int main(int count, char **arguments)
@@ -153,20 +154,22 @@ int main(int count, char **arguments)
         fprintf(stderr, "usage: server_subtree gibson|redis SOCKET\n");
         return EXIT_FAILURE;
     }
-    int fd = connect_to(arguments[2]);
+    int descriptor = connect_to(arguments[2]);
     redisContext *redis = gibson ? NULL : redisConnectUnix(arguments[2]);
     double counting[ROUNDS];
     double deleting[ROUNDS];
     for (int i = 0; i < ROUNDS; i++) {
-        fill(fd, spoken);
-        counting[i] = gibson ? gibson_command_ms(fd, GIBSON_OP_COUNT) : redis_scan_ms(redis, false);
-        deleting[i] = gibson ? gibson_command_ms(fd, GIBSON_OP_MDEL) : redis_scan_ms(redis, true);
+        fill(descriptor, spoken);
+        counting[i] =
+            gibson ? gibson_command_ms(descriptor, GIBSON_OP_COUNT) : redis_scan_ms(redis, false);
+        deleting[i] =
+            gibson ? gibson_command_ms(descriptor, GIBSON_OP_MDEL) : redis_scan_ms(redis, true);
     }
     printf("%s\tCOUNT\t%.2f\n%s\tMDEL\t%.2f\n", spoken->name, median(counting), spoken->name,
            median(deleting));
     if (redis) {
         redisFree(redis);
     }
-    close(fd);
+    close(descriptor);
     return EXIT_SUCCESS;
 }

@@ -49,8 +49,8 @@ GIBSON_API gibson_status gibson_server_config_load(gibson_server_config *config,
    when the server runs; it must be open when the server is started. It is made non-blocking. error
    may be NULL. Returns GIBSON_OK, or GIBSON_INVALID where there are too many. Thread rule: as
    gibson_server_config_set. Since 0.3. */
-GIBSON_API gibson_status gibson_server_config_add_socket(gibson_server_config *config, int fd,
-                                                         gibson_error *error);
+GIBSON_API gibson_status gibson_server_config_add_socket(gibson_server_config *config,
+                                                         int descriptor, gibson_error *error);
 
 /* gibson_server_start listens and starts the thread. When it returns, clients can connect. NULL as
    config means all defaults. daemonize and pidfile are for gibson-server, and ignored here. The

@@ -90,14 +90,14 @@ gibson_server_config *gibs_config_copy(const gibson_server_config *config)
     return copy;
 }
 
-gibson_status gibson_server_config_add_socket(gibson_server_config *config, int fd,
+gibson_status gibson_server_config_add_socket(gibson_server_config *config, int descriptor,
                                               gibson_error *error)
 {
     if (config->socket_count == GIBS_MOST_LISTENERS) {
         return gib_error_set(error, GIBSON_INVALID, "more than %d sockets to listen on",
                              (int)GIBS_MOST_LISTENERS);
     }
-    config->sockets[config->socket_count++] = fd;
+    config->sockets[config->socket_count++] = descriptor;
     return GIBSON_OK;
 }
 

@@ -37,8 +37,8 @@ struct gibs_log {
     pthread_cond_t done;   /* the thread has written something, or ended */
     char *ring;
     uint64_t appended, written; /* bytes since the start: those between are in the ring */
-    int fd;
-    int next_fd;              /* takes the place of fd, or -1 */
+    int descriptor;
+    int next_descriptor;      /* takes the place of descriptor, or -1 */
     uint64_t next_from;       /* when that much was written */
     unsigned lines;           /* not flushed */
     unsigned lines_unflushed; /* allowed */
@@ -65,13 +65,13 @@ static int open_path(const char *path)
 /* Writes some bytes when the file takes some: no more than a pipe that can be written to has room
    for, so that the thread does not get stuck in it. Returns how many were written; those of a file
    that takes none (a full disk, a pipe without a reader) count as well. */
-static size_t write_some(int fd, const char *bytes, size_t size)
+static size_t write_some(int descriptor, const char *bytes, size_t size)
 {
-    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    struct pollfd room = {.fd = descriptor, .events = POLLOUT};
     if (poll(&room, 1, GLANCE_MS) <= 0) {
         return 0;
     }
-    ssize_t done = write(fd, bytes, size < PIPE_BUF ? size : PIPE_BUF);
+    ssize_t done = write(descriptor, bytes, size < PIPE_BUF ? size : PIPE_BUF);
     if (done >= 0) {
         return (size_t)done;
     }
@@ -82,7 +82,7 @@ static size_t write_some(int fd, const char *bytes, size_t size)
 static size_t next_piece(const gibs_log *log, const char **bytes)
 {
     size_t at = (size_t)(log->written % RING_SIZE);
-    uint64_t end = log->next_fd >= 0 ? log->next_from : log->appended;
+    uint64_t end = log->next_descriptor >= 0 ? log->next_from : log->appended;
     uint64_t size = end - log->written;
     *bytes = log->ring + at;
     return size < RING_SIZE - at ? (size_t)size : RING_SIZE - at;
@@ -90,10 +90,10 @@ static size_t next_piece(const gibs_log *log, const char **bytes)
 
 static void change_file(gibs_log *log)
 {
-    if (log->next_fd >= 0 && log->written == log->next_from) {
-        close(log->fd);
-        log->fd = log->next_fd;
-        log->next_fd = -1;
+    if (log->next_descriptor >= 0 && log->written == log->next_from) {
+        close(log->descriptor);
+        log->descriptor = log->next_descriptor;
+        log->next_descriptor = -1;
     }
 }
 
@@ -171,15 +171,15 @@ static void *write_lines(void *argument)
         const char *bytes;
         size_t size = log->flush ? next_piece(log, &bytes) : 0;
         if (size) {
-            int fd = log->fd;
+            int descriptor = log->descriptor;
             pthread_mutex_unlock(&log->mutex);
-            size = write_some(fd, bytes, size);
+            size = write_some(descriptor, bytes, size);
             pthread_mutex_lock(&log->mutex);
             log->written += size;
             pthread_cond_broadcast(&log->done);
             continue;
         }
-        if (log->next_fd < 0) { /* else there may be more behind the change */
+        if (log->next_descriptor < 0) { /* else there may be more behind the change */
             log->flush = false;
             if (log->stop) {
                 catch_up(log, true); /* now there is room to say what was lost */
@@ -213,11 +213,11 @@ static int start_thread(gibs_log *log)
 static void free_log(gibs_log *log)
 {
     if (log) {
-        if (log->fd >= 0) {
-            close(log->fd);
+        if (log->descriptor >= 0) {
+            close(log->descriptor);
         }
-        if (log->next_fd >= 0) {
-            close(log->next_fd);
+        if (log->next_descriptor >= 0) {
+            close(log->next_descriptor);
         }
         free(log->path);
         free(log->ring);
@@ -227,8 +227,8 @@ static void free_log(gibs_log *log)
 
 static gibson_status open_log(gibs_log *log, gibson_error *error)
 {
-    log->fd = open_path(log->path);
-    if (log->fd < 0) {
+    log->descriptor = open_path(log->path);
+    if (log->descriptor < 0) {
         return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot open the log %.100s",
                                    log->path);
     }
@@ -250,7 +250,7 @@ gibson_status gibs_log_open(gibs_log **log, const char *path, gibs_log_level lev
     if (made) {
         made->level = level;
         made->lines_unflushed = lines_unflushed;
-        made->fd = made->next_fd = -1;
+        made->descriptor = made->next_descriptor = -1;
         made->path = strdup(path);
         made->ring = malloc(RING_SIZE);
     }
@@ -320,8 +320,8 @@ void gibs_log_configure(gibs_log *log, gibs_log_level level, unsigned lines_unfl
 gibson_status gibs_log_reopen(gibs_log *log, const char *path, gibson_error *error)
 {
     char *copy = strdup(path ? path : log->path);
-    int fd = copy ? open_path(copy) : -1;
-    if (fd < 0) {
+    int descriptor = copy ? open_path(copy) : -1;
+    if (descriptor < 0) {
         gibson_status status = copy ? gib_error_set_errno(error, GIBSON_SYSTEM, errno,
                                                           "cannot open the log %.100s", copy)
                                     : gib_error_set(error, GIBSON_NOMEM, "no memory for the log");
@@ -331,12 +331,13 @@ gibson_status gibs_log_reopen(gibs_log *log, const char *path, gibson_error *err
     free(log->path);
     log->path = copy;
     pthread_mutex_lock(&log->mutex);
-    if (log->next_fd >= 0) {
-        close(log->next_fd); /* the file before has not been finished yet: this one comes instead */
+    if (log->next_descriptor >= 0) {
+        close(log->next_descriptor); /* the file before has not been finished yet: this one comes
+                                        instead */
     } else {
         log->next_from = log->appended;
     }
-    log->next_fd = fd;
+    log->next_descriptor = descriptor;
     log->flush = true;
     pthread_cond_signal(&log->work);
     pthread_mutex_unlock(&log->mutex);

@@ -20,7 +20,7 @@ static double seconds(int64_t ms)
 static void write_line(const gibs_loop *loop, const gibs_connection *client)
 {
     char name[GIBS_PEER_NAME];
-    gibs_peer_name(client->fd, name);
+    gibs_peer_name(client->descriptor, name);
     const char *state = client->lingering                ? ", is ending"
                         : client->job                    ? ", is being served"
                         : gibs_connection_output(client) ? ", has replies waiting"
@@ -28,7 +28,7 @@ static void write_line(const gibs_loop *loop, const gibs_connection *client)
     gibs_log_write_all(loop->log, GIBS_LOG_ASKED_FOR,
                        "client %d: %s, age %.1f s, idle %.1f s, %" PRIu64 " requests, %" PRIu64
                        " bytes in, %" PRIu64 " bytes out, %zu bytes held%s",
-                       client->fd, name, seconds(loop->now_ms - client->come_ms),
+                       client->descriptor, name, seconds(loop->now_ms - client->come_ms),
                        seconds(loop->now_ms - client->active_ms), client->requests,
                        client->bytes_in, client->bytes_out, client->counted, state);
 }

@@ -22,12 +22,12 @@ enum {
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
 
-gibs_connection *gibs_connection_new(int fd, int64_t now_ms)
+gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms)
 {
     gibs_connection *connection = calloc(1, sizeof *connection);
     if (connection) {
         connection->source = GIBS_SOURCE_CONNECTION;
-        connection->fd = fd;
+        connection->descriptor = descriptor;
         connection->come_ms = connection->active_ms = now_ms;
         gib_buffer_init(&connection->in, &gib_default_allocator);
         gib_buffer_init(&connection->out, &gib_default_allocator);
@@ -67,8 +67,8 @@ void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange)
 void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange)
 {
     gibs_connection_cut(connection, exchange);
-    shutdown(connection->fd, SHUT_RDWR); /* a process that was forked may have it too */
-    close(connection->fd);
+    shutdown(connection->descriptor, SHUT_RDWR); /* a process that was forked may have it too */
+    close(connection->descriptor);
     free(connection);
 }
 
@@ -87,7 +87,7 @@ bool gibs_connection_is_idle(const gibs_connection *connection)
 {
     int arrived = 0;
     return !connection->backlog && !gibs_connection_output(connection) &&
-           (ioctl(connection->fd, FIONREAD, &arrived) || !arrived);
+           (ioctl(connection->descriptor, FIONREAD, &arrived) || !arrived);
 }
 
 unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_exchange *exchange)
@@ -145,7 +145,7 @@ static bool send_from(gibs_connection *connection, gibs_exchange *exchange, gib_
 {
     size_t left;
     while ((left = sendable(connection, out))) {
-        ssize_t sent = send(connection->fd, out->data + out->begin, left, MSG_NOSIGNAL);
+        ssize_t sent = send(connection->descriptor, out->data + out->begin, left, MSG_NOSIGNAL);
         if (sent > 0) {
             gib_buffer_consume(out, (size_t)sent);
             connection->bytes_out += (uint64_t)sent;
@@ -329,7 +329,7 @@ static bool settle(gibs_connection *connection, gibs_exchange *exchange, gib_buf
    more replies come, and throws away what comes until the client closes its side too. */
 static gibs_outcome finish(gibs_connection *connection, int64_t now_ms)
 {
-    if (connection->peer_ended || shutdown(connection->fd, SHUT_WR)) {
+    if (connection->peer_ended || shutdown(connection->descriptor, SHUT_WR)) {
         return GIBS_OUTCOME_CLOSED;
     }
     connection->lingering = true;
@@ -387,7 +387,7 @@ gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *ex
     if (!make_room(in, exchange->service->settings.limits.max_request_size)) {
         return GIBS_OUTCOME_CLOSED;
     }
-    ssize_t received = recv(connection->fd, in->data + in->end, gib_buffer_room(in), 0);
+    ssize_t received = recv(connection->descriptor, in->data + in->end, gib_buffer_room(in), 0);
     if (received < 0) {
         bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
         return later ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;

@@ -8,7 +8,7 @@
 
 typedef struct gibs_connection {
     gibs_source source;
-    int fd;
+    int descriptor;
     unsigned interest;   /* what the poller waits for */
     bool backlog;        /* `in` may hold whole requests that could not be answered yet */
     bool waits_for_turn; /* in the list of the loop */
@@ -55,7 +55,7 @@ typedef enum gibs_outcome {
 } gibs_outcome;
 
 /* Makes a connection for a descriptor, which it closes when it is freed; or returns NULL. */
-gibs_connection *gibs_connection_new(int fd, int64_t now_ms);
+gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms);
 void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange);
 
 /* Notes how long the requests that were answered last took, if they are over by now. */

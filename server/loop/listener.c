@@ -25,13 +25,14 @@ static void close_listener(gibs_listener *listener)
         unlink(listener->path);
     }
     free(listener->path);
-    if (listener->fd >= 0) {
+    if (listener->descriptor >= 0) {
         if (!listener->given) {
-            shutdown(listener->fd, SHUT_RDWR); /* a process that was forked may have it too */
+            shutdown(listener->descriptor,
+                     SHUT_RDWR); /* a process that was forked may have it too */
         }
-        close(listener->fd);
+        close(listener->descriptor);
     }
-    *listener = (gibs_listener){.fd = -1};
+    *listener = (gibs_listener){.descriptor = -1};
 }
 
 void gibs_listeners_close(gibs_listeners *listeners)
@@ -44,7 +45,7 @@ void gibs_listeners_close(gibs_listeners *listeners)
 static gibs_listener *add(gibs_listeners *listeners)
 {
     gibs_listener *listener = &listeners->all[listeners->count++];
-    *listener = (gibs_listener){.source = GIBS_SOURCE_LISTENER, .fd = -1};
+    *listener = (gibs_listener){.source = GIBS_SOURCE_LISTENER, .descriptor = -1};
     return listener;
 }
 
@@ -114,25 +115,25 @@ static int accept_one(int listener)
 #if defined(__linux__)
     return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 #else
-    int fd = accept(listener, NULL, NULL);
-    if (fd >= 0 && !gibs_socket_set_flags(fd)) {
-        close(fd);
-        fd = -1;
+    int descriptor = accept(listener, NULL, NULL);
+    if (descriptor >= 0 && !gibs_socket_set_flags(descriptor)) {
+        close(descriptor);
+        descriptor = -1;
     }
-    return fd;
+    return descriptor;
 #endif
 }
 
 int gibs_listener_accept(gibs_listener *listener, int keepalive_s)
 {
-    int fd = accept_one(listener->fd);
-    if (fd >= 0 && listener->tcp) {
-        gibs_socket_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        gibs_socket_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    int descriptor = accept_one(listener->descriptor);
+    if (descriptor >= 0 && listener->tcp) {
+        gibs_socket_set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+        gibs_socket_set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
 #if defined(TCP_KEEPIDLE) && defined(TCP_KEEPINTVL)
-        gibs_socket_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_s);
-        gibs_socket_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_s);
+        gibs_socket_set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_s);
+        gibs_socket_set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_s);
 #endif
     }
-    return fd;
+    return descriptor;
 }

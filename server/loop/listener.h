@@ -9,7 +9,7 @@
 
 typedef struct gibs_listener {
     gibs_source source;
-    int fd;
+    int descriptor;
     bool tcp;
     bool reachable;    /* from other machines */
     bool given;        /* by whoever started the server, and still theirs in the end */

@@ -31,29 +31,30 @@ static void name_given(gibs_listener *listener, const struct sockaddr *bound, so
     snprintf(listener->name, sizeof listener->name, "%s port %u", text, (unsigned)listener->port);
 }
 
-static int socket_option(int fd, int option)
+static int socket_option(int descriptor, int option)
 {
     int value = 0;
     socklen_t size = sizeof value;
-    return getsockopt(fd, SOL_SOCKET, option, &value, &size) ? -1 : value;
+    return getsockopt(descriptor, SOL_SOCKET, option, &value, &size) ? -1 : value;
 }
 
-gibson_status gibs_listener_open_given(gibs_listener *listener, int fd, gibson_error *error)
+gibson_status gibs_listener_open_given(gibs_listener *listener, int descriptor, gibson_error *error)
 {
     struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof bound;
     bool known =
-        !getsockname(fd, (struct sockaddr *)&bound, &size) &&
+        !getsockname(descriptor, (struct sockaddr *)&bound, &size) &&
         (bound.ss_family == AF_UNIX || bound.ss_family == AF_INET || bound.ss_family == AF_INET6);
-    if (!known || socket_option(fd, SO_TYPE) != SOCK_STREAM ||
-        socket_option(fd, SO_ACCEPTCONN) != 1) {
+    if (!known || socket_option(descriptor, SO_TYPE) != SOCK_STREAM ||
+        socket_option(descriptor, SO_ACCEPTCONN) != 1) {
         return gib_error_set(error, GIBSON_INVALID,
-                             "descriptor %d is no stream socket that listens", fd);
+                             "descriptor %d is no stream socket that listens", descriptor);
     }
     listener->given = true;
-    listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (listener->fd < 0 || !gibs_socket_set_flags(listener->fd)) {
-        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot use descriptor %d", fd);
+    listener->descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    if (listener->descriptor < 0 || !gibs_socket_set_flags(listener->descriptor)) {
+        return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot use descriptor %d",
+                                   descriptor);
     }
     name_given(listener, (const struct sockaddr *)&bound, size);
     return GIBSON_OK;

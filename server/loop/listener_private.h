@@ -17,15 +17,16 @@ typedef union gibs_address {
 } gibs_address;
 
 /* Makes a socket not block, and be closed on exec. */
-static inline bool gibs_socket_set_flags(int fd)
+static inline bool gibs_socket_set_flags(int descriptor)
 {
-    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+    return fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 &&
+           fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 /* Failing does no harm. */
-static inline void gibs_socket_set_option(int fd, int level, int option, int value)
+static inline void gibs_socket_set_option(int descriptor, int level, int option, int value)
 {
-    setsockopt(fd, level, option, &value, sizeof value);
+    setsockopt(descriptor, level, option, &value, sizeof value);
 }
 
 /* Where to listen on TCP. */
@@ -46,6 +47,7 @@ gibson_status gibs_listener_open_unix(gibs_listener *listener, const char *path,
                                       int backlog, gibson_error *error);
 
 /* Takes a socket that listens already. The descriptor stays the caller's. */
-gibson_status gibs_listener_open_given(gibs_listener *listener, int fd, gibson_error *error);
+gibson_status gibs_listener_open_given(gibs_listener *listener, int descriptor,
+                                       gibson_error *error);
 
 #endif

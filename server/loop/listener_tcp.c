@@ -27,25 +27,25 @@ void gibs_listener_note_port(gibs_listener *listener, const gibs_address *bound)
 static bool listen_on(gibs_listener *listener, const struct addrinfo *where, bool alone,
                       int backlog)
 {
-    int fd = socket(where->ai_family, where->ai_socktype, where->ai_protocol);
-    if (fd < 0) {
+    int descriptor = socket(where->ai_family, where->ai_socktype, where->ai_protocol);
+    if (descriptor < 0) {
         return false;
     }
-    gibs_socket_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    gibs_socket_set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
     if (where->ai_family == AF_INET6 && !alone) { /* 0.0.0.0 may have a socket of its own */
-        gibs_socket_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        gibs_socket_set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     }
-    if (!gibs_socket_set_flags(fd) || bind(fd, where->ai_addr, where->ai_addrlen) ||
-        listen(fd, backlog)) {
+    if (!gibs_socket_set_flags(descriptor) || bind(descriptor, where->ai_addr, where->ai_addrlen) ||
+        listen(descriptor, backlog)) {
         int cause = errno;
-        close(fd);
+        close(descriptor);
         errno = cause;
         return false;
     }
     gibs_address bound = {.any.sa_family = AF_UNSPEC};
     socklen_t size = sizeof bound;
-    getsockname(fd, &bound.any, &size);
-    listener->fd = fd;
+    getsockname(descriptor, &bound.any, &size);
+    listener->descriptor = descriptor;
     gibs_listener_note_port(listener, &bound);
     return true;
 }

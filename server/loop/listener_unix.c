@@ -21,36 +21,38 @@ static bool is_stale(const struct sockaddr_un *address, socklen_t size)
     if (lstat(address->sun_path, &info) || !S_ISSOCK(info.st_mode)) {
         return false;
     }
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd < 0) {
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (descriptor < 0) {
         return false;
     }
-    bool stale = gibs_socket_set_flags(fd) && connect(fd, (const struct sockaddr *)address, size) &&
+    bool stale = gibs_socket_set_flags(descriptor) &&
+                 connect(descriptor, (const struct sockaddr *)address, size) &&
                  errno == ECONNREFUSED;
-    close(fd);
+    close(descriptor);
     return stale;
 }
 
 /* Binds so that at no time the file has more permissions than asked for: on Linux it gets those of
    the descriptor, less the umask. The chmod gives back what the umask took. */
-static bool bind_unix(int fd, const struct sockaddr_un *address, socklen_t size,
+static bool bind_unix(int descriptor, const struct sockaddr_un *address, socklen_t size,
                       bool in_file_system, mode_t mode, int backlog)
 {
     const struct sockaddr *generic = (const struct sockaddr *)address;
-    if (!gibs_socket_set_flags(fd) || fchmod(fd, mode)) {
+    if (!gibs_socket_set_flags(descriptor) || fchmod(descriptor, mode)) {
         return false;
     }
-    if (bind(fd, generic, size)) {
+    if (bind(descriptor, generic, size)) {
         int cause = errno;
         if (cause != EADDRINUSE || !in_file_system || !is_stale(address, size)) {
             errno = cause;
             return false;
         }
-        if (unlink(address->sun_path) || bind(fd, generic, size)) {
+        if (unlink(address->sun_path) || bind(descriptor, generic, size)) {
             return false;
         }
     }
-    return (!in_file_system || chmod(address->sun_path, mode) == 0) && listen(fd, backlog) == 0;
+    return (!in_file_system || chmod(address->sun_path, mode) == 0) &&
+           listen(descriptor, backlog) == 0;
 }
 
 /* Locks the directory of a path, so that of two servers that find the same stale socket one sees
@@ -64,12 +66,12 @@ static int lock_directory(const char *path)
     if (slash) {
         slash[slash == directory] = '\0';
     }
-    int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int descriptor = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int tries = 0;
-    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && ++tries < LOCK_TRIES) {
+    while (descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) && ++tries < LOCK_TRIES) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
-    return fd;
+    return descriptor;
 }
 
 /* Notes which file the socket is, to remove it in the end. */
@@ -102,9 +104,9 @@ gibson_status gibs_listener_open_unix(gibs_listener *listener, const char *path,
     }
     bool in_file_system = path[0] != '@';
     int lock = in_file_system ? lock_directory(path) : -1;
-    listener->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (listener->fd < 0 ||
-        !bind_unix(listener->fd, &address, size, in_file_system, mode, backlog)) {
+    listener->descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (listener->descriptor < 0 ||
+        !bind_unix(listener->descriptor, &address, size, in_file_system, mode, backlog)) {
         status = gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot listen on unix socket %s",
                                      path);
     } else {

@@ -32,7 +32,8 @@ static bool watch_listeners(gibs_loop *loop)
     bool fine = true;
     for (size_t i = 0; i < loop->listeners.count; i++) {
         gibs_listener *listener = &loop->listeners.all[i];
-        fine = fine && gibs_poller_watch(loop->poller, listener->fd, GIBS_READABLE, listener);
+        fine =
+            fine && gibs_poller_watch(loop->poller, listener->descriptor, GIBS_READABLE, listener);
     }
     return fine;
 }
@@ -81,7 +82,7 @@ gibson_status gibs_loop_open(gibs_loop *loop, const gibson_server_config *config
     loop->log = log;
     loop->waker[0] = loop->waker[1] = -1;
     loop->waker_source = GIBS_SOURCE_WAKER;
-    loop->spare_fd = gibs_loop_open_spare();
+    loop->spare_descriptor = gibs_loop_open_spare();
     loop->exchange.service = service;
     loop->exchange.log = log;
     loop->exchange.slice_ns = TURN_NS;
@@ -109,11 +110,11 @@ gibson_status gibs_loop_open(gibs_loop *loop, const gibson_server_config *config
     return status;
 }
 
-static void close_fd(int *fd)
+static void close_descriptor(int *descriptor)
 {
-    if (*fd >= 0) {
-        close(*fd);
-        *fd = -1;
+    if (*descriptor >= 0) {
+        close(*descriptor);
+        *descriptor = -1;
     }
 }
 
@@ -167,7 +168,7 @@ static void turn(gibs_loop *loop, int timeout_ms)
 static void drain(gibs_loop *loop)
 {
     for (size_t i = 0; i < loop->listeners.count; i++) {
-        gibs_poller_forget(loop->poller, loop->listeners.all[i].fd);
+        gibs_poller_forget(loop->poller, loop->listeners.all[i].descriptor);
     }
     gibs_poller_forget(loop->poller, loop->waker[0]);
     gibs_listeners_close(&loop->listeners);
@@ -206,7 +207,7 @@ void gibs_loop_advance_clock(gibs_loop *loop, int64_t ms)
 void gibs_loop_leave_to_parent(gibs_loop *loop)
 {
     for (size_t i = 0; i < loop->listeners.count; i++) {
-        close_fd(&loop->listeners.all[i].fd);
+        close_descriptor(&loop->listeners.all[i].descriptor);
     }
 }
 
@@ -221,9 +222,9 @@ void gibs_loop_close(gibs_loop *loop)
     gibs_peers_free(loop->peers);
     gibs_loop_orders_close(loop);
     gibs_poller_free(loop->poller);
-    close_fd(&loop->waker[0]);
-    close_fd(&loop->waker[1]);
-    close_fd(&loop->spare_fd);
+    close_descriptor(&loop->waker[0]);
+    close_descriptor(&loop->waker[1]);
+    close_descriptor(&loop->spare_descriptor);
     gib_buffer_clear(&loop->exchange.in);
     gib_buffer_clear(&loop->exchange.out);
 }

@@ -33,9 +33,9 @@ typedef struct gibs_loop {
     gibs_listeners listeners;
     gibs_peers *peers; /* who may connect to unix sockets; NULL: all */
     gibs_source waker_source;
-    int waker[2];  /* a pipe: writing to it ends the wait */
-    int spare_fd;  /* given up for a moment to refuse clients when descriptors are used up */
-    gibs_log *log; /* borrowed */
+    int waker[2];         /* a pipe: writing to it ends the wait */
+    int spare_descriptor; /* given up for a moment to refuse clients when descriptors are used up */
+    gibs_log *log;        /* borrowed */
 
     gibs_connection *connections;
     gibs_connection *backlog,

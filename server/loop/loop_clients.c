@@ -54,8 +54,8 @@ void gibs_loop_drop(gibs_loop *loop, gibs_connection *connection)
     if (loop->listing.next == connection) {
         loop->listing.next = connection->next;
     }
-    gibs_poller_forget(loop->poller, connection->fd);
-    gibs_log_write(loop->log, GIBS_LOG_DEBUG, "client %d is gone", connection->fd);
+    gibs_poller_forget(loop->poller, connection->descriptor);
+    gibs_log_write(loop->log, GIBS_LOG_DEBUG, "client %d is gone", connection->descriptor);
     gibs_connection_free(connection, &loop->exchange);
     loop->exchange.service->counters.clients--;
 }
@@ -117,7 +117,7 @@ void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_
     unsigned interest = gibs_connection_interest(connection, &loop->exchange);
     if (interest != connection->interest) {
         connection->interest = interest;
-        if (!gibs_poller_change(loop->poller, connection->fd, interest, connection)) {
+        if (!gibs_poller_change(loop->poller, connection->descriptor, interest, connection)) {
             gibs_loop_drop(loop, connection);
         }
     }
@@ -156,7 +156,7 @@ void gibs_loop_serve_event(gibs_loop *loop, gibs_connection *connection, unsigne
 }
 
 /* Tells whether a client may stay, and says why not. */
-static bool may_stay(gibs_loop *loop, const gibs_listener *listener, int fd)
+static bool may_stay(gibs_loop *loop, const gibs_listener *listener, int descriptor)
 {
     char name[GIBS_PEER_NAME];
     if (loop->exchange.service->counters.clients >= loop->max_clients) {
@@ -164,8 +164,8 @@ static bool may_stay(gibs_loop *loop, const gibs_listener *listener, int fd)
                        loop->max_clients);
         return false;
     }
-    if (!listener->tcp && loop->peers && !gibs_peer_is_among(fd, loop->peers)) {
-        gibs_peer_name(fd, name);
+    if (!listener->tcp && loop->peers && !gibs_peer_is_among(descriptor, loop->peers)) {
+        gibs_peer_name(descriptor, name);
         gibs_log_write(loop->log, GIBS_LOG_WARNING,
                        "refused a client: %s is not among unix_socket_users and unix_socket_groups",
                        name);
@@ -174,22 +174,22 @@ static bool may_stay(gibs_loop *loop, const gibs_listener *listener, int fd)
     return true;
 }
 
-static void welcome(gibs_loop *loop, const gibs_listener *listener, int fd)
+static void welcome(gibs_loop *loop, const gibs_listener *listener, int descriptor)
 {
     gibs_counters *counters = &loop->exchange.service->counters;
     counters->connections++;
-    if (!may_stay(loop, listener, fd)) {
+    if (!may_stay(loop, listener, descriptor)) {
         counters->refused_clients++;
-        close(fd);
+        close(descriptor);
         return;
     }
-    gibs_connection *connection = gibs_connection_new(fd, loop->now_ms);
+    gibs_connection *connection = gibs_connection_new(descriptor, loop->now_ms);
     if (!connection) {
-        close(fd);
+        close(descriptor);
         return;
     }
     connection->interest = GIBS_READABLE;
-    if (!gibs_poller_watch(loop->poller, fd, GIBS_READABLE, connection)) {
+    if (!gibs_poller_watch(loop->poller, descriptor, GIBS_READABLE, connection)) {
         gibs_connection_free(connection, &loop->exchange);
         return;
     }
@@ -199,7 +199,7 @@ static void welcome(gibs_loop *loop, const gibs_listener *listener, int fd)
     }
     loop->connections = connection;
     counters->clients++;
-    gibs_log_write(loop->log, GIBS_LOG_DEBUG, "client %d has come", fd);
+    gibs_log_write(loop->log, GIBS_LOG_DEBUG, "client %d has come", descriptor);
 }
 
 int gibs_loop_open_spare(void)
@@ -211,22 +211,22 @@ int gibs_loop_open_spare(void)
    ready for ever: so one that was kept for this takes it, and it is closed at once. */
 static void refuse_without_descriptors(gibs_loop *loop, gibs_listener *listener)
 {
-    close(loop->spare_fd);
-    int fd = gibs_listener_accept(listener, loop->keepalive_s);
-    if (fd >= 0) {
-        close(fd);
+    close(loop->spare_descriptor);
+    int descriptor = gibs_listener_accept(listener, loop->keepalive_s);
+    if (descriptor >= 0) {
+        close(descriptor);
     }
     loop->exchange.service->counters.refused_clients++;
-    loop->spare_fd = gibs_loop_open_spare();
+    loop->spare_descriptor = gibs_loop_open_spare();
     gibs_log_write(loop->log, GIBS_LOG_ERROR, "refused a client: no descriptors left");
 }
 
 void gibs_loop_accept_clients(gibs_loop *loop, gibs_listener *listener)
 {
     for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
-        int fd = gibs_listener_accept(listener, loop->keepalive_s);
-        if (fd >= 0) {
-            welcome(loop, listener, fd);
+        int descriptor = gibs_listener_accept(listener, loop->keepalive_s);
+        if (descriptor >= 0) {
+            welcome(loop, listener, descriptor);
         } else if (errno == EMFILE || errno == ENFILE) {
             refuse_without_descriptors(loop, listener);
             return;

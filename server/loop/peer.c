@@ -19,23 +19,23 @@ static bool holds(const id_t *list, size_t count, id_t id)
 
 #if defined(SO_PEERCRED)
 /* The process that has connected, as it was then. */
-static bool credentials(int fd, struct ucred *who)
+static bool credentials(int descriptor, struct ucred *who)
 {
     socklen_t size = sizeof *who;
-    return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &size) && size == sizeof *who;
+    return !getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, who, &size) && size == sizeof *who;
 }
 
-static void name_process(int fd, char name[GIBS_PEER_NAME])
+static void name_process(int descriptor, char name[GIBS_PEER_NAME])
 {
     struct ucred who;
-    if (credentials(fd, &who)) {
+    if (credentials(descriptor, &who)) {
         snprintf(name, GIBS_PEER_NAME, "process %ld of user %ld", (long)who.pid, (long)who.uid);
     }
 }
 #else
-static void name_process(int fd, char name[GIBS_PEER_NAME])
+static void name_process(int descriptor, char name[GIBS_PEER_NAME])
 {
-    (void)fd;
+    (void)descriptor;
     (void)name;
 }
 #endif
@@ -54,58 +54,58 @@ static bool any_held(const gid_t *groups, socklen_t size, const gibs_peers *peer
 }
 
 /* Looks at the groups beside the first one. Few users are in many. */
-static bool is_in_further_group(int fd, const gibs_peers *peers)
+static bool is_in_further_group(int descriptor, const gibs_peers *peers)
 {
     gid_t usual[USUAL_GROUPS];
     socklen_t size = sizeof usual;
-    if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, usual, &size)) {
+    if (!getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, usual, &size)) {
         return any_held(usual, size, peers);
     }
     if (size <= sizeof usual) {
         return false;
     }
     gid_t *many = malloc(size);
-    bool found = many && !getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, many, &size) &&
+    bool found = many && !getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, many, &size) &&
                  any_held(many, size, peers);
     free(many);
     return found;
 }
 #else
-static bool is_in_further_group(int fd, const gibs_peers *peers)
+static bool is_in_further_group(int descriptor, const gibs_peers *peers)
 {
-    (void)fd;
+    (void)descriptor;
     (void)peers;
     return false;
 }
 #endif
 
-bool gibs_peer_is_among(int fd, const gibs_peers *peers)
+bool gibs_peer_is_among(int descriptor, const gibs_peers *peers)
 {
 #if defined(SO_PEERCRED)
     struct ucred who;
-    if (!credentials(fd, &who)) {
+    if (!credentials(descriptor, &who)) {
         return false;
     }
     return holds(peers->users, peers->user_count, who.uid) ||
            holds(peers->groups, peers->group_count, who.gid) ||
-           (peers->group_count && is_in_further_group(fd, peers));
+           (peers->group_count && is_in_further_group(descriptor, peers));
 #else
-    (void)fd;
+    (void)descriptor;
     return !peers; /* there are none: the configuration was refused */
 #endif
 }
 
-void gibs_peer_name(int fd, char name[GIBS_PEER_NAME])
+void gibs_peer_name(int descriptor, char name[GIBS_PEER_NAME])
 {
     char text[INET6_ADDRSTRLEN];
     gibs_address peer = {.any.sa_family = AF_UNSPEC};
     socklen_t size = sizeof peer;
     snprintf(name, GIBS_PEER_NAME, "unknown");
-    if (getpeername(fd, &peer.any, &size)) {
+    if (getpeername(descriptor, &peer.any, &size)) {
         return;
     }
     if (peer.any.sa_family == AF_UNIX) {
-        name_process(fd, name);
+        name_process(descriptor, name);
     } else if (peer.any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &peer.ipv6.sin6_addr, text, sizeof text);
         snprintf(name, GIBS_PEER_NAME, "[%s]:%u", text, (unsigned)ntohs(peer.ipv6.sin6_port));

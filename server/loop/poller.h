@@ -25,9 +25,9 @@ typedef struct gibs_poller gibs_poller;
 /* What a way of waiting has to provide. */
 typedef struct gibs_poller_methods {
     const char *name;
-    bool (*watch)(gibs_poller *poller, int fd, unsigned interest, void *owner);
-    bool (*change)(gibs_poller *poller, int fd, unsigned interest, void *owner);
-    void (*forget)(gibs_poller *poller, int fd);
+    bool (*watch)(gibs_poller *poller, int descriptor, unsigned interest, void *owner);
+    bool (*change)(gibs_poller *poller, int descriptor, unsigned interest, void *owner);
+    void (*forget)(gibs_poller *poller, int descriptor);
     int (*wait)(gibs_poller *poller, gibs_event *events, size_t capacity, int timeout_ms);
     void (*free)(gibs_poller *poller);
 } gibs_poller_methods;
@@ -44,21 +44,23 @@ gibs_poller *gibs_poller_new_poll(void);
 gibs_poller *gibs_poller_new(bool use_poll);
 
 /* Begins to wait for what is in `interest` on a descriptor. False with errno if it cannot. */
-static inline bool gibs_poller_watch(gibs_poller *poller, int fd, unsigned interest, void *owner)
+static inline bool gibs_poller_watch(gibs_poller *poller, int descriptor, unsigned interest,
+                                     void *owner)
 {
-    return poller->methods->watch(poller, fd, interest, owner);
+    return poller->methods->watch(poller, descriptor, interest, owner);
 }
 
 /* Changes what is waited for on a descriptor that is watched. */
-static inline bool gibs_poller_change(gibs_poller *poller, int fd, unsigned interest, void *owner)
+static inline bool gibs_poller_change(gibs_poller *poller, int descriptor, unsigned interest,
+                                      void *owner)
 {
-    return poller->methods->change(poller, fd, interest, owner);
+    return poller->methods->change(poller, descriptor, interest, owner);
 }
 
 /* Ends waiting; to be called before the descriptor is closed. */
-static inline void gibs_poller_forget(gibs_poller *poller, int fd)
+static inline void gibs_poller_forget(gibs_poller *poller, int descriptor)
 {
-    poller->methods->forget(poller, fd);
+    poller->methods->forget(poller, descriptor);
 }
 
 /* Waits up to timeout_ms (0: not at all). Returns how many events it filled in, 0 also where a

@@ -10,30 +10,31 @@ enum { MOST_EVENTS = 256 };
 
 typedef struct epoll_poller {
     gibs_poller base;
-    int fd;
+    int descriptor;
 } epoll_poller;
 
-static bool control(gibs_poller *poller, int operation, int fd, unsigned interest, void *owner)
+static bool control(gibs_poller *poller, int operation, int descriptor, unsigned interest,
+                    void *owner)
 {
     struct epoll_event event = {.data.ptr = owner};
     event.events |= interest & GIBS_READABLE ? EPOLLIN : 0u;
     event.events |= interest & GIBS_WRITABLE ? EPOLLOUT : 0u;
-    return epoll_ctl(((epoll_poller *)poller)->fd, operation, fd, &event) == 0;
+    return epoll_ctl(((epoll_poller *)poller)->descriptor, operation, descriptor, &event) == 0;
 }
 
-static bool watch(gibs_poller *poller, int fd, unsigned interest, void *owner)
+static bool watch(gibs_poller *poller, int descriptor, unsigned interest, void *owner)
 {
-    return control(poller, EPOLL_CTL_ADD, fd, interest, owner);
+    return control(poller, EPOLL_CTL_ADD, descriptor, interest, owner);
 }
 
-static bool change(gibs_poller *poller, int fd, unsigned interest, void *owner)
+static bool change(gibs_poller *poller, int descriptor, unsigned interest, void *owner)
 {
-    return control(poller, EPOLL_CTL_MOD, fd, interest, owner);
+    return control(poller, EPOLL_CTL_MOD, descriptor, interest, owner);
 }
 
-static void forget(gibs_poller *poller, int fd)
+static void forget(gibs_poller *poller, int descriptor)
 {
-    control(poller, EPOLL_CTL_DEL, fd, 0, NULL);
+    control(poller, EPOLL_CTL_DEL, descriptor, 0, NULL);
 }
 
 static unsigned ready_of(unsigned events)
@@ -48,7 +49,7 @@ static int wait_for(gibs_poller *poller, gibs_event *events, size_t capacity, in
 {
     struct epoll_event found[MOST_EVENTS];
     int room = capacity < MOST_EVENTS ? (int)capacity : MOST_EVENTS;
-    int count = epoll_wait(((epoll_poller *)poller)->fd, found, room, timeout_ms);
+    int count = epoll_wait(((epoll_poller *)poller)->descriptor, found, room, timeout_ms);
     for (int i = 0; i < count; i++) {
         events[i] = (gibs_event){found[i].data.ptr, ready_of(found[i].events)};
     }
@@ -57,7 +58,7 @@ static int wait_for(gibs_poller *poller, gibs_event *events, size_t capacity, in
 
 static void free_poller(gibs_poller *poller)
 {
-    close(((epoll_poller *)poller)->fd);
+    close(((epoll_poller *)poller)->descriptor);
     free(poller);
 }
 
@@ -70,8 +71,8 @@ gibs_poller *gibs_poller_new_epoll(void)
         return NULL;
     }
     poller->base.methods = &methods;
-    poller->fd = epoll_create1(EPOLL_CLOEXEC);
-    if (poller->fd < 0) {
+    poller->descriptor = epoll_create1(EPOLL_CLOEXEC);
+    if (poller->descriptor < 0) {
         free(poller);
         return NULL;
     }

@@ -7,12 +7,12 @@
 
 typedef struct poll_poller {
     gibs_poller base;
-    struct pollfd *fds; /* the first `count` are watched, in no order */
-    void **owners;      /* of fds */
+    struct pollfd *watched; /* the first `count` are watched, in no order */
+    void **owners;          /* of watched */
     size_t count;
-    size_t capacity; /* of fds and owners */
+    size_t capacity; /* of watched and owners */
     size_t next;     /* where looking for events begins, so that the last are not always late */
-    size_t *index;   /* by descriptor: 1 + the index in fds, or 0 */
+    size_t *index;   /* by descriptor: 1 + the index in watched, or 0 */
     size_t indexed;  /* descriptors that index has room for */
 } poll_poller;
 
@@ -22,27 +22,27 @@ static bool reserve_fds(poll_poller *poller)
         return true;
     }
     size_t capacity = poller->capacity ? poller->capacity * 2 : 64;
-    struct pollfd *fds = realloc(poller->fds, capacity * sizeof *fds);
-    if (fds) {
-        poller->fds = fds;
+    struct pollfd *watched = realloc(poller->watched, capacity * sizeof *watched);
+    if (watched) {
+        poller->watched = watched;
     }
     void **owners = realloc(poller->owners, capacity * sizeof *owners);
     if (owners) {
         poller->owners = owners;
     }
-    if (!fds || !owners) {
+    if (!watched || !owners) {
         return false;
     }
     poller->capacity = capacity;
     return true;
 }
 
-static bool reserve_index(poll_poller *poller, int fd)
+static bool reserve_index(poll_poller *poller, int descriptor)
 {
-    if ((size_t)fd < poller->indexed) {
+    if ((size_t)descriptor < poller->indexed) {
         return true;
     }
-    size_t indexed = ((size_t)fd + 1) * 2;
+    size_t indexed = ((size_t)descriptor + 1) * 2;
     size_t *index = realloc(poller->index, indexed * sizeof *index);
     if (!index) {
         return false;
@@ -63,38 +63,39 @@ static short events_of(unsigned interest)
     return (short)events;
 }
 
-static bool watch(gibs_poller *base, int fd, unsigned interest, void *owner)
+static bool watch(gibs_poller *base, int descriptor, unsigned interest, void *owner)
 {
     poll_poller *poller = (poll_poller *)base;
-    if (!reserve_fds(poller) || !reserve_index(poller, fd)) {
+    if (!reserve_fds(poller) || !reserve_index(poller, descriptor)) {
         errno = ENOMEM;
         return false;
     }
-    poller->fds[poller->count] = (struct pollfd){.fd = fd, .events = events_of(interest)};
+    poller->watched[poller->count] =
+        (struct pollfd){.fd = descriptor, .events = events_of(interest)};
     poller->owners[poller->count] = owner;
-    poller->index[fd] = ++poller->count;
+    poller->index[descriptor] = ++poller->count;
     return true;
 }
 
-static bool change(gibs_poller *base, int fd, unsigned interest, void *owner)
+static bool change(gibs_poller *base, int descriptor, unsigned interest, void *owner)
 {
     poll_poller *poller = (poll_poller *)base;
-    size_t at = poller->index[fd] - 1;
-    poller->fds[at].events = events_of(interest);
+    size_t at = poller->index[descriptor] - 1;
+    poller->watched[at].events = events_of(interest);
     poller->owners[at] = owner;
     return true;
 }
 
-static void forget(gibs_poller *base, int fd)
+static void forget(gibs_poller *base, int descriptor)
 {
     poll_poller *poller = (poll_poller *)base;
-    size_t at = poller->index[fd] - 1;
+    size_t at = poller->index[descriptor] - 1;
     size_t last = --poller->count;
-    poller->index[fd] = 0;
+    poller->index[descriptor] = 0;
     if (at != last) {
-        poller->fds[at] = poller->fds[last];
+        poller->watched[at] = poller->watched[last];
         poller->owners[at] = poller->owners[last];
-        poller->index[poller->fds[at].fd] = at + 1;
+        poller->index[poller->watched[at].fd] = at + 1;
     }
 }
 
@@ -109,13 +110,14 @@ static unsigned ready_of(int events)
 static int wait_for(gibs_poller *base, gibs_event *events, size_t capacity, int timeout_ms)
 {
     poll_poller *poller = (poll_poller *)base;
-    int ready = poll(poller->fds, (nfds_t)poller->count, timeout_ms);
+    int ready = poll(poller->watched, (nfds_t)poller->count, timeout_ms);
     size_t found = 0;
     size_t start = poller->next < poller->count ? poller->next : 0;
     for (size_t i = 0; ready > 0 && i < poller->count && found < capacity; i++) {
         size_t at = (start + i) % poller->count;
-        if (poller->fds[at].revents) {
-            events[found++] = (gibs_event){poller->owners[at], ready_of(poller->fds[at].revents)};
+        if (poller->watched[at].revents) {
+            events[found++] =
+                (gibs_event){poller->owners[at], ready_of(poller->watched[at].revents)};
             poller->next = at + 1;
             ready--;
         }
@@ -126,7 +128,7 @@ static int wait_for(gibs_poller *base, gibs_event *events, size_t capacity, int 
 static void free_poller(gibs_poller *base)
 {
     poll_poller *poller = (poll_poller *)base;
-    free(poller->fds);
+    free(poller->watched);
     free(poller->owners);
     free(poller->index);
     free(poller);

@@ -55,5 +55,5 @@ void gibs_slow_log_note(gibs_exchange *exchange, const gibs_connection *connecti
     escape(key, text + 1);
     exchange->service->counters.slow_requests++;
     gibs_log_write(exchange->log, GIBS_LOG_WARNING, "slow: %s%s took %.1f ms, for client %d",
-                   command->name, text, (double)took_ns / 1e6, connection->fd);
+                   command->name, text, (double)took_ns / 1e6, connection->descriptor);
 }

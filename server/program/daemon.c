@@ -76,21 +76,22 @@ gibson_status gibs_pidfile_open(gibs_pidfile *pidfile, const char *path, gibson_
 {
     /* Not where somebody else's link leads: the directory may be one that others write to. */
     *pidfile = (gibs_pidfile){open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), path};
-    if (pidfile->fd < 0) {
+    if (pidfile->descriptor < 0) {
         return gib_error_set_errno(error, GIBSON_SYSTEM, errno, "cannot open pidfile %.100s", path);
     }
     int cause = 0;
-    if (flock(pidfile->fd, LOCK_EX | LOCK_NB)) {
+    if (flock(pidfile->descriptor, LOCK_EX | LOCK_NB)) {
         cause = errno;
-    } else if (ftruncate(pidfile->fd, 0) || dprintf(pidfile->fd, "%ld\n", (long)getpid()) < 0) {
+    } else if (ftruncate(pidfile->descriptor, 0) ||
+               dprintf(pidfile->descriptor, "%ld\n", (long)getpid()) < 0) {
         cause = errno;
         unlink(path);
     }
     if (!cause) {
         return GIBSON_OK;
     }
-    close(pidfile->fd);
-    pidfile->fd = -1;
+    close(pidfile->descriptor);
+    pidfile->descriptor = -1;
     if (cause == EWOULDBLOCK) {
         return gib_error_set(error, GIBSON_SYSTEM, "pidfile %.100s: a server is running already",
                              path);
@@ -100,10 +101,10 @@ gibson_status gibs_pidfile_open(gibs_pidfile *pidfile, const char *path, gibson_
 
 void gibs_pidfile_close(gibs_pidfile *pidfile)
 {
-    if (pidfile->fd >= 0) {
+    if (pidfile->descriptor >= 0) {
         unlink(pidfile->path);
-        close(pidfile->fd);
-        pidfile->fd = -1;
+        close(pidfile->descriptor);
+        pidfile->descriptor = -1;
     }
 }
 
@@ -115,9 +116,9 @@ void gibs_notify(const char *state)
     if (!path || gib_unix_address(path, &address, &size, NULL) != GIBSON_OK) {
         return;
     }
-    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-    if (fd >= 0) {
-        sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
-        close(fd);
+    int descriptor = socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (descriptor >= 0) {
+        sendto(descriptor, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+        close(descriptor);
     }
 }

@@ -17,7 +17,7 @@ void gibs_daemon_detach(void);
 void gibs_daemon_ready(int ready);
 
 typedef struct gibs_pidfile {
-    int fd; /* -1: none */
+    int descriptor; /* -1: none */
     const char *path;
 } gibs_pidfile;
 

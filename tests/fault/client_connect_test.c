@@ -503,16 +503,16 @@ START_TEST(connect_sets_socket_options_each_time)
     options.tcp_user_timeout_ms = 1234;
     ck_assert_status(try_to_connect(), GIBSON_OK);
     for (int round = 0; round < 2; round++) {
-        int fd = gibson_client_descriptor(client);
-        ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-        ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
-        ck_assert_int_ne(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
-        ck_assert_int_ne(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
-        ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 17);
-        ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 1234);
+        int descriptor = gibson_client_descriptor(client);
+        ck_assert_int_eq(fcntl(descriptor, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+        ck_assert_int_eq(fcntl(descriptor, F_GETFL) & O_NONBLOCK, 0);
+        ck_assert_int_ne(option_of(descriptor, IPPROTO_TCP, TCP_NODELAY), 0);
+        ck_assert_int_ne(option_of(descriptor, SOL_SOCKET, SO_KEEPALIVE), 0);
+        ck_assert_int_eq(option_of(descriptor, IPPROTO_TCP, TCP_KEEPIDLE), 17);
+        ck_assert_int_eq(option_of(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT), 1234);
         struct timeval timeout;
         socklen_t size = sizeof timeout;
-        ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &size), 0);
+        ck_assert_int_eq(getsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, &size), 0);
         ck_assert_int_ge(timeout.tv_usec, 60000);
         ck_assert_status(gibson_client_connect(client), GIBSON_OK);
     }

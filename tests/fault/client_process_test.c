@@ -83,8 +83,8 @@ START_TEST(descriptor_above_1024_works)
         ck_assert(sample_reply_matches(&reply));
     }
     gibson_client_free(client);
-    for (int fd = first; fd <= last; fd++) {
-        close(fd);
+    for (int descriptor = first; descriptor <= last; descriptor++) {
+        close(descriptor);
     }
     peer_stop(server);
 }

@@ -70,8 +70,8 @@ static size_t taken(const char *call, size_t size)
 
 WRAP(int, socket, -1, (int domain, int type, int protocol), (domain, type, protocol))
 WRAP(int, poll, -1, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
-WRAP(int, getsockopt, -1, (int fd, int level, int name, void *to, socklen_t *size),
-     (fd, level, name, to, size))
+WRAP(int, getsockopt, -1, (int descriptor, int level, int name, void *to, socklen_t *size),
+     (descriptor, level, name, to, size))
 WRAP(int, pipe2, -1, (int ends[2], int flags), (ends, flags))
 WRAP(int, pthread_attr_init, errno, (pthread_attr_t * attributes), (attributes))
 WRAP(int, pthread_create, errno,
@@ -82,59 +82,59 @@ WRAP(void *, malloc, NULL, (size_t size), (size))
 /* connect from the very address it goes to: what chance does, and rarely. */
 static _Thread_local bool from_itself;
 
-int __real_connect(int fd, const struct sockaddr *to, socklen_t size);
-int __wrap_connect(int fd, const struct sockaddr *to, socklen_t size);
-int __wrap_connect(int fd, const struct sockaddr *to, socklen_t size)
+int __real_connect(int descriptor, const struct sockaddr *to, socklen_t size);
+int __wrap_connect(int descriptor, const struct sockaddr *to, socklen_t size);
+int __wrap_connect(int descriptor, const struct sockaddr *to, socklen_t size)
 {
-    if (from_itself && bind(fd, to, size)) {
+    if (from_itself && bind(descriptor, to, size)) {
         return -1;
     }
-    return fails("connect") ? -1 : __real_connect(fd, to, size);
+    return fails("connect") ? -1 : __real_connect(descriptor, to, size);
 }
 
-ssize_t __real_recv(int fd, void *to, size_t size, int flags);
-ssize_t __wrap_recv(int fd, void *to, size_t size, int flags);
-ssize_t __wrap_recv(int fd, void *to, size_t size, int flags)
+ssize_t __real_recv(int descriptor, void *to, size_t size, int flags);
+ssize_t __wrap_recv(int descriptor, void *to, size_t size, int flags);
+ssize_t __wrap_recv(int descriptor, void *to, size_t size, int flags)
 {
     /* The look at an idle connection is another matter than reading a reply. */
     const char *call = flags & MSG_PEEK ? "peek" : "recv";
     if (fault.call && !strcmp(fault.call, call) && fault.takes) {
         usleep(1000);
-        return __real_recv(fd, to, fault.takes, flags);
+        return __real_recv(descriptor, to, fault.takes, flags);
     }
-    return fails(call) ? -1 : __real_recv(fd, to, size, flags);
+    return fails(call) ? -1 : __real_recv(descriptor, to, size, flags);
 }
 
-ssize_t __real_send(int fd, const void *from, size_t size, int flags);
-ssize_t __wrap_send(int fd, const void *from, size_t size, int flags);
-ssize_t __wrap_send(int fd, const void *from, size_t size, int flags)
+ssize_t __real_send(int descriptor, const void *from, size_t size, int flags);
+ssize_t __wrap_send(int descriptor, const void *from, size_t size, int flags);
+ssize_t __wrap_send(int descriptor, const void *from, size_t size, int flags)
 {
     seen.send_flags &= flags;
-    return fails("send") ? -1 : __real_send(fd, from, taken("send", size), flags);
+    return fails("send") ? -1 : __real_send(descriptor, from, taken("send", size), flags);
 }
 
-ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+ssize_t __real_sendmsg(int descriptor, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags)
 {
     seen.send_flags &= flags;
     const struct iovec *first = &message->msg_iov[0];
     if (fault.call && !strcmp(fault.call, "sendmsg") && fault.takes) {
         size_t size = first->iov_len < fault.takes ? first->iov_len : fault.takes;
-        return __real_send(fd, first->iov_base, size, flags);
+        return __real_send(descriptor, first->iov_base, size, flags);
     }
-    return fails("sendmsg") ? -1 : __real_sendmsg(fd, message, flags);
+    return fails("sendmsg") ? -1 : __real_sendmsg(descriptor, message, flags);
 }
 
-int __real_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...)
+int __real_fcntl(int descriptor, int command, ...);
+int __wrap_fcntl(int descriptor, int command, ...);
+int __wrap_fcntl(int descriptor, int command, ...)
 {
     va_list arguments;
     va_start(arguments, command);
     int value = va_arg(arguments, int);
     va_end(arguments);
-    return fails("fcntl") ? -1 : __real_fcntl(fd, command, value);
+    return fails("fcntl") ? -1 : __real_fcntl(descriptor, command, value);
 }
 
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
@@ -437,10 +437,10 @@ static uint16_t unused_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, size), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
+    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(descriptor, (const struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(getsockname(descriptor, (struct sockaddr *)&address, &size), 0);
+    close(descriptor);
     return ntohs(address.sin_port);
 }
 

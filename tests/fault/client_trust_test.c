@@ -590,14 +590,14 @@ END_TEST
 /* ---- One deadline for all of an operation ---- */
 
 /* Connecting hangs while the backlog of a listener that accepts nothing is full. */
-static void fill_backlog(const gibson_options *of, int *fds, size_t count)
+static void fill_backlog(const gibson_options *of, int *descriptors, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         gibson_client *filler;
         gibson_options fill = *of;
         fill.connect_timeout_ms = 20;
         ck_assert_status(gibson_client_new(&filler, &fill, NULL), GIBSON_OK);
-        fds[i] =
+        descriptors[i] =
             gibson_client_connect(filler) == GIBSON_OK ? dup(gibson_client_descriptor(filler)) : -1;
         gibson_client_free(filler);
     }
@@ -606,11 +606,11 @@ static void fill_backlog(const gibson_options *of, int *fds, size_t count)
 START_TEST(connecting_within_an_operation_ends_at_the_deadline_of_the_operation)
 {
     enum { FILLERS = 6 };
-    int fds[FILLERS];
+    int descriptors[FILLERS];
     use_defaults();
     peer *server = peer_start(PEER_UNIX, NULL, NULL);
     peer_point(server, &options);
-    fill_backlog(&options, fds, FILLERS);
+    fill_backlog(&options, descriptors, FILLERS);
     options.reconnect = true;
     options.timeout_ms = 100;
     options.connect_timeout_ms = 60000;
@@ -624,8 +624,8 @@ START_TEST(connecting_within_an_operation_ends_at_the_deadline_of_the_operation)
     ck_assert_message_has(gibson_client_error(client), "timeout of 100 ms passed while connecting");
     gibson_client_free(client);
     for (size_t i = 0; i < FILLERS; i++) {
-        if (fds[i] >= 0) {
-            close(fds[i]);
+        if (descriptors[i] >= 0) {
+            close(descriptors[i]);
         }
     }
     peer_stop(server);

@@ -68,11 +68,11 @@ static void tear_down_passing(void)
 static int open_unix(int type, bool listens)
 {
     struct sockaddr_un address = address_of("socket");
-    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    ck_assert(!listens || listen(fd, 10) == 0);
-    passed[passed_count++] = fd;
-    return fd;
+    int descriptor = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert(!listens || listen(descriptor, 10) == 0);
+    passed[passed_count++] = descriptor;
+    return descriptor;
 }
 
 /* Returns the port. */
@@ -80,28 +80,28 @@ static uint16_t open_tcp(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    ck_assert_int_eq(listen(fd, 10), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    passed[passed_count++] = fd;
+    ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(descriptor, 10), 0);
+    ck_assert_int_eq(getsockname(descriptor, (struct sockaddr *)&address, &size), 0);
+    passed[passed_count++] = descriptor;
     return ntohs(address.sin_port);
 }
 
 static int connect_tcp(uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
+    ck_assert_int_eq(connect(descriptor, (struct sockaddr *)&address, sizeof address), 0);
+    return descriptor;
 }
 
-static void expect_served(int fd)
+static void expect_served(int descriptor)
 {
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
-    close(fd);
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(descriptor);
 }
 
 /* What came before the server was there is served too, and what comes after it waits for the next.
@@ -138,9 +138,9 @@ START_TEST(activation_knows_who_connects)
     listen_fds = "1";
     pid_t server = spawn(arguments, -1);
     expect_notification("READY=1");
-    int fd = connect_unix();
-    ck_assert(raw_read_reply(fd).closed);
-    close(fd);
+    int descriptor = connect_unix();
+    ck_assert(raw_read_reply(descriptor).closed);
+    close(descriptor);
     end_server(server);
     ck_assert_int_eq(unlink(path_of("socket")), 0);
 }
@@ -253,12 +253,13 @@ START_TEST(activation_by_systemd)
     before_program = NULL;
     pid_t server = spawn_program(arguments, -1);
     struct sockaddr_un address = address_of("socket");
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    while (connect(fd, (struct sockaddr *)&address, sizeof address)) { /* it is about to listen */
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    while (connect(descriptor, (struct sockaddr *)&address,
+                   sizeof address)) { /* it is about to listen */
         ck_assert_int_eq(waitpid(server, NULL, WNOHANG), 0);
     }
     expect_notification("READY=1");
-    expect_served(fd);
+    expect_served(descriptor);
     expect_served(connect_unix());
     end_server(server);
     ck_assert_int_eq(unlink(path_of("socket")), 0);

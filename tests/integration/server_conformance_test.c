@@ -8,15 +8,15 @@
 
 static transcripts recorded;
 
-static void replay_step(test_server *server, int fd, const char *scenario, size_t index,
+static void replay_step(test_server *server, int descriptor, const char *scenario, size_t index,
                         const transcript_step *step)
 {
     if (step->sleep_ms) {
         test_server_pass_time(server, step->sleep_ms);
         return;
     }
-    bool sent = raw_send_request(fd, step->opcode, step->payload, step->payload_size);
-    raw_reply reply = sent ? raw_read_reply(fd) : (raw_reply){.closed = true};
+    bool sent = raw_send_request(descriptor, step->opcode, step->payload, step->payload_size);
+    raw_reply reply = sent ? raw_read_reply(descriptor) : (raw_reply){.closed = true};
     if (step->closed) {
         ck_assert_msg(reply.closed, "%s, step %zu: not closed", scenario, index);
     } else {
@@ -40,11 +40,11 @@ static void replay(const transcript *scenario, test_transport transport, const c
     }
     test_server server;
     test_server_start(&server, transport, directives);
-    int fd = test_server_connect(&server);
+    int descriptor = test_server_connect(&server);
     for (size_t i = 0; i < scenario->count; i++) {
-        replay_step(&server, fd, scenario->scenario, i, &scenario->steps[i]);
+        replay_step(&server, descriptor, scenario->scenario, i, &scenario->steps[i]);
     }
-    close(fd);
+    close(descriptor);
     test_server_stop(&server);
 }
 

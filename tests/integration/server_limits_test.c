@@ -319,11 +319,11 @@ END_TEST
 static void leave_stale_socket(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_uint_lt(strlen(path), sizeof address.sun_path);
     memcpy(address.sun_path, path, strlen(path));
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    close(fd);
+    ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&address, sizeof address), 0);
+    close(descriptor);
 }
 
 START_TEST(unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_replaced)
@@ -368,10 +368,10 @@ START_TEST(abstract_unix_socket_needs_no_file)
     gibson_server_config_free(config);
     memcpy(address.sun_path + 1, name + 1, strlen(name + 1)); /* after a NUL */
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, size), 0);
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
-    close(fd);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(descriptor, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(descriptor);
     gibson_server_stop(abstract);
     ck_assert_int_eq(access(name, F_OK), -1);
 }

@@ -29,32 +29,32 @@ static int connect_tcp(uint32_t last)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(gibson_server_port(server.server))};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     address.sin_addr.s_addr = htonl(0x7f000000 | last);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
-        close(fd);
+    if (connect(descriptor, (struct sockaddr *)&address, sizeof address)) {
+        close(descriptor);
         return -1;
     }
-    return fd;
+    return descriptor;
 }
 
 static int connect_unix(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
-        close(fd);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(descriptor, (struct sockaddr *)&address, sizeof address)) {
+        close(descriptor);
         return -1;
     }
-    return fd;
+    return descriptor;
 }
 
 /* Tells whether a client is served; else it is closed. */
-static bool is_served(int fd)
+static bool is_served(int descriptor)
 {
-    int code = raw_ask_code(fd, GIBSON_OP_PING, "");
-    close(fd);
+    int code = raw_ask_code(descriptor, GIBSON_OP_PING, "");
+    close(descriptor);
     return code == GIB_CODE_OK;
 }
 
@@ -98,9 +98,9 @@ END_TEST
 static bool has_ipv6(void)
 {
     struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool works = fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof address);
-    close(fd);
+    int descriptor = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool works = descriptor >= 0 && !bind(descriptor, (struct sockaddr *)&address, sizeof address);
+    close(descriptor);
     return works;
 }
 
@@ -111,9 +111,9 @@ START_TEST(server_listens_on_all_addresses_of_both_kinds)
     struct sockaddr_in6 address = {.sin6_family = AF_INET6,
                                    .sin6_addr = IN6ADDR_LOOPBACK_INIT,
                                    .sin6_port = htons(gibson_server_port(server.server))};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    ck_assert(is_served(fd));
+    int descriptor = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(descriptor, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert(is_served(descriptor));
     ck_assert(is_served(connect_tcp(1)));
     test_server_stop(&server);
 }
@@ -173,25 +173,25 @@ START_TEST(server_takes_sockets_that_it_is_given)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&address, sizeof address), 0);
     begin_config();
-    ck_assert_int_eq(gibson_server_config_add_socket(config, fd, NULL), GIBSON_OK);
+    ck_assert_int_eq(gibson_server_config_add_socket(config, descriptor, NULL), GIBSON_OK);
     expect_no_start(GIBSON_INVALID, "is no stream socket that listens");
-    ck_assert_int_eq(listen(fd, 5), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    ck_assert_int_eq(listen(descriptor, 5), 0);
+    ck_assert_int_eq(getsockname(descriptor, (struct sockaddr *)&address, &size), 0);
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(gibson_server_start(&server.server, config, &error), GIBSON_OK);
         ck_assert_uint_eq(gibson_server_port(server.server), ntohs(address.sin_port));
         ck_assert(is_served(connect_tcp(1)));
         gibson_server_stop(server.server); /* and the socket still listens */
     }
-    close(fd);
+    close(descriptor);
     for (int i = 1; i < 16; i++) {
-        ck_assert_int_eq(gibson_server_config_add_socket(config, fd, NULL), GIBSON_OK);
+        ck_assert_int_eq(gibson_server_config_add_socket(config, descriptor, NULL), GIBSON_OK);
     }
-    ck_assert_int_eq(gibson_server_config_add_socket(config, fd, &error), GIBSON_INVALID);
+    ck_assert_int_eq(gibson_server_config_add_socket(config, descriptor, &error), GIBSON_INVALID);
     ck_assert_str_eq(error.message, "more than 16 sockets to listen on");
     expect_no_start(GIBSON_INVALID, "is no stream socket that listens"); /* it is closed */
     gibson_server_config_free(config);

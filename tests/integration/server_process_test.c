@@ -29,17 +29,17 @@ START_TEST(process_serves_and_ends_with_0_on_sigterm_and_sigint)
                                NULL};
     pid_t child = spawn(arguments, -1);
     expect_notification("READY=1");
-    int fd = connect_unix();
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 k v"), GIB_CODE_VAL);
-    ck_assert(raw_send_request(fd, GIBSON_OP_GET, "k", 1));
+    int descriptor = connect_unix();
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_SET, "0 k v"), GIB_CODE_VAL);
+    ck_assert(raw_send_request(descriptor, GIBSON_OP_GET, "k", 1));
     kill(child, _i ? SIGINT : SIGTERM);
-    raw_reply reply = raw_read_reply(fd); /* what was sent before is answered */
+    raw_reply reply = raw_read_reply(descriptor); /* what was sent before is answered */
     ck_assert(!reply.closed);
     raw_reply_free(&reply);
     expect_notification("STOPPING=1");
     ck_assert_int_eq(exit_code(child), 0);
     ck_assert_int_eq(access(path_of("socket"), F_OK), -1);
-    close(fd);
+    close(descriptor);
 }
 END_TEST
 
@@ -53,9 +53,9 @@ START_TEST(process_opens_its_log_again_on_sighup)
     ck_assert_int_eq(rename(path_of("log"), path_of("log.1")), 0);
     kill(child, SIGHUP);
     await_text(path_of("log"), "opened the log again");
-    int fd = connect_unix();
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
-    close(fd);
+    int descriptor = connect_unix();
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(descriptor);
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
     await_text(path_of("log"), "stopped");
@@ -109,18 +109,18 @@ END_TEST
 
 START_TEST(process_reads_its_configuration_file)
 {
-    int fd = open(path_of("config"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    ck_assert_int_gt(dprintf(fd, "unix_socket %s\nlogfile %s\nmax_value_size 3\n",
+    int descriptor = open(path_of("config"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ck_assert_int_gt(dprintf(descriptor, "unix_socket %s\nlogfile %s\nmax_value_size 3\n",
                              path_of("socket"), path_of("log")),
                      0);
-    close(fd);
+    close(descriptor);
     const char *arguments[] = {"-c", path_of("config"), NULL};
     pid_t child = spawn(arguments, -1);
     expect_notification("READY=1");
-    fd = connect_unix();
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 k abc"), GIB_CODE_VAL);
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 k abcd"), GIB_CODE_ERR);
-    close(fd);
+    descriptor = connect_unix();
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_SET, "0 k abc"), GIB_CODE_VAL);
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_SET, "0 k abcd"), GIB_CODE_ERR);
+    close(descriptor);
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
 }
@@ -141,9 +141,9 @@ START_TEST(process_goes_to_the_background_and_keeps_a_pidfile)
     ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
     pid_t child = spawn(arguments, -1);
     ck_assert_int_eq(exit_code(child), 0); /* when clients can connect, and not before */
-    int fd = connect_unix();
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
-    close(fd);
+    int descriptor = connect_unix();
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(descriptor);
     pid_t daemon = (pid_t)read_pid(path_of("pid"));
     ck_assert_int_gt(daemon, 0);
     ck_assert_int_ne(daemon, child);
@@ -249,9 +249,9 @@ START_TEST(process_does_not_follow_a_link_to_its_pidfile)
     char output[4096];
     const char *arguments[] = {"--unix_socket", path_of("socket"), "--pidfile", path_of("pid"),
                                NULL};
-    int fd = open(path_of("log"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    ck_assert_int_eq(write(fd, "precious", 8), 8);
-    close(fd);
+    int descriptor = open(path_of("log"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ck_assert_int_eq(write(descriptor, "precious", 8), 8);
+    close(descriptor);
     ck_assert_int_eq(symlink(path_of("log"), path_of("pid")), 0);
     ck_assert_int_eq(run(arguments, output, sizeof output), 1);
     ck_assert_ptr_nonnull(strstr(output, "cannot open pidfile"));
@@ -286,9 +286,9 @@ START_TEST(process_of_many_on_a_stale_socket_one_lives)
             }
         }
         expect_notification("READY=1");
-        int fd = connect_unix();
-        ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
-        close(fd);
+        int descriptor = connect_unix();
+        ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_PING, ""), GIB_CODE_OK);
+        close(descriptor);
         for (int i = 0; i < SERVERS; i++) {
             if (servers[i]) {
                 kill(servers[i], SIGTERM);
@@ -311,10 +311,10 @@ START_TEST(process_looks_at_a_stale_socket_when_no_other_is_about_to_replace_it)
     close(stale);
     int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ck_assert_int_eq(flock(lock, LOCK_EX), 0);
-    int fds[2];
-    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-    pid_t child = spawn(arguments, fds[1]);
-    close(fds[1]);
+    int descriptors[2];
+    ck_assert_int_eq(pipe2(descriptors, O_CLOEXEC), 0);
+    pid_t child = spawn(arguments, descriptors[1]);
+    close(descriptors[1]);
     struct pollfd ready = {.fd = notifications, .events = POLLIN};
     ck_assert_int_eq(poll(&ready, 1, 300), 0); /* it would be in a moment */
     ck_assert_int_eq(unlink(address.sun_path), 0);
@@ -323,10 +323,10 @@ START_TEST(process_looks_at_a_stale_socket_when_no_other_is_about_to_replace_it)
     ck_assert_int_eq(listen(live, 1), 0);
     close(lock);
     ck_assert_int_eq(exit_code(child), 1);
-    ssize_t size = read(fds[0], output, sizeof output - 1);
+    ssize_t size = read(descriptors[0], output, sizeof output - 1);
     output[size > 0 ? size : 0] = '\0';
     ck_assert_ptr_nonnull(strstr(output, "Address already in use"));
-    close(fds[0]);
+    close(descriptors[0]);
     close(live);
     unlink(address.sun_path);
 }
@@ -370,7 +370,7 @@ END_TEST
 START_TEST(process_without_descriptors_refuses_clients_and_serves_the_others)
 {
     enum { CLIENTS = 40 };
-    int fds[CLIENTS];
+    int descriptors[CLIENTS];
     const char *arguments[] = {"--unix_socket", path_of("socket"), "--logfile", path_of("log"),
                                NULL};
     descriptor_limit = 32;
@@ -379,21 +379,21 @@ START_TEST(process_without_descriptors_refuses_clients_and_serves_the_others)
     await_text(path_of("log"), "max_clients is 1024, but there are descriptors for");
     int refused = 0;
     for (int i = 0; i < CLIENTS; i++) {
-        fds[i] = connect_unix();
-        refused += raw_ask_code(fds[i], GIBSON_OP_PING, "") != GIB_CODE_OK;
+        descriptors[i] = connect_unix();
+        refused += raw_ask_code(descriptors[i], GIBSON_OP_PING, "") != GIB_CODE_OK;
     }
     ck_assert_int_gt(refused, 8);
     ck_assert_int_lt(refused, CLIENTS);
     await_text(path_of("log"), "refused a client: no descriptors left");
-    ck_assert_int_eq(raw_ask_code(fds[0], GIBSON_OP_PING, ""), GIB_CODE_OK);
+    ck_assert_int_eq(raw_ask_code(descriptors[0], GIBSON_OP_PING, ""), GIB_CODE_OK);
     for (int i = 1; i < CLIENTS; i++) {
-        close(fds[i]);
+        close(descriptors[i]);
     }
-    ck_assert(raw_await_stat(fds[0], "total_clients", 1));
+    ck_assert(raw_await_stat(descriptors[0], "total_clients", 1));
     int again = connect_unix();
     ck_assert_int_eq(raw_ask_code(again, GIBSON_OP_PING, ""), GIB_CODE_OK);
     close(again);
-    close(fds[0]);
+    close(descriptors[0]);
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
 }
@@ -409,9 +409,9 @@ START_TEST(process_whose_log_nobody_reads_goes_on)
     pid_t child = spawn(arguments, output[1]);
     expect_notification("READY=1");
     for (int i = 0; i < CLIENTS; i++) {
-        int fd = connect_unix();
-        ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
-        close(fd);
+        int descriptor = connect_unix();
+        ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_PING, ""), GIB_CODE_OK);
+        close(descriptor);
     }
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
@@ -435,9 +435,9 @@ START_TEST(process_whose_log_is_read_late_says_how_much_was_lost)
     for (int i = 0; i < CLIENTS; i++) {
         close(connect_unix());
     }
-    int fd = connect_unix();
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
-    close(fd);
+    int descriptor = connect_unix();
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    close(descriptor);
     kill(child, SIGTERM);
     while ((got = read(output[0], text + size, sizeof text - 1 - size)) > 0) {
         size += (size_t)got;
@@ -465,9 +465,9 @@ START_TEST(process_does_not_let_clients_fill_its_log)
     int first = connect_unix();
     ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
     for (int i = 0; i < CLIENTS; i++) {
-        int fd = connect_unix();
-        ck_assert(raw_read_reply(fd).closed);
-        close(fd);
+        int descriptor = connect_unix();
+        ck_assert(raw_read_reply(descriptor).closed);
+        close(descriptor);
     }
     await_text(path_of("log"),
                " more lines like this were left out: refused a client: max_clients (1)");
@@ -534,11 +534,11 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
         ck_assert_int_eq(reply.code, GIB_CODE_VAL);
         raw_reply_free(&reply);
     }
-    int fds[CLIENTS];
+    int descriptors[CLIENTS];
     for (int i = 0; i < CLIENTS; i++) {
-        fds[i] = connect_unix();
-        ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
-        ck_assert(raw_send_request(fds[i], GIBSON_OP_MGET, "k", 1));
+        descriptors[i] = connect_unix();
+        ck_assert(raw_send_request(descriptors[i], GIBSON_OP_MGET, "k", 1));
+        ck_assert(raw_send_request(descriptors[i], GIBSON_OP_MGET, "k", 1));
         ck_assert_int_le(raw_stat(first, "client_memory_used"), 64 << 20);
         if (!FREED_MEMORY_IS_KEPT) {
             ck_assert_int_le(resident_pages(child), (64L + 64L) * MEGABYTE_PAGES * 11 / 10);
@@ -549,7 +549,7 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
     ck_assert_int_gt(raw_stat(first, "total_disconnected_heavy"), 0);
     ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
     for (int i = 0; i < CLIENTS; i++) {
-        close(fds[i]);
+        close(descriptors[i]);
     }
     ck_assert(raw_await_stat(first, "client_memory_used", 0));
     close(first);
@@ -559,15 +559,16 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
 END_TEST
 
 /* Fills the server and empties it, with clients that come, send half a request, and go. */
-static void use_and_abuse(int fd)
+static void use_and_abuse(int descriptor)
 {
     char payload[1100];
     memset(payload, 'v', sizeof payload);
     for (int i = 0; i < 3000; i++) {
         int size = snprintf(payload, sizeof payload, "0 app:user:%d:field ", i);
         payload[size] = 'v';
-        ck_assert(raw_send_request(fd, GIBSON_OP_SET, payload, (size_t)(size + 100 + i % 900)));
-        raw_reply reply = raw_read_reply(fd);
+        ck_assert(
+            raw_send_request(descriptor, GIBSON_OP_SET, payload, (size_t)(size + 100 + i % 900)));
+        raw_reply reply = raw_read_reply(descriptor);
         ck_assert_int_eq(reply.code, GIB_CODE_VAL);
         raw_reply_free(&reply);
     }
@@ -576,16 +577,16 @@ static void use_and_abuse(int fd)
         ck_assert(raw_send(other, "\xff\xff\0\0\x01\0half a request", 20));
         close(other);
     }
-    raw_reply all = raw_ask(fd, GIBSON_OP_MGET, "app");
+    raw_reply all = raw_ask(descriptor, GIBSON_OP_MGET, "app");
     ck_assert_int_eq(all.code, GIB_CODE_KVAL);
     raw_reply_free(&all);
-    ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MDEL, "app"), 3000);
-    ck_assert(raw_await_stat(fd, "memory_used", 0));
-    ck_assert(raw_await_stat(fd, "total_clients", 1));
+    ck_assert_int_eq(raw_ask_number(descriptor, GIBSON_OP_MDEL, "app"), 3000);
+    ck_assert(raw_await_stat(descriptor, "memory_used", 0));
+    ck_assert(raw_await_stat(descriptor, "total_clients", 1));
 }
 
 /* Sends SETs of keys under k: with values of 1,000 bytes, many at a time. */
-static void fill_much(int fd, int items)
+static void fill_much(int descriptor, int items)
 {
     enum { AT_ONCE = 50, VALUE = 1000 };
     static uint8_t requests[AT_ONCE * (VALUE + 40)];
@@ -598,9 +599,9 @@ static void fill_much(int fd, int items)
             payload[header] = 'v';
             size += raw_request(requests + size, GIBSON_OP_SET, payload, (size_t)header + VALUE);
         }
-        ck_assert(raw_send(fd, requests, size));
+        ck_assert(raw_send(descriptor, requests, size));
         for (int j = 0; j < AT_ONCE; j++) {
-            raw_reply reply = raw_read_reply(fd);
+            raw_reply reply = raw_read_reply(descriptor);
             ck_assert_int_eq(reply.code, GIB_CODE_VAL);
             raw_reply_free(&reply);
         }
@@ -623,18 +624,18 @@ START_TEST(process_gives_memory_back)
                                NULL};
     pid_t child = spawn(arguments, -1);
     expect_notification("READY=1");
-    int fd = connect_unix();
-    fill_much(fd, ITEMS);
-    ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_SET, "0 stays 1"), GIB_CODE_VAL);
+    int descriptor = connect_unix();
+    fill_much(descriptor, ITEMS);
+    ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_SET, "0 stays 1"), GIB_CODE_VAL);
     ck_assert_int_gt(resident_pages(child), 50L * MEGABYTE_PAGES);
     if (_i == 0) {
-        ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MDEL, "k:"), ITEMS);
+        ck_assert_int_eq(raw_ask_number(descriptor, GIBSON_OP_MDEL, "k:"), ITEMS);
     } else {
-        ck_assert_int_eq(raw_ask_number(fd, GIBSON_OP_MSET, "k: small"), ITEMS);
+        ck_assert_int_eq(raw_ask_number(descriptor, GIBSON_OP_MSET, "k: small"), ITEMS);
     }
     /* Small values stay between the holes that large ones have left. */
     await_pages_below(child, (_i == 0 ? 10L : 35L) * MEGABYTE_PAGES);
-    close(fd);
+    close(descriptor);
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
 }
@@ -647,15 +648,15 @@ START_TEST(process_does_not_grow_with_use)
                                NULL};
     pid_t child = spawn(arguments, -1);
     expect_notification("READY=1");
-    int fd = connect_unix();
+    int descriptor = connect_unix();
     long before = 0;
     for (int i = 0; i < WARM_UP + ROUNDS; i++) {
-        use_and_abuse(fd);
+        use_and_abuse(descriptor);
         before = i < WARM_UP ? resident_pages(child) : before;
     }
     long growth = resident_pages(child) - before;
     ck_assert_msg(FREED_MEMORY_IS_KEPT || growth < SLACK_PAGES, "%ld pages", growth);
-    close(fd);
+    close(descriptor);
     kill(child, SIGTERM);
     ck_assert_int_eq(exit_code(child), 0);
 }

@@ -159,14 +159,14 @@ START_TEST(stream_requests_sent_before_the_client_shuts_its_side_are_answered)
 END_TEST
 
 /* Sends GETs of a large value until the server takes no more for 200 ms. Returns how many went. */
-static int send_without_reading(int fd)
+static int send_without_reading(int descriptor)
 {
     uint8_t request[16];
     size_t size = raw_request(request, GIBSON_OP_GET, "big", 3);
     int sent = 0;
-    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    struct pollfd wait = {.fd = descriptor, .events = POLLOUT};
     while (poll(&wait, 1, 200) == 1 && sent < 1000000) {
-        if (send(fd, request, size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size) {
+        if (send(descriptor, request, size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size) {
             break;
         }
         sent++;
@@ -175,12 +175,12 @@ static int send_without_reading(int fd)
 }
 
 /* Reads until the connection ends. Returns how many bytes came. */
-static size_t read_to_end(int fd)
+static size_t read_to_end(int descriptor)
 {
     static char buffer[65536];
     size_t total = 0;
     ssize_t got;
-    while ((got = recv(fd, buffer, sizeof buffer, 0)) > 0) {
+    while ((got = recv(descriptor, buffer, sizeof buffer, 0)) > 0) {
         total += (size_t)got;
     }
     return total;
@@ -334,13 +334,13 @@ START_TEST(thousand_connections_opened_and_dropped)
     ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_PING, ""), GIB_CODE_OK);
     int before = open_descriptors();
     for (int i = 0; i < 1000; i++) {
-        int fd = test_server_connect(&server);
+        int descriptor = test_server_connect(&server);
         if (i % 3 == 1) {
-            ck_assert(raw_send(fd, "\x10\0\0", 3));
+            ck_assert(raw_send(descriptor, "\x10\0\0", 3));
         } else if (i % 3 == 2) {
-            ck_assert_int_eq(raw_ask_code(fd, GIBSON_OP_PING, ""), GIB_CODE_OK);
+            ck_assert_int_eq(raw_ask_code(descriptor, GIBSON_OP_PING, ""), GIB_CODE_OK);
         }
-        close(fd);
+        close(descriptor);
     }
     ck_assert(raw_await_stat(client, "total_connections", 1001));
     ck_assert(raw_await_stat(client, "total_clients", 1));
@@ -359,9 +359,9 @@ START_TEST(client_killed_in_the_middle_leaves_nothing)
         ck_assert_int_eq(pipe(ready), 0);
         pid_t child = fork();
         if (child == 0) {
-            int fd = test_server_connect(&server);
-            raw_send_request(fd, GIBSON_OP_STATS, "", 0);
-            raw_send(fd, "\xff\xff\0\0\x01\0half", 10);
+            int descriptor = test_server_connect(&server);
+            raw_send_request(descriptor, GIBSON_OP_STATS, "", 0);
+            raw_send(descriptor, "\xff\xff\0\0\x01\0half", 10);
             if (write(ready[1], "", 1) == 1) {
                 pause();
             }
@@ -489,9 +489,9 @@ static void await_refusal(const char *path)
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     int cause = 0;
     while (cause != ECONNREFUSED) {
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        cause = connect(fd, (struct sockaddr *)&address, sizeof address) ? errno : 0;
-        close(fd);
+        int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        cause = connect(descriptor, (struct sockaddr *)&address, sizeof address) ? errno : 0;
+        close(descriptor);
         ck_assert_int_lt(gib_now_ns(), end);
     }
 }

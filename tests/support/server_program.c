@@ -137,16 +137,16 @@ void end_server(pid_t child)
 
 int run(const char *const *arguments, char *output, size_t room)
 {
-    int fds[2];
+    int ends[2];
     size_t size = 0;
     ssize_t got;
-    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-    pid_t child = spawn(arguments, fds[1]);
-    close(fds[1]);
-    while ((got = read(fds[0], output + size, room - 1 - size)) > 0) {
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t child = spawn(arguments, ends[1]);
+    close(ends[1]);
+    while ((got = read(ends[0], output + size, room - 1 - size)) > 0) {
         size += (size_t)got;
     }
-    close(fds[0]);
+    close(ends[0]);
     output[size] = '\0';
     return exit_code(child);
 }

@@ -15,9 +15,9 @@ static int failing_call;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): what --wrap makes of names
  */
-int __real_fcntl(int fd, int command, int value);
-int __wrap_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...)
+int __real_fcntl(int descriptor, int command, int value);
+int __wrap_fcntl(int descriptor, int command, ...);
+int __wrap_fcntl(int descriptor, int command, ...)
 {
     va_list arguments;
     va_start(arguments, command);
@@ -27,7 +27,7 @@ int __wrap_fcntl(int fd, int command, ...)
         errno = EPERM;
         return -1;
     }
-    return __real_fcntl(fd, command, value);
+    return __real_fcntl(descriptor, command, value);
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 

@@ -199,10 +199,10 @@ END_TEST
 START_TEST(options_win_over_the_file_wherever_they_stand)
 {
     char path[] = "/tmp/gibson-config-XXXXXX";
-    int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_gt(dprintf(fd, "port 1\nloglevel 3\n"), 0);
-    close(fd);
+    int descriptor = mkstemp(path);
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_gt(dprintf(descriptor, "port 1\nloglevel 3\n"), 0);
+    close(descriptor);
     gibs_action action;
     const char *arguments[] = {"--port", "2", "-c", path, NULL};
     gibson_status status = parse_options(&action, arguments);

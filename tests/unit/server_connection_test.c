@@ -72,7 +72,7 @@ static size_t take_all(void)
 static void narrow_socket(void)
 {
     int size = 1;
-    setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    setsockopt(connection->descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
 START_TEST(connection_holds_no_more_output_than_it_may_and_goes_on_later)

@@ -43,7 +43,8 @@ START_TEST(listener_lets_as_many_wait_as_may_be_connected)
         set("port", "0");
         set("max_clients", cases[i].clients);
         ck_assert_int_eq(gibs_listeners_open(&listeners, config, &error), GIBSON_OK);
-        ck_assert_int_eq(getsockopt(listeners.all[0].fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+        ck_assert_int_eq(
+            getsockopt(listeners.all[0].descriptor, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
         long most = system_limit();
         ck_assert_int_eq(info.tcpi_sacked, cases[i].backlog < most ? cases[i].backlog : most);
         gibs_listeners_close(&listeners);

@@ -17,16 +17,16 @@ static gibs_connection connection;
 static void set_up(void)
 {
     strcpy(path, "/tmp/gibson-slow-log-XXXXXX");
-    int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
+    int descriptor = mkstemp(path);
+    ck_assert_int_ge(descriptor, 0);
+    close(descriptor);
     service = (gibs_service){.settings.limits = {.max_request_size = 4096,
                                                  .max_reply_size = 4096,
                                                  .max_key_size = 1024,
                                                  .max_value_size = 1024,
                                                  .max_seconds = 100}};
     exchange = (gibs_exchange){.service = &service};
-    connection = (gibs_connection){.fd = 7};
+    connection = (gibs_connection){.descriptor = 7};
     ck_assert_int_eq(gibs_log_open(&exchange.log, path, GIBS_LOG_WARNING, 1, NULL), GIBSON_OK);
 }
 
