@@ -71,7 +71,7 @@ int main(void)
         fill(store, value_sizes[i], 0);
         double start = cpu_microseconds();
         gibs_batch batch = {0};
-        gibs_batch_mdel(&batch, store, (gibson_bytes){"app", 3}, SIZE_MAX);
+        gibs_batch_mdel(&batch, store, gibson_str("app"), SIZE_MAX);
         gibs_batch_clear(&batch);
         printf("MDEL\tvalues of %zu\t%.1f ms\n", value_sizes[i],
                (cpu_microseconds() - start) / 1000);

@@ -217,7 +217,7 @@ static uint8_t *add_item(gibs_batch *batch, items_reply *reply, gibson_bytes key
         batch->code = GIB_CODE_ERR;
         return NULL;
     }
-    if (!gib_items_encode_add(&reply->encoder, key.data, key.size, encoding, value_size, &room)) {
+    if (!gib_items_encode_add(&reply->encoder, key, encoding, value_size, &room)) {
         batch->code = GIB_CODE_MEM;
         return NULL;
     }

@@ -20,7 +20,7 @@ void gibs_store_free(gibs_store *store)
     if (!store) {
         return;
     }
-    gibs_link all = gibs_tree_detach(&store->tree, (gibson_bytes){"", 0});
+    gibs_link all = gibs_tree_detach(&store->tree, gibson_str(""));
     if (all && gibs_link_is_item(all)) {
         gibs_store_free_item(store, gibs_link_item(all));
     } else if (all) {

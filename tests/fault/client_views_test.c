@@ -72,8 +72,8 @@ static const size_t sizes[] = {1, 60, 1000, 4096, 4097, 20000, LARGEST};
 static gibson_status copy(gibson_client *client, int64_t ttl)
 {
     gibson_value value;
-    ck_assert_status(gibson_client_get(client, "from", 4, &value), GIBSON_OK);
-    return gibson_client_set(client, "to", 2, value.bytes.data, value.bytes.size, ttl);
+    ck_assert_status(gibson_client_get(client, gibson_str("from"), &value), GIBSON_OK);
+    return gibson_client_set(client, gibson_str("to"), value.bytes, ttl);
 }
 
 START_TEST(value_of_the_last_reply_can_be_stored_whatever_is_asked_first)
@@ -133,10 +133,9 @@ START_TEST(key_of_the_last_reply_can_be_asked_for)
     peer *server = peer_start(PEER_UNIX, serve_keys, NULL);
     gibson_client *client = sample_client(server, &options);
     gibson_value value;
-    ck_assert_status(gibson_client_get(client, "key:1", 5, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("key:1"), &value), GIBSON_OK);
     for (int i = 0; i < ROUNDS; i++) {
-        ck_assert_status(gibson_client_get(client, value.bytes.data, value.bytes.size, &value),
-                         GIBSON_OK);
+        ck_assert_status(gibson_client_get(client, value.bytes, &value), GIBSON_OK);
         ck_assert_uint_eq(value.bytes.size, 5);
         ck_assert_mem_eq(value.bytes.data, "key:1", 5);
     }
@@ -210,9 +209,8 @@ START_TEST(request_made_of_a_reply_is_not_repeated_as_another_one)
     gibson_client *client = sample_client(server, &options);
     for (int i = 0; i < 3; i++) {
         gibson_value value;
-        ck_assert_status(gibson_client_get(client, "which", 5, &value), GIBSON_OK);
-        ck_assert_status(gibson_client_get(client, value.bytes.data, value.bytes.size, &value),
-                         GIBSON_CLOSED);
+        ck_assert_status(gibson_client_get(client, gibson_str("which"), &value), GIBSON_OK);
+        ck_assert_status(gibson_client_get(client, value.bytes, &value), GIBSON_CLOSED);
     }
     gibson_client_free(client);
     peer_stop(server);
@@ -249,10 +247,9 @@ START_TEST(request_made_of_a_reply_is_repeated_while_nothing_came)
     peer *server = peer_start(PEER_UNIX, serve_and_leave, NULL);
     gibson_client *client = sample_client(server, &options);
     gibson_value value;
-    ck_assert_status(gibson_client_get(client, "which", 5, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("which"), &value), GIBSON_OK);
     ck_assert_uint_eq(atomic_load(&stored), 1);
-    ck_assert_status(gibson_client_get(client, value.bytes.data, value.bytes.size, &value),
-                     GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, value.bytes, &value), GIBSON_OK);
     ck_assert_uint_eq(atomic_load(&stored), 1); /* it was the same key */
     ck_assert_uint_eq(peer_connections(server), 2);
     gibson_client_free(client);

@@ -114,7 +114,7 @@ static void check_accounts(gibs_store *store)
     uint64_t items = 0;
     uint64_t compressed = 0;
     gibs_link *place;
-    gibs_walk_begin(&walk, gibs_tree_find_prefix(&store->tree, (gibson_bytes){"", 0}));
+    gibs_walk_begin(&walk, gibs_tree_find_prefix(&store->tree, gibson_str("")));
     while ((place = gibs_walk_next(&walk))) {
         items++;
         compressed += (*place & GIBS_LINK_COMPRESSED) != 0;
@@ -123,8 +123,8 @@ static void check_accounts(gibs_store *store)
     require(items == store->items);
     require(compressed == store->compressed_items);
     int64_t count;
-    do_munlock(store, (gibson_bytes){"", 0}, &count);
-    do_mdel(store, (gibson_bytes){"", 0}, &count);
+    do_munlock(store, gibson_str(""), &count);
+    do_mdel(store, gibson_str(""), &count);
     while (gibs_store_reclaim(store, 1000)) {
     }
     require(gibs_store_used(store) == 0 && store->items == 0 && store->allocated_items == 0);

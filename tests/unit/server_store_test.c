@@ -11,7 +11,7 @@ static int64_t now_ms;
 
 static gibson_bytes text(const char *bytes)
 {
-    return (gibson_bytes){bytes, strlen(bytes)};
+    return gibson_str(bytes);
 }
 
 static void open_store(size_t max_memory)

@@ -41,7 +41,7 @@ static gibson_bytes key_of(const gibs_item *item)
 
 static gibson_bytes text(const char *key)
 {
-    return (gibson_bytes){key, strlen(key)};
+    return gibson_str(key);
 }
 
 static int compare(gibson_bytes a, gibson_bytes b)
@@ -217,8 +217,8 @@ static void run_random(uint64_t seed, unsigned letters, unsigned longest, unsign
     for (unsigned i = 0; i < steps; i++) {
         do_random(&tree, &list, &seed, letters, longest);
     }
-    do_walk_prefix(&tree, &list, (gibson_bytes){"", 0});
-    do_detach(&tree, &list, (gibson_bytes){"", 0});
+    do_walk_prefix(&tree, &list, gibson_str(""));
+    do_detach(&tree, &list, gibson_str(""));
     EXPECT(tree.root == 0);
     EXPECT(tree.node_bytes == 0);
 }
