@@ -23,14 +23,15 @@ static struct {
     atomic_size_t request_bytes;
     atomic_size_t reply_bytes;
     atomic_bool reset;
-    atomic_size_t effects; /* whole requests that the peer has read, but for PING */
+    atomic_size_t effects; /* whole requests that the peer has read, but for PING and questions */
 } cut;
 
 static void serve_and_count(peer_link *link)
 {
     peer_frame frame;
     while (peer_read_frame(link, &frame)) {
-        if (frame.opcode != GIBSON_OP_PING) {
+        if (frame.opcode != GIBSON_OP_PING &&
+            !sample_is_probe(frame.opcode, frame.payload, frame.size)) {
             atomic_fetch_add(&cut.effects, 1);
         }
         if (!sample_answer(link, &frame)) {

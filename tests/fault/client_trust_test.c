@@ -799,6 +799,108 @@ START_TEST(long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
 }
 END_TEST
 
+/* What was learned of the server concerns the times that need it, and no other requests. */
+START_TEST(batch_without_a_long_time_is_replaced_though_the_server_was_asked)
+{
+    use_defaults();
+    options.reconnect = true;
+    peer *server = peer_start(PEER_UNIX, serve_times, "month");
+    gibson_client *client = sample_client(server, &options);
+    const gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 86400);
+    const gibson_request minute = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 60);
+    for (int with_long = 0; with_long < 2; with_long++) {
+        gibson_reply reply;
+        ck_assert_status(gibson_client_call(client, &day, &reply), GIBSON_OK);
+        ck_assert_status(gibson_client_queue(client, &minute), GIBSON_OK);
+        ck_assert_status(gibson_client_queue(client, with_long ? &day : &minute), GIBSON_OK);
+        peer_go_down(server);
+        peer_come_up(server);
+        pretend_idle(client);
+        for (int i = 0; i < 2; i++) {
+            ck_assert_status(gibson_client_next(client, &reply),
+                             with_long ? GIBSON_CLOSED : GIBSON_OK);
+        }
+    }
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* Sends a reply that nobody asked for on every connection before anything else. */
+static void serve_with_greeting(peer_link *link)
+{
+    peer_send(link, "\6\0\0\5\0\0\0stray", 12);
+    serve_keys(link);
+}
+
+/* A client that is connected to such a server, whose reply has arrived. */
+static gibson_client *client_that_was_greeted(const peer *server)
+{
+    peer_point(server, &options);
+    gibson_client *client;
+    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+    struct pollfd arrived = {.fd = gibson_client_descriptor(client), .events = POLLIN};
+    ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
+    return client;
+}
+
+static bool is(const gibson_value *value, const char *text)
+{
+    return value->bytes.size == strlen(text) && !memcmp(value->bytes.data, text, strlen(text));
+}
+
+/* Such a server is never trusted again, however often there is a new connection to it. */
+START_TEST(stray_reply_on_every_connection_is_not_taken_twice)
+{
+    for (int reconnect = 0; reconnect < 2; reconnect++) {
+        use_defaults();
+        options.reconnect = reconnect;
+        peer *server = peer_start(PEER_UNIX, serve_with_greeting, NULL);
+        gibson_client *client = client_that_was_greeted(server);
+        int wrong = 0;
+        for (int i = 0; i < 300; i++) {
+            gibson_value value;
+            if (i % 3) {
+                pretend_idle(client);
+            }
+            if (!reconnect && !gibson_client_connected(client)) {
+                ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+            }
+            const gibson_status status = get(client, "key", &value);
+            wrong += status == GIBSON_OK && !is(&value, "key");
+            ck_assert(status == GIBSON_OK || status == GIBSON_PROTOCOL);
+        }
+        ck_assert_int_le(wrong, 1);
+        gibson_client_free(client);
+        peer_stop(server);
+    }
+}
+END_TEST
+
+START_TEST(stray_reply_on_every_connection_is_not_taken_by_a_batch_that_is_replaced)
+{
+    use_defaults();
+    options.reconnect = true;
+    peer *server = peer_start(PEER_UNIX, serve_with_greeting, NULL);
+    gibson_client *client = client_that_was_greeted(server);
+    const gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str("key"));
+    int wrong = 0;
+    for (int i = 0; i < 20; i++) {
+        gibson_reply reply;
+        for (int j = 0; j < 3 && gibson_client_queue(client, &request) == GIBSON_OK; j++) {
+        }
+        pretend_idle(client);
+        while (gibson_client_next(client, &reply) != GIBSON_END) {
+            wrong += reply.status == GIBSON_OK && !is(&reply.value, "key");
+        }
+    }
+    ck_assert_int_eq(wrong, 0);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
 SUITE_IN_MODES(
     "client_trust", SAMPLE_MODES, refused_request_leaves_nothing_to_be_sent_with_the_next_batch,
     stray_reply_before_a_call_is_an_error_and_not_its_answer,
@@ -816,4 +918,7 @@ SUITE_IN_MODES(
     repeated_request_keeps_the_deadline_of_the_first, long_time_is_sent_to_a_server_that_keeps_it,
     long_time_is_learned_whatever_the_limit_of_replies,
     long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it,
-    long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
+    long_time_in_a_pipeline_waits_until_the_server_can_be_asked,
+    batch_without_a_long_time_is_replaced_though_the_server_was_asked,
+    stray_reply_on_every_connection_is_not_taken_twice,
+    stray_reply_on_every_connection_is_not_taken_by_a_batch_that_is_replaced)
