@@ -45,9 +45,10 @@ typedef struct gibson_client gibson_client;
    the answer: before one in 127 calls, or batches of a pipeline, and in front of one in 509
    requests of a pipeline. It is COUNT of a prefix that is random and so has no key, which must be
    0, and META of that three times, which must not be found, or ERR to these three or to all four,
-   from a server that refuses or cuts keys of that length. Up to three replies too many are noticed
-   by that, whatever they are, and more unless they read just so. In a batch, replies one too many
-   are noticed when the last of them is read, too, or when more is sent after a pause.
+   from a server that refuses or cuts keys of that length. It is also the first that goes over the
+   connection which replaces one that ended by bytes nobody asked for. Up to three replies too many
+   are noticed by that, whatever they are, and more unless they read just so. In a batch, replies
+   one too many are noticed when the last of them is read, too, or when more is sent after a pause.
 
    A request may be made of the views of the last reply: they live until the call that takes it
    returns. But one of 4096 bytes or less is not repeated, as options.retry_repeatable would else

@@ -19,7 +19,11 @@ GIBSON_BEGIN_DECLS
    Every request that was queued gets exactly one reply, in order, until gibson_client_connect,
    gibson_client_close or gibson_client_quit drops what is left. When the connection breaks, each
    request without a reply gets one whose status tells why. The functions of client.h that run a
-   single command return GIBSON_USAGE while replies are outstanding. */
+   single command return GIBSON_USAGE while replies are outstanding.
+
+   The protocol does not number its replies. Where a server leaves one out, those behind it go to
+   the wrong requests, until none is left for the last, which ends in GIBSON_TIMEOUT: so after a
+   TIMEOUT or PROTOCOL in a batch, the other answers of that batch are not certain. */
 
 /* gibson_client_queue appends a request, which is checked and copied, and sends nothing yet. Views
    of the last reply stay valid. A request that was not queued gets no reply. With
