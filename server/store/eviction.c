@@ -1,0 +1,171 @@
+#include "store/eviction.h"
+
+#include <stdlib.h>
+
+#include "store/memory.h"
+
+enum {
+    NEWCOMERS_OF = 20, /* one of so many items is a newcomer */
+    GHOST_WAYS = 4,    /* as many ghosts as items */
+    GHOST_BITS = 16,
+    GROWN = 2, /* it is made anew for so many times the items, or for a part of them */
+    SHRUNK = 4,
+};
+
+/* Eight bytes at a time, mixed as in the end of MurmurHash3 (A. Appleby, public domain). */
+static uint64_t mix(uint64_t hash)
+{
+    hash = (hash ^ (hash >> 33)) * UINT64_C(0xff51afd7ed558ccd);
+    hash = (hash ^ (hash >> 33)) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return hash ^ (hash >> 33);
+}
+
+uint64_t gibs_key_hash(gibson_bytes key)
+{
+    const uint8_t *bytes = key.data;
+    uint64_t hash = key.size;
+    size_t left = key.size;
+    for (; left >= sizeof hash; left -= sizeof hash, bytes += sizeof hash) {
+        hash = mix(hash ^ gib_load_u64(bytes));
+    }
+    uint64_t last = 0;
+    for (size_t i = 0; i < left; i++) {
+        last = last << 8 | bytes[i];
+    }
+    return mix(hash ^ last);
+}
+
+static uint64_t hash_of(const gibs_item *item)
+{
+    return gibs_key_hash((gibson_bytes){item->bytes, item->key_size});
+}
+
+/* One of so many buckets, by the upper half of the hash; the lower is left to the ghosts. */
+static uint64_t bucket_of(uint64_t hash, uint64_t buckets)
+{
+    return ((hash >> 32) * buckets) >> 32;
+}
+
+static gibs_item **newcomers_of(const gibs_eviction *eviction, uint64_t hash)
+{
+    return eviction->newcomers + bucket_of(hash, eviction->newcomer_buckets) * GIBS_NEWCOMER_WAYS;
+}
+
+static bool fits(const gibs_eviction *eviction, uint64_t items)
+{
+    return items <= eviction->items * GROWN && items >= eviction->items / SHRUNK;
+}
+
+static uint64_t between(uint64_t least, uint64_t number, uint64_t most)
+{
+    number = number < most ? number : most;
+    return number > least ? number : least;
+}
+
+void gibs_eviction_open(gibs_eviction *eviction, uint64_t items)
+{
+    if (gibs_eviction_is_open(eviction) && fits(eviction, items)) {
+        return;
+    }
+    gibs_eviction_close(eviction);
+    uint64_t newcomers = items / NEWCOMERS_OF;
+    eviction->ways = (unsigned)between(1, newcomers, GIBS_NEWCOMER_WAYS);
+    eviction->newcomer_buckets = between(1, newcomers / GIBS_NEWCOMER_WAYS, UINT32_MAX);
+    eviction->ghost_buckets = between(1, items / GHOST_WAYS, UINT32_MAX);
+    eviction->items = items;
+    size_t bucket_size = GIBS_NEWCOMER_WAYS * sizeof *eviction->newcomers;
+    eviction->newcomers = calloc(eviction->newcomer_buckets, bucket_size);
+    eviction->ghosts = calloc(eviction->ghost_buckets, sizeof *eviction->ghosts);
+    if (!eviction->newcomers || !eviction->ghosts) {
+        gibs_eviction_close(eviction);
+        return;
+    }
+    eviction->bytes = gibs_memory_cost(eviction->newcomer_buckets * bucket_size) +
+                      gibs_memory_cost(eviction->ghost_buckets * sizeof *eviction->ghosts);
+}
+
+void gibs_eviction_close(gibs_eviction *eviction)
+{
+    free(eviction->newcomers);
+    free(eviction->ghosts);
+    *eviction = (gibs_eviction){0};
+}
+
+gibs_item *gibs_newcomers_oldest(const gibs_eviction *eviction, uint64_t hash)
+{
+    return newcomers_of(eviction, hash)[eviction->ways - 1];
+}
+
+void gibs_newcomers_add(gibs_eviction *eviction, uint64_t hash, gibs_item *item)
+{
+    gibs_item **bucket = newcomers_of(eviction, hash);
+    memmove(bucket + 1, bucket, (eviction->ways - 1) * sizeof *bucket);
+    bucket[0] = item;
+    item->newcomer = true;
+}
+
+/* The place of a newcomer, or NULL. An item may look like one that was forgotten with the rest. */
+static gibs_item **find_newcomer(const gibs_eviction *eviction, const gibs_item *item)
+{
+    if (!item->newcomer || !gibs_eviction_is_open(eviction)) {
+        return NULL;
+    }
+    gibs_item **bucket = newcomers_of(eviction, hash_of(item));
+    for (unsigned at = 0; at < eviction->ways; at++) {
+        if (bucket[at] == item) {
+            return &bucket[at];
+        }
+    }
+    return NULL;
+}
+
+bool gibs_newcomers_have(const gibs_eviction *eviction, const gibs_item *item)
+{
+    return find_newcomer(eviction, item);
+}
+
+void gibs_newcomers_remove(gibs_eviction *eviction, const gibs_item *item)
+{
+    gibs_item **place = find_newcomer(eviction, item);
+    if (place) {
+        size_t index = (size_t)(place - eviction->newcomers) % GIBS_NEWCOMER_WAYS;
+        size_t behind = eviction->ways - 1 - index;
+        memmove(place, place + 1, behind * sizeof *place);
+        place[behind] = NULL;
+    }
+}
+
+void gibs_newcomers_exchange(gibs_eviction *eviction, const gibs_item *item, gibs_item *other)
+{
+    gibs_item **place = find_newcomer(eviction, item);
+    if (place) {
+        *place = other;
+        other->newcomer = true;
+    }
+}
+
+/* 0 stands for none. */
+static uint64_t ghost_of(uint64_t hash)
+{
+    uint64_t ghost = hash & ((1 << GHOST_BITS) - 1);
+    return ghost ? ghost : 1;
+}
+
+void gibs_ghosts_add(gibs_eviction *eviction, uint64_t hash)
+{
+    uint64_t *bucket = &eviction->ghosts[bucket_of(hash, eviction->ghost_buckets)];
+    *bucket = *bucket << GHOST_BITS | ghost_of(hash);
+}
+
+bool gibs_ghosts_take(gibs_eviction *eviction, uint64_t hash)
+{
+    uint64_t *bucket = &eviction->ghosts[bucket_of(hash, eviction->ghost_buckets)];
+    uint64_t ghost = ghost_of(hash);
+    for (unsigned at = 0; at < GHOST_WAYS * GHOST_BITS; at += GHOST_BITS) {
+        if (((*bucket >> at) & ((1 << GHOST_BITS) - 1)) == ghost) {
+            *bucket &= ~(ghost << at);
+            return true;
+        }
+    }
+    return false;
+}
