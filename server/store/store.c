@@ -62,7 +62,7 @@ static gib_code add_new(gibs_store *store, gibson_bytes key, gibs_packed value, 
     gibs_arrival arrival = {0};
     bool remembers = gibs_eviction_is_open(&store->eviction);
     if (remembers) {
-        arrival = gibs_evict_for_newcomer(store, key, gibs_store_cost(key.size, value.bytes.size));
+        arrival = gibs_store_expect(store, key, gibs_store_cost(key.size, value.bytes.size));
     }
     gibs_item *item = gibs_store_make(store, key, value, ttl);
     if (!item || !gibs_store_insert(store, item)) {

@@ -18,7 +18,7 @@
 
 enum {
     /* When it has passed by so many in vain, the hand spares only what is locked. */
-    MILD = 4096,
+    MILD = 1024,
     TURNS_FOR_HAND = 4,
     HEAT_OF_KNOWN = 1,
 };
@@ -141,26 +141,32 @@ static bool is_there(gibs_store *store, const gibs_item *item)
     return place && gibs_link_item(*place) == item;
 }
 
-gibs_arrival gibs_evict_for_newcomer(gibs_store *store, gibson_bytes key, size_t cost)
+gibs_arrival gibs_evict_arrival(gibs_store *store, gibson_bytes key)
+{
+    uint64_t hash = gibs_key_hash(key);
+    return (gibs_arrival){hash, gibs_ghosts_take(&store->eviction, hash)};
+}
+
+void gibs_evict_for_newcomer(gibs_store *store, gibs_arrival arrival, size_t cost)
 {
     gibs_eviction *eviction = &store->eviction;
-    gibs_arrival arrival = {.hash = gibs_key_hash(key)};
-    arrival.known = gibs_ghosts_take(eviction, arrival.hash);
-    gibs_item *oldest = arrival.known ? NULL : gibs_newcomers_oldest(eviction, arrival.hash);
+    gibs_item *oldest = NULL;
+    if (!arrival.known && gibs_eviction_is_open(eviction)) {
+        oldest = gibs_newcomers_oldest(eviction, arrival.hash);
+    }
     if (!oldest) {
-        return arrival;
+        return;
     }
     gibs_newcomers_remove(eviction, oldest);
     oldest->newcomer = false;
     if (oldest->heat || gibs_store_has_room(store, cost) || !is_there(store, oldest) ||
         gibs_item_locked(oldest, store->now)) {
-        return arrival;
+        return;
     }
     if (++eviction->turn % TURNS_FOR_HAND != 0 || !look_at_hand(store)) {
         gibs_ghosts_add(eviction, gibs_key_hash(gibs_item_key(oldest)));
         delete_item(store, oldest);
     }
-    return arrival;
 }
 
 /* Its bucket has room, or was made anew. */

@@ -48,8 +48,12 @@ typedef struct gibs_arrival {
     bool known; /* it was here not long ago */
 } gibs_arrival;
 
-/* To be called before room is made for a new item: another newcomer may have to leave. */
-gibs_arrival gibs_evict_for_newcomer(gibs_store *store, gibson_bytes key, size_t cost);
+/* To be called before an item is made, where eviction remembers: another newcomer may have to
+   leave. */
+gibs_arrival gibs_store_expect(gibs_store *store, gibson_bytes key, size_t cost);
+
+gibs_arrival gibs_evict_arrival(gibs_store *store, gibson_bytes key);
+void gibs_evict_for_newcomer(gibs_store *store, gibs_arrival arrival, size_t cost);
 
 /* To be called when it is in the tree. */
 void gibs_welcome(gibs_store *store, gibs_item *item, gibs_arrival arrival);
