@@ -5,8 +5,9 @@
 #include "store/memory.h"
 
 enum {
-    NEWCOMERS_OF = 20, /* one of so many items is a newcomer */
-    GHOST_WAYS = 4,    /* as many ghosts as items */
+    NEWCOMERS_OF = 20,  /* one of so many items is a newcomer */
+    ITEMS_OF_GHOST = 2, /* half as many ghosts as items */
+    GHOST_WAYS = 4,
     GHOST_BITS = 16,
     GROWN = 2, /* it is made anew for so many times the items, or for a part of them */
     SHRUNK = 4,
@@ -71,7 +72,7 @@ void gibs_eviction_open(gibs_eviction *eviction, uint64_t items)
     uint64_t newcomers = items / NEWCOMERS_OF;
     eviction->ways = (unsigned)between(1, newcomers, GIBS_NEWCOMER_WAYS);
     eviction->newcomer_buckets = between(1, newcomers / GIBS_NEWCOMER_WAYS, UINT32_MAX);
-    eviction->ghost_buckets = between(1, items / GHOST_WAYS, UINT32_MAX);
+    eviction->ghost_buckets = between(1, items / ITEMS_OF_GHOST / GHOST_WAYS, UINT32_MAX);
     eviction->items = items;
     size_t bucket_size = GIBS_NEWCOMER_WAYS * sizeof *eviction->newcomers;
     eviction->newcomers = calloc(eviction->newcomer_buckets, bucket_size);

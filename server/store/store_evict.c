@@ -10,7 +10,7 @@
    Multics System", 1968; with counters A. J. Smith, "Sequentiality and Prefetching in Database
    Systems", 1978), whose hand goes through the items in the order of their keys, for which no queue
    is needed. An access makes an item warmer, the hand cooler, and it deletes what is cold. Of the
-   newcomers that have to go one in four is spared and the item at the hand looked at in its place;
+   newcomers that have to go one in 16 is spared and the item at the hand looked at in its place;
    so what was never accessed does not stay for ever while nothing is accessed.
 
    docs/benchmarks-server.md has the hit ratios. */
@@ -19,7 +19,7 @@
 enum {
     /* When it has passed by so many in vain, the hand spares only what is locked. */
     MILD = 1024,
-    TURNS_FOR_HAND = 4,
+    TURNS_FOR_HAND = 16,
     HEAT_OF_KNOWN = 1,
 };
 
