@@ -5,7 +5,7 @@
 #include "store/memory.h"
 
 enum {
-    NEWCOMERS_OF = 20,  /* one of so many items is a newcomer */
+    NEWCOMERS_OF = 50,  /* one of so many items is a newcomer */
     ITEMS_OF_GHOST = 2, /* half as many ghosts as items */
     GHOST_WAYS = 4,
     GHOST_BITS = 16,

@@ -1,6 +1,6 @@
 /* What eviction remembers beside the items: the newcomers, in about the order in which they came,
    and the ghosts, which are the keys of those that went. It takes what a full store has for them to
-   say, some 1.4 bytes an item, and nothing before a store is full. */
+   say, some 1.2 bytes an item, and nothing before a store is full. */
 #ifndef GIBS_EVICTION_H
 #define GIBS_EVICTION_H
 

@@ -1,6 +1,6 @@
 /* Choosing what goes, where memory is full.
 
-   An item that comes then is a newcomer, until as many came behind it as a twentieth of all; if it
+   An item that comes then is a newcomer, until as many came behind it as a 50th of all; if it
    was not accessed meanwhile, it goes. So a scan drives out newcomers and nothing else. Who comes
    back soon after is recognized by its ghost, and stays at once. These are the small queue and the
    ghosts of S3-FIFO (J. Yang, Y. Zhang, Z. Qiu, Y. Yue, K. V. Rashmi, "FIFO Queues are All You Need
@@ -40,23 +40,34 @@ static void delete_item(gibs_store *store, gibs_item *item)
     gibs_store_free_item(store, item);
 }
 
-/* Tells whether an item that the hand comes to goes. */
-static bool falls(gibs_store *store, gibs_link link)
+typedef enum fate {
+    FATE_GO,
+    FATE_COOL, /* stay, one access less warm */
+    FATE_STAY,
+} fate;
+
+/* What becomes of an item that the hand comes to. */
+static fate fate_of(gibs_store *store, gibs_link link)
 {
-    gibs_item *item = gibs_link_item(link);
-    bool stern = store->hand.passed >= MILD;
+    const gibs_item *item = gibs_link_item(link);
     if (item == store->pinned) {
-        return false;
+        return FATE_STAY;
     }
     if (gibs_link_expired(link, store->now)) {
-        return true;
+        return FATE_GO;
     }
     if (gibs_link_locked(link, store->now)) {
         uint64_t end = gibs_item_unlocks(item);
         store->hand.soonest = end < store->hand.soonest ? end : store->hand.soonest;
-        return false;
+        return FATE_STAY;
     }
-    return stern || (!item->heat && !gibs_newcomers_have(&store->eviction, item));
+    if (store->hand.passed >= MILD) {
+        return FATE_GO;
+    }
+    if (gibs_newcomers_have(&store->eviction, item)) {
+        return FATE_STAY; /* its time has not come */
+    }
+    return item->heat ? FATE_COOL : FATE_GO;
 }
 
 /* An item of NULL: it goes around again; an empty key does not exist. */
@@ -86,14 +97,15 @@ void gibs_evict(gibs_store *store, size_t cost, unsigned items)
             return;
         }
         gibs_item *item = gibs_link_item(*place);
-        if (falls(store, *place)) {
+        fate is = fate_of(store, *place);
+        if (is == FATE_GO) {
             note_loss(store, item);
             gibs_store_take_walking(store, item, &walk);
             continue;
         }
         store->hand.passed++;
         last = item;
-        if (item->heat) {
+        if (is == FATE_COOL) {
             item->heat--;
         }
     }
@@ -126,7 +138,7 @@ static bool look_at_hand(gibs_store *store)
     gibs_link *place = gibs_walk_next(&walk);
     gibs_item *item = place ? gibs_link_item(*place) : NULL;
     move_hand_to(&store->hand, item);
-    if (!place || !falls(store, *place)) {
+    if (!place || fate_of(store, *place) != FATE_GO) {
         return false;
     }
     gibs_ghosts_add(&store->eviction, gibs_key_hash(gibs_item_key(item)));
