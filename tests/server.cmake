@@ -24,7 +24,7 @@ endforeach()
 target_sources(server_config_test PRIVATE "${PROJECT_SOURCE_DIR}/server/program/options.c")
 target_compile_definitions(server_docs_test PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 
-foreach(module IN ITEMS eyes limits listeners slices stream)
+foreach(module IN ITEMS eyes limits listeners room slices stream)
     gibson_test(integration/server_${module}_test.c gibson_test_server)
 endforeach()
 foreach(module IN ITEMS activation process signals)
