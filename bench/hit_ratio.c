@@ -10,7 +10,7 @@
    again and again, behind four times as many requests of the others, for a tenth as many keys of
    its own in their order, and begins anew when it has asked for as many as there are of the others.
 
-   Keys are asked for in batches of 32, in each of which the misses are set after all the GETs. */
+   Keys are asked for in batches of 100, in each of which the misses are set after all the GETs. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 
 #include "server_protocol.h"
 
-enum { BATCH = 32, SCAN_PART = 10, SCAN_PAUSE = 4 };
+enum { BATCH = 100, SCAN_PART = 10, SCAN_PAUSE = 4 };
 
 typedef struct stream {
     unsigned *keys;

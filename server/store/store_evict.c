@@ -17,8 +17,9 @@
 #include "store/store_private.h"
 
 enum {
-    /* When it has passed by so many in vain, the hand spares only what is locked. */
-    MILD = 1024,
+    /* When it has passed by so many in vain, the hand spares only what is locked. Nearly all that
+       it looks at is paid for: what it cools has been accessed as often. */
+    MILD = 8192,
     TURNS_FOR_HAND = 16,
     HEAT_OF_KNOWN = 1,
 };

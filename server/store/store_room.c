@@ -5,8 +5,8 @@
 
 enum {
     ITEMS_AT_ONCE = 64,
-    /* So many items may a request look at, in a turn: about a millisecond. */
-    ITEMS_OF_TURN = 2048,
+    /* So many items may a request look at, in a turn: half a millisecond. */
+    ITEMS_OF_TURN = 1024,
     ITEMS_SWEPT = 4096, /* where nothing else can be done */
     /* Else so many for expired ones, and those that requests before it have left over. */
     SWEPT_BY_EACH = 16,

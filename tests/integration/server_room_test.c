@@ -13,7 +13,7 @@
 #include "test_server.h"
 #include "wire/frame.h"
 
-enum { LARGEST = 4 << 20 };
+enum { LARGEST = 3 << 20 };
 
 static test_server server;
 static int client;
@@ -115,7 +115,7 @@ static void fill(void)
 
 static void start_with_small_items(void)
 {
-    start((const char *[]){"max_memory", "16M", "max_value_size", "4M", "compression", "4M",
+    start((const char *[]){"max_memory", "6M", "max_value_size", "4M", "compression", "4M",
                            "max_request_size", "8M", NULL});
     fill();
 }

@@ -334,7 +334,7 @@ START_TEST(eviction_finds_the_few_among_many_that_are_not_locked)
     ck_assert_int_lt(unlocked * 4, locked);
     set_many("new", 1000);
     ck_assert(is_there(key("new", 999)));
-    ck_assert_uint_eq(count("locked", locked), locked - (unsigned)unlocked);
+    ck_assert_uint_ge(count("locked", locked), locked - (unsigned)unlocked);
     ck_assert(store_is_sound(store));
 }
 END_TEST
@@ -363,7 +363,7 @@ START_TEST(eviction_of_little_by_little_makes_room_for_a_lot)
     do {
         uint64_t looks = store->looks;
         code = gibs_store_set(store, text("large"), (gibson_bytes){large, sizeof large}, 0);
-        ck_assert_uint_le(store->looks - looks, 2 * 2048); /* a turn is short */
+        ck_assert_uint_le(store->looks - looks, 1024); /* a turn is short */
         turns++;
     } while (code == GIB_CODE_MEM && store->unfinished);
     ck_assert_int_eq(code, GIB_CODE_VAL);
