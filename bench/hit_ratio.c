@@ -109,7 +109,7 @@ static stream make_zipf(double exponent, unsigned keys, size_t count, uint64_t s
     uint64_t state = seed * 2 + 1;
     double *sums = weigh(exponent, keys);
     unsigned *numbers = shuffle(keys, &state);
-    size_t part = keys / SCAN_PART;
+    size_t part = keys / SCAN_PART + 1;
     size_t round = part * (SCAN_PAUSE + 1);
     size_t scanned = 0;
     for (size_t i = 0; i < count; i++) {

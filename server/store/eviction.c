@@ -47,9 +47,9 @@ static uint64_t bucket_of(uint64_t hash, uint64_t buckets)
     return ((hash >> 32) * buckets) >> 32;
 }
 
-static gibs_item **newcomers_of(const gibs_eviction *eviction, uint64_t hash)
+static gibs_newcomers *newcomers_of(const gibs_eviction *eviction, uint64_t hash)
 {
-    return eviction->newcomers + bucket_of(hash, eviction->newcomer_buckets) * GIBS_NEWCOMER_WAYS;
+    return &eviction->newcomers[bucket_of(hash, eviction->newcomer_buckets)];
 }
 
 static bool fits(const gibs_eviction *eviction, uint64_t items)
@@ -74,14 +74,13 @@ void gibs_eviction_open(gibs_eviction *eviction, uint64_t items)
     eviction->newcomer_buckets = between(1, newcomers / GIBS_NEWCOMER_WAYS, UINT32_MAX);
     eviction->ghost_buckets = between(1, items / ITEMS_OF_GHOST / GHOST_WAYS, UINT32_MAX);
     eviction->items = items;
-    size_t bucket_size = GIBS_NEWCOMER_WAYS * sizeof *eviction->newcomers;
-    eviction->newcomers = calloc(eviction->newcomer_buckets, bucket_size);
+    eviction->newcomers = calloc(eviction->newcomer_buckets, sizeof *eviction->newcomers);
     eviction->ghosts = calloc(eviction->ghost_buckets, sizeof *eviction->ghosts);
     if (!eviction->newcomers || !eviction->ghosts) {
         gibs_eviction_close(eviction);
         return;
     }
-    eviction->bytes = gibs_memory_cost(eviction->newcomer_buckets * bucket_size) +
+    eviction->bytes = gibs_memory_cost(eviction->newcomer_buckets * sizeof *eviction->newcomers) +
                       gibs_memory_cost(eviction->ghost_buckets * sizeof *eviction->ghosts);
 }
 
@@ -94,27 +93,31 @@ void gibs_eviction_close(gibs_eviction *eviction)
 
 gibs_item *gibs_newcomers_oldest(const gibs_eviction *eviction, uint64_t hash)
 {
-    return newcomers_of(eviction, hash)[eviction->ways - 1];
+    return newcomers_of(eviction, hash)->ways[eviction->ways - 1];
 }
 
 void gibs_newcomers_add(gibs_eviction *eviction, uint64_t hash, gibs_item *item)
 {
-    gibs_item **bucket = newcomers_of(eviction, hash);
-    memmove(bucket + 1, bucket, (eviction->ways - 1) * sizeof *bucket);
-    bucket[0] = item;
+    gibs_newcomers *bucket = newcomers_of(eviction, hash);
+    for (unsigned at = eviction->ways - 1; at; at--) {
+        bucket->ways[at] = bucket->ways[at - 1];
+    }
+    bucket->ways[0] = item;
     item->newcomer = true;
 }
 
-/* The place of a newcomer, or NULL. An item may look like one that was forgotten with the rest. */
-static gibs_item **find_newcomer(const gibs_eviction *eviction, const gibs_item *item)
+/* The bucket that holds a newcomer, and in *at where, or NULL. An item may look like one that was
+   forgotten with the rest. */
+static gibs_newcomers *find_newcomer(const gibs_eviction *eviction, const gibs_item *item,
+                                     unsigned *at)
 {
     if (!item->newcomer || !gibs_eviction_is_open(eviction)) {
         return NULL;
     }
-    gibs_item **bucket = newcomers_of(eviction, hash_of(item));
-    for (unsigned at = 0; at < eviction->ways; at++) {
-        if (bucket[at] == item) {
-            return &bucket[at];
+    gibs_newcomers *bucket = newcomers_of(eviction, hash_of(item));
+    for (*at = 0; *at < eviction->ways; ++*at) {
+        if (bucket->ways[*at] == item) {
+            return bucket;
         }
     }
     return NULL;
@@ -122,25 +125,28 @@ static gibs_item **find_newcomer(const gibs_eviction *eviction, const gibs_item 
 
 bool gibs_newcomers_have(const gibs_eviction *eviction, const gibs_item *item)
 {
-    return find_newcomer(eviction, item);
+    unsigned at;
+    return find_newcomer(eviction, item, &at);
 }
 
 void gibs_newcomers_remove(gibs_eviction *eviction, const gibs_item *item)
 {
-    gibs_item **place = find_newcomer(eviction, item);
-    if (place) {
-        size_t index = (size_t)(place - eviction->newcomers) % GIBS_NEWCOMER_WAYS;
-        size_t behind = eviction->ways - 1 - index;
-        memmove(place, place + 1, behind * sizeof *place);
-        place[behind] = NULL;
+    unsigned at;
+    gibs_newcomers *bucket = find_newcomer(eviction, item, &at);
+    if (bucket) {
+        for (; at + 1 < eviction->ways; at++) {
+            bucket->ways[at] = bucket->ways[at + 1];
+        }
+        bucket->ways[at] = NULL;
     }
 }
 
 void gibs_newcomers_exchange(gibs_eviction *eviction, const gibs_item *item, gibs_item *other)
 {
-    gibs_item **place = find_newcomer(eviction, item);
-    if (place) {
-        *place = other;
+    unsigned at;
+    gibs_newcomers *bucket = find_newcomer(eviction, item, &at);
+    if (bucket) {
+        bucket->ways[at] = other;
         other->newcomer = true;
     }
 }

@@ -8,13 +8,17 @@
 
 enum { GIBS_NEWCOMER_WAYS = 8 };
 
+/* The latest first, NULL behind the last. */
+typedef struct gibs_newcomers {
+    gibs_item *ways[GIBS_NEWCOMER_WAYS];
+} gibs_newcomers;
+
 /* Both are tables of buckets, found by a hash of the key, and a bucket is a queue: so an item that
    is deleted is found in it without a link to it, and the queues of all buckets together have the
    length of one, give or take. */
 typedef struct gibs_eviction {
-    gibs_item **newcomers; /* buckets of WAYS, the latest first, NULL behind the last; NULL: closed
-                              and nothing is remembered */
-    uint64_t *ghosts;      /* buckets of four hashes of 16 bits, the latest in the lowest */
+    gibs_newcomers *newcomers; /* NULL where it is closed and nothing is remembered */
+    uint64_t *ghosts;          /* buckets of four hashes of 16 bits, the latest in the lowest */
     uint64_t newcomer_buckets;
     uint64_t ghost_buckets;
     unsigned ways;  /* of a bucket of newcomers, in a store of few items less than there are */

@@ -8,8 +8,10 @@ static inline uint64_t count_newcomers(const gibs_store *store)
 {
     const gibs_eviction *eviction = &store->eviction;
     uint64_t count = 0;
-    for (size_t i = 0; i < eviction->newcomer_buckets * GIBS_NEWCOMER_WAYS; i++) {
-        count += eviction->newcomers[i] != NULL;
+    for (size_t i = 0; i < eviction->newcomer_buckets; i++) {
+        for (unsigned way = 0; way < GIBS_NEWCOMER_WAYS; way++) {
+            count += eviction->newcomers[i].ways[way] != NULL;
+        }
     }
     return count;
 }
