@@ -151,9 +151,10 @@ static void *press(void *context)
     memset(value, 'p', sizeof value);
     while (!atomic_load(&storm_is_over)) {
         char key[32];
-        int size = snprintf(key, sizeof key, "press:%u", test_random_below(&random, 4000));
+        snprintf(key, sizeof key, "press:%u", test_random_below(&random, 4000));
         size_t value_size = 1 + test_random_below(&random, SPACE_LARGEST_TEXT) / 2;
-        if (gibson_client_set(client, key, (size_t)size, value, value_size, 0) != GIBSON_OK) {
+        if (gibson_client_set(client, gibson_str(key), gibson_bytes_of(value, value_size), 0) !=
+            GIBSON_OK) {
             fprintf(stderr, "SET: %s\n", gibson_client_error(client)->message);
             abort();
         }

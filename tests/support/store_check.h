@@ -24,7 +24,7 @@ static inline bool store_is_sound(gibs_store *store)
     uint64_t compressed = 0;
     uint64_t newcomers = 0;
     size_t bytes = 0;
-    gibs_walk_begin(&walk, gibs_tree_find_prefix(&store->tree, (gibson_bytes){"", 0}));
+    gibs_walk_begin(&walk, gibs_tree_find_prefix(&store->tree, gibson_str("")));
     while ((place = gibs_walk_next(&walk))) {
         gibs_item *item = gibs_link_item(*place);
         items++;
