@@ -11,6 +11,7 @@ if(GIBSON_BUILD_SERVER)
     endfunction()
 
     gibson_server_bench(server_load)
+    gibson_server_bench(hit_ratio m)
     gibson_server_bench(server_stall)
     target_include_directories(server_stall PRIVATE "${PROJECT_SOURCE_DIR}/server"
                                                     "${PROJECT_SOURCE_DIR}/lib")

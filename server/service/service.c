@@ -42,16 +42,29 @@ static gib_code bytes_reply(gibson_bytes bytes, gib_buffer *out)
     return GIB_CODE_VAL;
 }
 
-/* The room for the echo is made first: a SET that cannot be answered is not done. */
+/* Where there is no room for something yet, it goes on being made in the next slice. */
+static gib_code wait_for_room(const gibs_service *service, gibs_job *job, gib_code code)
+{
+    job->room = code == GIB_CODE_MEM ? service->store->unfinished : 0;
+    job->more = job->room;
+    return code;
+}
+
+/* The room for the echo is made first: a SET that cannot be answered is not done. A value is not
+   compressed anew in each slice. */
 static gib_code handle_set(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    (void)job;
+    gibs_store *store = service->store;
     if (!gib_buffer_reserve(out, GIB_REPLY_HEADER + request->value.size)) {
         return GIB_CODE_MEM;
     }
-    gib_code code = gibs_store_set(service->store, request->key, request->value, request->number);
-    return code == GIB_CODE_VAL ? bytes_reply(request->value, out) : code;
+    if (job->room && !gibs_store_make_room(store, job->room)) {
+        return wait_for_room(service, job, GIB_CODE_MEM);
+    }
+    gib_code code = gibs_store_set(store, request->key, request->value, request->number);
+    return code == GIB_CODE_VAL ? bytes_reply(request->value, out)
+                                : wait_for_room(service, job, code);
 }
 
 static gib_code handle_ttl(gibs_service *service, const gibson_request *request, gibs_job *job,
@@ -79,25 +92,24 @@ static gib_code handle_del(gibs_service *service, const gibson_request *request,
 }
 
 static gib_code add(gibs_service *service, const gibson_request *request, int64_t delta,
-                    gib_buffer *out)
+                    gibs_job *job, gib_buffer *out)
 {
     int64_t number = 0;
     gib_code code = gibs_store_add(service->store, request->key, delta, &number);
+    wait_for_room(service, job, code);
     return number_reply(code, number, out);
 }
 
 static gib_code handle_inc(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    (void)job;
-    return add(service, request, 1, out);
+    return add(service, request, 1, job, out);
 }
 
 static gib_code handle_dec(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    (void)job;
-    return add(service, request, -1, out);
+    return add(service, request, -1, job, out);
 }
 
 static gib_code handle_lock(gibs_service *service, const gibson_request *request, gibs_job *job,
@@ -385,6 +397,7 @@ void gibs_job_clear(gibs_job *job)
         *job = (gibs_job){0};
     }
     job->begun = false;
+    job->room = 0;
 }
 
 /* Does what a request asks for, as far as it is right. */
@@ -413,6 +426,7 @@ gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *
     }
     size_t start = gib_buffer_size(out) - job->written;
     job->begun = true;
+    job->more = false;
     job->work = work;
     gib_code code = carry_out(service, command, frame, job, out);
     if (job->more) {

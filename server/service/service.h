@@ -60,6 +60,7 @@ typedef struct gibs_job {
     gibs_batch batch;
     size_t written; /* bytes of the reply so far, at the end of the output; not to be sent yet */
     uint32_t items; /* in it */
+    size_t room;    /* of SET: bytes that it waits for; 0: it does not */
     size_t work;    /* what a slice may take */
     bool begun;
     bool more;

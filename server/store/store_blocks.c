@@ -4,16 +4,9 @@
 
 #include <stdlib.h>
 
-#include "store/memory.h"
-
 size_t gibs_store_used(const gibs_store *store)
 {
-    return store->item_bytes + store->tree.node_bytes;
-}
-
-size_t gibs_store_cost_of(const gibs_item *item)
-{
-    return gibs_memory_cost(gibs_item_size(item->key_size, item->value_size));
+    return store->item_bytes + store->tree.node_bytes + store->eviction.bytes;
 }
 
 void gibs_store_note_peak(gibs_store *store)
@@ -44,8 +37,13 @@ gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed 
 
 void gibs_store_free_item(gibs_store *store, gibs_item *item)
 {
+    if (item->newcomer) {
+        gibs_newcomers_remove(&store->eviction, item);
+    }
     store->item_bytes -= gibs_store_cost_of(item);
-    store->allocated_items--;
+    if (!--store->allocated_items) {
+        gibs_eviction_close(&store->eviction);
+    }
     free(item);
 }
 

@@ -1,8 +1,6 @@
 /* The items of the store: making and changing them, within the limit of memory. */
 #include "store/store_private.h"
 
-#include "store/memory.h"
-
 /* Begins the age of an item. */
 static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
 {
@@ -14,9 +12,9 @@ static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
 
 gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
 {
-    size_t cost = gibs_memory_cost(gibs_item_size(key.size, value.bytes.size));
+    size_t cost = gibs_store_cost(key.size, value.bytes.size);
     gibs_item *item =
-        gibs_store_afford(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
+        gibs_store_make_room(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
     if (item) {
         item->accessed = store->now;
         begin_age(store, item, ttl);
@@ -71,6 +69,9 @@ static bool move_to_new_item(gibs_store *store, gibs_link *place, gibs_packed va
     item->born = old->born;
     item->ttl = old->ttl;
     item->heat = old->heat;
+    if (old->newcomer) {
+        gibs_newcomers_exchange(&store->eviction, old, item);
+    }
     *place = gibs_link_to(item);
     gibs_store_note_peak(store);
     gibs_store_free_item(store, old);
@@ -83,7 +84,7 @@ static gibs_link *afford_growth(gibs_store *store, gibs_link *place, size_t grow
     gibs_item *item = gibs_link_item(*place);
     uint64_t changes = store->tree.changes;
     store->pinned = item;
-    bool room = gibs_store_afford(store, growth);
+    bool room = gibs_store_make_room(store, growth);
     store->pinned = NULL;
     if (!room) {
         return NULL;
@@ -96,7 +97,7 @@ gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed va
 {
     gibs_item *item = gibs_link_item(*place);
     size_t before = gibs_store_cost_of(item);
-    size_t after = gibs_memory_cost(gibs_item_size(item->key_size, value.bytes.size));
+    size_t after = gibs_store_cost(item->key_size, value.bytes.size);
     if (after > before) {
         place = afford_growth(store, place, after - before);
         if (!place) {

@@ -7,6 +7,16 @@ static bool is_locked(const gibs_store *store, const gibs_link *place)
     return gibs_link_locked(*place, store->now);
 }
 
+/* What an item without room for its new value comes to. */
+static gibs_visit no_room(const gibs_store *store, gibs_batch *batch)
+{
+    if (store->unfinished) {
+        return GIBS_VISIT_AGAIN;
+    }
+    batch->code = GIB_CODE_MEM;
+    return GIBS_VISIT_STOP;
+}
+
 static gibs_visit mset_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
     const gibs_packed *value = context;
@@ -15,8 +25,7 @@ static gibs_visit mset_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
     }
     gibs_link *changed = gibs_store_change(store, *place, *value);
     if (!changed) {
-        batch->code = GIB_CODE_MEM;
-        return GIBS_VISIT_STOP;
+        return no_room(store, batch);
     }
     *place = changed;
     gibs_store_renew(store, *place, 0);
@@ -63,8 +72,7 @@ static gibs_visit madd_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
     }
     gib_code code = gibs_store_add_in(store, place, *delta, &result);
     if (code == GIB_CODE_MEM) {
-        batch->code = code;
-        return GIBS_VISIT_STOP;
+        return no_room(store, batch);
     }
     return code == GIB_CODE_VAL ? GIBS_VISIT_COUNT : GIBS_VISIT_SKIP;
 }
@@ -107,10 +115,10 @@ bool gibs_batch_mlock(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
 static gibs_visit munlock_one(gibs_store *store, gibs_batch *batch, gibs_link **place,
                               void *context)
 {
-    (void)store;
     (void)batch;
     (void)context;
     gibs_item *item = gibs_link_item(**place);
+    store->writes++;
     item->lock = GIBS_LOCK_NONE;
     **place = gibs_link_to(item);
     return GIBS_VISIT_COUNT;

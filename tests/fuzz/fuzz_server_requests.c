@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../support/store_batch.h"
+#include "../support/store_check.h"
 #include "fuzz.h"
 #include "service/service.h"
 #include "wire/command.h"
@@ -110,18 +111,7 @@ static void feed(gibs_service *service, const uint8_t *data, size_t size, gib_bu
 /* Deletes all that can be deleted, and checks that nothing is left of it. */
 static void check_accounts(gibs_store *store)
 {
-    gibs_walk walk;
-    uint64_t items = 0;
-    uint64_t compressed = 0;
-    gibs_link *place;
-    gibs_walk_begin(&walk, gibs_tree_find_prefix(&store->tree, gibson_str("")));
-    while ((place = gibs_walk_next(&walk))) {
-        items++;
-        compressed += (*place & GIBS_LINK_COMPRESSED) != 0;
-        require(*place == gibs_link_to(gibs_link_item(*place)));
-    }
-    require(items == store->items);
-    require(compressed == store->compressed_items);
+    require(store_is_sound(store));
     int64_t count;
     do_munlock(store, gibson_str(""), &count);
     do_mdel(store, gibson_str(""), &count);

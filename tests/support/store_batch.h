@@ -25,16 +25,18 @@ static inline gib_code do_mset(gibs_store *store, gibson_bytes prefix, gibson_by
                                int64_t *count)
 {
     gibs_batch batch = {0};
-    bool more = gibs_batch_mset(&batch, store, prefix, value, SIZE_MAX);
-    return finish_batch(&batch, more, count);
+    while (gibs_batch_mset(&batch, store, prefix, value, SIZE_MAX)) { /* makes room */
+    }
+    return finish_batch(&batch, false, count);
 }
 
 static inline gib_code do_madd(gibs_store *store, gibson_bytes prefix, int64_t delta,
                                int64_t *count)
 {
     gibs_batch batch = {0};
-    bool more = gibs_batch_madd(&batch, store, prefix, delta, SIZE_MAX);
-    return finish_batch(&batch, more, count);
+    while (gibs_batch_madd(&batch, store, prefix, delta, SIZE_MAX)) {
+    }
+    return finish_batch(&batch, false, count);
 }
 
 static inline gib_code do_mttl(gibs_store *store, gibson_bytes prefix, int64_t ttl, int64_t *count)
