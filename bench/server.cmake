@@ -11,7 +11,8 @@ if(GIBSON_BUILD_SERVER)
     endfunction()
 
     gibson_server_bench(server_load)
-    gibson_server_bench(hit_ratio m)
+    find_library(MATH_LIBRARY m REQUIRED)
+    gibson_server_bench(hit_ratio "${MATH_LIBRARY}")
     gibson_server_bench(server_stall)
     target_include_directories(server_stall PRIVATE "${PROJECT_SOURCE_DIR}/server"
                                                     "${PROJECT_SOURCE_DIR}/lib")
