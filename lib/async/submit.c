@@ -1,0 +1,216 @@
+/* Taking requests in, and back. */
+#include "async/async.h"
+#include "base/error.h"
+#include "base/likely.h"
+#include "connection/look.h"
+#include "session/question.h"
+#include "session/queue.h"
+#include "wire/command.h"
+
+static size_t requests_kept(const gibson_async *async)
+{
+    return gib_session_outstanding(&async->connection.session) + async->held_count;
+}
+
+static size_t bytes_kept(const gibson_async *async)
+{
+    return gib_session_outstanding_bytes(&async->connection.session) + async->held_bytes;
+}
+
+bool gib_async_is_full(const gibson_async *async)
+{
+    const gibson_options *settings = &async->connection.settings;
+    const size_t requests = requests_kept(async);
+    return requests >= settings->pipeline_window ||
+           (requests && bytes_kept(async) >= settings->pipeline_bytes);
+}
+
+bool gib_async_is_half_empty(const gibson_async *async)
+{
+    const gibson_options *settings = &async->connection.settings;
+    const size_t requests = requests_kept(async);
+    return requests <= settings->pipeline_window / 2 &&
+           (!requests || bytes_kept(async) <= settings->pipeline_bytes / 2);
+}
+
+/* Begins to use a connection on which nothing is under way: see connection/idle.h. Returns
+   GIBSON_OK, or why it is not to be trusted. */
+static gibson_status trust(gibson_async *async)
+{
+    gib_connection *connection = &async->connection;
+    const gib_idle_check check = gib_idle_begin(&connection->idle, async->now_ns);
+    gibson_status status = GIBSON_OK;
+    if (check != GIB_IDLE_TRUST) {
+        status = gib_connection_look(connection);
+    }
+    if (status == GIBSON_OK && check == GIB_IDLE_ASK) {
+        return gib_session_push_question(&connection->session, &connection->error);
+    }
+    if (status != GIBSON_OK) {
+        gib_async_lose(async);
+    }
+    return status;
+}
+
+/* Sees to it that there is a connection, or will be. */
+static gibson_status need_connection(gibson_async *async, const gibson_request *request)
+{
+    gib_connection *connection = &async->connection;
+    if (async->state == GIB_ASYNC_OPEN && !gib_session_count(&connection->session)) {
+        const gibson_status status = trust(async);
+        if (status != GIBSON_OK &&
+            (async->state == GIB_ASYNC_OPEN || !connection->settings.reconnect)) {
+            return status;
+        }
+    }
+    if (async->state != GIB_ASYNC_APART) {
+        return GIBSON_OK;
+    }
+    return gib_command_connects(request->opcode) ? gib_async_start_again(async)
+                                                 : gib_connection_closed(connection);
+}
+
+/* Takes a request in, to be sent or, where *held is set, to be held. */
+static gibson_status take_in(gibson_async *async, const gibson_request *request, bool *held)
+{
+    gib_connection *connection = &async->connection;
+    gib_session *session = &connection->session;
+    if (async->end != GIB_ASYNC_STAYS) {
+        return gib_async_fail(async, GIBSON_CLOSED, "no requests are taken: the handle is closing");
+    }
+    if (gib_async_is_full(async)) {
+        async->room_asked = true;
+        return gib_async_fail(async, GIBSON_WOULD_BLOCK, "the pipeline is full");
+    }
+    if (!gib_async_list_reserve(&async->list, &connection->settings.allocator)) {
+        return gib_async_fail(async, GIBSON_NOMEM, "no memory for the request");
+    }
+    gibson_status status = need_connection(async, request);
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    status = gib_session_queue(session, request, &connection->error);
+    if (status == GIBSON_OK && async->held) { /* it is allowed, but those go first */
+        gib_session_retract(session, 0);
+        status = GIBSON_WOULD_BLOCK;
+    }
+    if (status == GIBSON_WOULD_BLOCK) {
+        *held = true;
+        status = gib_async_hold(async, request);
+    }
+    return status;
+}
+
+/* Appends a request that was taken in to the list. */
+static GIB_INLINE uint64_t append(gibson_async *async, const gibson_request *request,
+                                  int64_t timeout_ms, gibson_async_callback callback, void *context,
+                                  bool held)
+{
+    const int64_t length_ms = timeout_ms ? timeout_ms : async->connection.settings.timeout_ms;
+    const gib_deadline deadline = gib_deadline_after(async->now_ns, length_ms);
+    const uint64_t id = async->list.last;
+    gib_async_list_push(&async->list,
+                        (gib_async_request){
+                            .callback = callback,
+                            .context = context,
+                            .deadline = deadline,
+                            .timeout_ms = length_ms < UINT32_MAX ? (uint32_t)length_ms : UINT32_MAX,
+                            .opcode = (uint16_t)request->opcode,
+                            .fate = GIB_FATE_CALLED,
+                            .is_held = held,
+                        });
+    gib_async_look_at(async, deadline);
+    async->connection.error.status = GIBSON_OK;
+    return id;
+}
+
+static gibson_status refuse(gibson_async *async, const gibson_request *request, int64_t timeout_ms)
+{
+    if (!async) {
+        return GIBSON_USAGE;
+    }
+    if (!request) {
+        return gib_async_fail(async, GIBSON_USAGE, "request is NULL");
+    }
+    if (timeout_ms < 0 && timeout_ms != GIBSON_NO_DEADLINE) {
+        return gib_async_fail(async, GIBSON_INVALID, "timeout_ms is negative");
+    }
+    return GIBSON_OK;
+}
+
+static GIB_NOINLINE gibson_status submit(gibson_async *async, const gibson_request *request,
+                                         int64_t timeout_ms, gibson_async_callback callback,
+                                         void *context, uint64_t *id)
+{
+    gibson_status status = refuse(async, request, timeout_ms);
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    gib_async_enter(async);
+    bool held = false;
+    status = take_in(async, request, &held);
+    if (status == GIBSON_OK) {
+        const uint64_t made = append(async, request, timeout_ms, callback, context, held);
+        if (id) {
+            *id = made;
+        }
+    } else {
+        gib_idle_refused(&async->connection.idle);
+    }
+    gib_async_leave(async);
+    return status;
+}
+
+gibson_status gibson_async_submit(gibson_async *async, const gibson_request *request,
+                                  int64_t timeout_ms, gibson_async_callback callback, void *context,
+                                  uint64_t *id)
+{
+    if (id) {
+        *id = 0;
+    }
+    /* What is common: a request of nothing but a key, from within a callback, when others are under
+       way. */
+    if (GIB_UNLIKELY(!async) || GIB_UNLIKELY(!request) || !async->depth || timeout_ms ||
+        GIB_UNLIKELY(async->held || async->end != GIB_ASYNC_STAYS) ||
+        !gib_async_list_has_room(&async->list) ||
+        !gib_session_queue_key(&async->connection.session, request)) {
+        return submit(async, request, timeout_ms, callback, context, id);
+    }
+    const uint64_t made = append(async, request, 0, callback, context, false);
+    if (id) {
+        *id = made;
+    }
+    return GIBSON_OK;
+}
+
+void gib_async_retract(gibson_async *async, uint64_t id)
+{
+    gib_async_list *list = &async->list;
+    gib_async_request *request = gib_async_list_at(list, id);
+    size_t behind = 0;
+    for (uint64_t other = id + 1; other != list->last; other++) {
+        behind += gib_async_is_in_session(gib_async_list_at(list, other));
+    }
+    if (request->is_held) {
+        gib_async_drop_held(async, id);
+        request->fate = GIB_FATE_GONE;
+    } else if (gib_session_retract(&async->connection.session, behind)) {
+        request->fate = GIB_FATE_GONE;
+    }
+}
+
+bool gibson_async_cancel(gibson_async *async, uint64_t id)
+{
+    if (!async) {
+        return false;
+    }
+    gib_async_enter(async);
+    gib_async_request *request = gib_async_list_find(&async->list, id);
+    if (request) {
+        gib_async_list_drop(&async->list, request);
+        gib_async_look_at(async, gib_async_overdue(async, request));
+        gib_async_retract(async, id);
+    }
+    gib_async_leave(async);
+    return request;
+}
