@@ -73,6 +73,7 @@ static bool look(gibson_async *async, uint64_t id)
     }
     if (gib_async_is_called(request) && request->deadline <= async->now_ns) {
         end(async, id);
+        gib_async_look_at(async, async->now_ns); /* its reply may be overdue already */
     } else if (gib_async_is_called(request)) {
         gib_async_look_at(async, request->deadline);
     }
