@@ -34,7 +34,7 @@ static void submit(gibson_async *async, run *all)
     if (!all->to_submit) {
         return;
     }
-    const gibson_request request = gibson_request_key(GIBSON_OP_GET, key, sizeof key - 1);
+    const gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str(key));
     all->to_submit--;
     if (gibson_async_submit(async, &request, 0, answered, all, NULL)) {
         fprintf(stderr, "cost_async: %s\n", gibson_async_error(async)->message);
@@ -76,8 +76,8 @@ int main(int argc, char **argv)
     }
     char value[VALUE_SIZE];
     memset(value, 'v', sizeof value);
-    const gibson_request set =
-        gibson_request_value(GIBSON_OP_SET, key, sizeof key - 1, value, sizeof value, 0);
+    const gibson_request set = gibson_request_value(GIBSON_OP_SET, gibson_str(key),
+                                                    gibson_bytes_of(value, sizeof value), 0);
     gibson_status status = GIBSON_CLOSED;
     (void)gibson_async_submit(async, &set, 0, stored, &status, NULL);
     finish(async);

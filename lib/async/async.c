@@ -37,6 +37,8 @@ static void init(gibson_async *async, gibson_options settings, const gibson_asyn
     gib_connection_init(&async->connection, &settings, peer,
                         (uint64_t)gib_now_ns() ^ (uint64_t)(uintptr_t)async);
     async->list.first = async->list.last = 1;
+    async->timeout_ms =
+        settings.timeout_ms < UINT32_MAX ? (uint32_t)settings.timeout_ms : UINT32_MAX;
     async->next = GIB_NO_DEADLINE;
     async->held_end = &async->held;
     async->waits = (gibson_async_waits){.descriptor = -1, .wake_ns = GIBSON_ASYNC_NEVER};
@@ -118,8 +120,13 @@ static gibson_async_waits find_waits(const gibson_async *async)
 static void tell_waits(gibson_async *async)
 {
     gibson_async_waits *told = &async->waits;
-    const gibson_async_waits waits = find_waits(async);
     const bool has_come = told->wake_ns <= async->now_ns;
+    if (GIB_LIKELY(async->state == GIB_ASYNC_OPEN && told->events == GIBSON_ASYNC_READ &&
+                   !async->blocked && !has_come && async->next >= told->wake_ns &&
+                   !gib_session_unsent_frames(&async->connection.session))) {
+        return;
+    }
+    const gibson_async_waits waits = find_waits(async);
     if (waits.descriptor == told->descriptor && waits.events == told->events &&
         (has_come ? waits.wake_ns == told->wake_ns : waits.wake_ns >= told->wake_ns)) {
         return;
@@ -157,10 +164,16 @@ static void offer_room(gibson_async *async)
 
 void gib_async_enter(gibson_async *async)
 {
-    if (!async->depth++) {
-        async->now_ns = gib_now_ns();
-        gib_async_disown(async);
+    if (async->depth++) {
+        return;
     }
+    async->now_ns = gib_now_ns();
+    async->deadline = gib_deadline_after(async->now_ns, async->connection.settings.timeout_ms);
+    async->is_quick = !async->held && async->end == GIB_ASYNC_STAYS;
+    if (!gib_session_unsent_frames(&async->connection.session)) {
+        async->queued_ns = async->now_ns;
+    }
+    gib_async_disown(async);
 }
 
 void gib_async_leave(gibson_async *async)
@@ -172,6 +185,7 @@ void gib_async_leave(gibson_async *async)
     if (--async->depth) {
         return;
     }
+    async->is_quick = false;
     if (async->end == GIB_ASYNC_DIES) {
         destroy(async);
         return;
@@ -187,6 +201,7 @@ void gibson_async_free(gibson_async *async)
     }
     gib_async_enter(async);
     async->end = GIB_ASYNC_DIES;
+    async->is_quick = false;
     gib_async_fail(async, GIBSON_CLOSED, "the handle was freed");
     gib_async_shut(async);
     async->hooks = (gibson_async_hooks){0};
@@ -225,6 +240,7 @@ void gibson_async_drain(gibson_async *async)
         gib_async_enter(async);
         if (async->end == GIB_ASYNC_STAYS) {
             async->end = GIB_ASYNC_DRAINS;
+            async->is_quick = false;
         }
         gib_async_leave(async);
     }
@@ -285,9 +301,9 @@ static const char *check(const gibson_async *async)
     size_t held = 0;
     for (uint64_t id = async->list.first; id != async->list.last; id++) {
         const gib_async_request *request = gib_async_list_at(&async->list, id);
-        called += request->fate == GIB_FATE_CALLED;
+        called += gib_async_is_callers(request);
         in_session += gib_async_is_in_session(request);
-        held += request->is_held && request->fate != GIB_FATE_GONE;
+        held += request->fate == GIB_FATE_HELD;
     }
     return called != async->list.called ? "the count of requests to call back is wrong"
            : in_session != gib_session_outstanding(&async->connection.session)

@@ -35,11 +35,15 @@ struct gibson_async {
     bool blocked;    /* the socket took no more */
     bool room_asked; /* a request was refused for want of room, and `room` is to be called */
 
-    unsigned int depth;  /* public functions on the stack that may call back */
-    int64_t now_ns;      /* the time of the turn, while depth is not 0 */
-    int64_t progress_ns; /* when the first request in flight became that */
-    gib_deadline next;   /* no request's time is over before */
-    uint64_t fail_until; /* requests before this one are being failed; 0: none are */
+    unsigned int depth;    /* public functions on the stack that may call back */
+    int64_t now_ns;        /* the time of the turn, while depth is not 0 */
+    gib_deadline deadline; /* of requests that are submitted in it with the usual timeout */
+    uint32_t timeout_ms;   /* which is that, for messages */
+    bool is_quick;         /* within a turn, and requests need not be refused or held */
+    int64_t queued_ns;     /* when the first request that is to be sent was submitted, or before */
+    int64_t progress_ns;   /* when the first request in flight became that */
+    gib_deadline next;     /* no request's time is over before */
+    uint64_t fail_until;   /* requests before this one are being failed; 0: none are */
 
     gib_held *held; /* requests that wait for the limit of times, in order; or NULL */
     gib_held **held_end;
@@ -127,8 +131,9 @@ bool gib_async_is_full(const gibson_async *async);
 /* Tells whether there is room for half of the window or more. */
 bool gib_async_is_half_empty(const gibson_async *async);
 
-/* Takes a request that no reply is wanted of any more off the output, if nothing of it was sent. */
-void gib_async_retract(gibson_async *async, uint64_t id);
+/* Gives up a request that is to be called back, which its callback is not: its reply is dropped,
+   or, if nothing of it was sent, it never is. */
+void gib_async_give_up(gibson_async *async, uint64_t id);
 
 /* Debug and fuzz builds end the program if the state of a handle is not sound when a public
    function returns. */

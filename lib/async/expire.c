@@ -29,8 +29,7 @@ static void end(gibson_async *async, uint64_t id)
     gib_async_request *entry = gib_async_list_at(&async->list, id);
     const gibson_async_callback callback = entry->callback;
     void *context = entry->context;
-    gib_async_list_drop(&async->list, entry);
-    gib_async_retract(async, id);
+    gib_async_give_up(async, id);
     const gibson_reply reply = {.status = timed_out(async, entry),
                                 .opcode = (gibson_opcode)entry->opcode};
     if (callback) {

@@ -79,8 +79,7 @@ static void refuse_held(gibson_async *async, uint64_t id)
 {
     gib_async_request *entry = gib_async_list_at(&async->list, id);
     const gib_async_request request = *entry;
-    gib_async_list_drop(&async->list, entry);
-    entry->fate = GIB_FATE_GONE;
+    gib_async_list_set_fate(&async->list, entry, GIB_FATE_GONE);
     if (request.callback) {
         const gibson_reply reply = {.status = async->connection.error.status,
                                     .opcode = request.opcode};
@@ -92,7 +91,8 @@ static void refuse_held(gibson_async *async, uint64_t id)
 static void send_held(gibson_async *async, const gib_held *held)
 {
     gib_connection *connection = &async->connection;
-    gib_async_list_at(&async->list, held->id)->is_held = false;
+    gib_async_request *entry = gib_async_list_at(&async->list, held->id);
+    gib_async_list_set_fate(&async->list, entry, GIB_FATE_CALLED);
     const gibson_status status = gib_session_push(&connection->session, &held->request,
                                                   GIB_VALUE_COPIED, &connection->error);
     if (status != GIBSON_OK) {
@@ -121,7 +121,6 @@ static void fail_all_held(gibson_async *async)
         unlink_held(async, &async->held);
         release(async, held);
         async->connection.error = why;
-        gib_async_list_at(&async->list, id)->is_held = false;
         refuse_held(async, id);
     }
 }
@@ -185,6 +184,7 @@ gibson_status gib_async_hold(gibson_async *async, const gibson_request *request)
         gib_release(allocator, held);
         return gib_async_fail(async, status, "no memory for the request");
     }
+    async->is_quick = false;
     held->id = async->list.last;
     *async->held_end = held;
     async->held_end = &held->next;

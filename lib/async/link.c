@@ -45,7 +45,7 @@ static gib_async_request pop(gibson_async *async)
 {
     const uint64_t id = async->list.first;
     const gib_async_request request = gib_async_list_pop(&async->list);
-    if (request.is_held && request.fate != GIB_FATE_GONE) {
+    if (request.fate == GIB_FATE_HELD) {
         gib_async_drop_held(async, id);
     }
     return request;

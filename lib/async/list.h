@@ -12,6 +12,7 @@ typedef enum gib_async_fate {
     GIB_FATE_CALLED,  /* it is to be called back */
     GIB_FATE_OWN,     /* so is this one, which is the handle's own */
     GIB_FATE_DROPPED, /* its reply is to be dropped */
+    GIB_FATE_HELD,    /* it is to be called back, and is in held.c yet, not in the session */
     GIB_FATE_GONE,    /* no reply will come: it was not sent */
 } gib_async_fate;
 
@@ -21,19 +22,24 @@ typedef struct gib_async_request {
     gib_deadline deadline;
     uint32_t timeout_ms; /* for messages; UINT32_MAX for that or more */
     uint16_t opcode;
-    uint8_t fate;
-    bool is_held; /* in held.c, and not yet in the session */
+    uint16_t fate;
 } gib_async_request;
 
 /* Tells whether a reply to it is due from the session. */
 static inline bool gib_async_is_in_session(const gib_async_request *request)
 {
-    return request->fate != GIB_FATE_GONE && !request->is_held;
+    return request->fate <= GIB_FATE_DROPPED;
+}
+
+/* Tells whether it is the caller's, and is to be called back. */
+static inline bool gib_async_is_callers(const gib_async_request *request)
+{
+    return request->fate == GIB_FATE_CALLED || request->fate == GIB_FATE_HELD;
 }
 
 static inline bool gib_async_is_called(const gib_async_request *request)
 {
-    return request->fate <= GIB_FATE_OWN;
+    return request->fate == GIB_FATE_OWN || gib_async_is_callers(request);
 }
 
 /* A ring: request number i is at `i & mask`. Its capacity, a power of two, is mask + 1, or 0 while
@@ -69,14 +75,14 @@ static inline bool gib_async_list_has_room(const gib_async_list *list)
 static inline void gib_async_list_push(gib_async_list *list, gib_async_request request)
 {
     *gib_async_list_at(list, list->last++) = request;
-    list->called += request.fate == GIB_FATE_CALLED;
+    list->called += gib_async_is_callers(&request);
 }
 
 /* Takes off the oldest. There must be one. */
 static inline gib_async_request gib_async_list_pop(gib_async_list *list)
 {
     const gib_async_request request = *gib_async_list_at(list, list->first++);
-    list->called -= request.fate == GIB_FATE_CALLED;
+    list->called -= gib_async_is_callers(&request);
     return request;
 }
 
@@ -87,14 +93,16 @@ static inline gib_async_request *gib_async_list_find(const gib_async_list *list,
         return NULL;
     }
     gib_async_request *request = gib_async_list_at(list, id);
-    return request->fate == GIB_FATE_CALLED ? request : NULL;
+    return gib_async_is_callers(request) ? request : NULL;
 }
 
-/* Gives up calling one back. */
-static inline void gib_async_list_drop(gib_async_list *list, gib_async_request *request)
+/* Changes what is to become of one. */
+static inline void gib_async_list_set_fate(gib_async_list *list, gib_async_request *request,
+                                           gib_async_fate fate)
 {
-    list->called -= request->fate == GIB_FATE_CALLED;
-    request->fate = GIB_FATE_DROPPED;
+    list->called -= gib_async_is_callers(request);
+    request->fate = (uint16_t)fate;
+    list->called += gib_async_is_callers(request);
 }
 
 #endif

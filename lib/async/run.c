@@ -13,8 +13,7 @@
 static GIB_INLINE gibson_status take_reply(gib_connection *connection, gibson_reply *reply)
 {
     gib_session *session = &connection->session;
-    if (gib_session_take_value(session, false, reply) ||
-        gib_session_take_value(session, true, reply)) {
+    if (gib_session_take_value(session, gib_session_count(session) == 1, reply)) {
         return GIBSON_OK;
     }
     gib_session_release_reply(session);
@@ -28,19 +27,12 @@ static GIB_INLINE gibson_status take_reply(gib_connection *connection, gibson_re
     return gib_session_next(session, reply, &connection->error);
 }
 
-/* Takes the request that has been answered off. */
-static GIB_INLINE gib_async_request take_request(gib_async_list *list)
+/* Takes a request that is not the oldest off, as older ones are held. */
+static GIB_NOINLINE gib_async_request take_later(gib_async_list *list)
 {
-    const uint64_t due = gib_async_list_due(list);
-    if (GIB_LIKELY(due == list->first)) {
-        return gib_async_list_pop(list);
-    }
-    gib_async_request *entry = gib_async_list_at(list, due);
+    gib_async_request *entry = gib_async_list_at(list, gib_async_list_due(list));
     const gib_async_request request = *entry;
-    if (gib_async_is_called(entry)) {
-        gib_async_list_drop(list, entry);
-    }
-    entry->fate = GIB_FATE_GONE;
+    gib_async_list_set_fate(list, entry, GIB_FATE_GONE);
     while (gib_async_list_at(list, list->first)->fate == GIB_FATE_GONE) {
         gib_async_list_pop(list);
     }
@@ -49,11 +41,22 @@ static GIB_INLINE gib_async_request take_request(gib_async_list *list)
 
 static GIB_INLINE void call_back(gibson_async *async, const gibson_reply *reply)
 {
-    const gib_async_request request = take_request(&async->list);
-    if (GIB_LIKELY(gib_async_is_called(&request)) && request.callback) {
+    gib_async_list *list = &async->list;
+    const gib_async_request *oldest = gib_async_list_at(list, list->first);
+    gibson_async_callback callback = oldest->callback;
+    void *context = oldest->context;
+    if (GIB_LIKELY(oldest->fate == GIB_FATE_CALLED)) {
+        list->first++;
+        list->called--;
+    } else {
+        const gib_async_request request = take_later(list);
+        callback = gib_async_is_called(&request) ? request.callback : NULL;
+        context = request.context;
+    }
+    if (callback) {
         async->answered = reply->opcode;
         async->connection.error.status = reply->status;
-        request.callback(async, reply, request.context);
+        callback(async, reply, context);
     }
 }
 
@@ -63,8 +66,11 @@ static void deliver(gibson_async *async)
     gib_connection *connection = &async->connection;
     gibson_reply reply;
     gibson_status status;
+    async->progress_ns = async->now_ns;
+    while (GIB_LIKELY(gib_session_take_value(&connection->session, false, &reply))) {
+        call_back(async, &reply);
+    }
     while ((status = take_reply(connection, &reply)) == GIBSON_OK) {
-        async->progress_ns = async->now_ns;
         call_back(async, &reply);
         if (GIB_UNLIKELY(!gib_command_connects(reply.opcode)) && reply.status == GIBSON_OK &&
             async->state == GIB_ASYNC_OPEN) {
@@ -105,7 +111,7 @@ static void flush(gibson_async *async)
     gibson_status status = GIBSON_OK;
     if (!gib_session_is_in_flight(session)) {
         async->progress_ns = async->now_ns;
-        if (gib_idle_is_pause(&connection->idle, async->now_ns)) {
+        if (async->now_ns - async->queued_ns >= GIB_IDLE_NS) {
             status = gib_connection_look(connection);
         }
     }

@@ -70,8 +70,9 @@ static gibson_status need_connection(gibson_async *async, const gibson_request *
                                                  : gib_connection_closed(connection);
 }
 
-/* Takes a request in, to be sent or, where *held is set, to be held. */
-static gibson_status take_in(gibson_async *async, const gibson_request *request, bool *held)
+/* Takes a request in, to be sent or, where *fate is set to that, to be held. */
+static gibson_status take_in(gibson_async *async, const gibson_request *request,
+                             gib_async_fate *fate)
 {
     gib_connection *connection = &async->connection;
     gib_session *session = &connection->session;
@@ -95,7 +96,7 @@ static gibson_status take_in(gibson_async *async, const gibson_request *request,
         status = GIBSON_WOULD_BLOCK;
     }
     if (status == GIBSON_WOULD_BLOCK) {
-        *held = true;
+        *fate = GIB_FATE_HELD;
         status = gib_async_hold(async, request);
     }
     return status;
@@ -103,25 +104,21 @@ static gibson_status take_in(gibson_async *async, const gibson_request *request,
 
 /* Appends a request that was taken in to the list. */
 static GIB_INLINE uint64_t append(gibson_async *async, const gibson_request *request,
-                                  int64_t timeout_ms, gibson_async_callback callback, void *context,
-                                  bool held)
+                                  gib_deadline deadline, uint32_t timeout_ms,
+                                  gibson_async_callback callback, void *context,
+                                  gib_async_fate fate)
 {
-    const int64_t length_ms = timeout_ms ? timeout_ms : async->connection.settings.timeout_ms;
-    const gib_deadline deadline = gib_deadline_after(async->now_ns, length_ms);
-    const uint64_t id = async->list.last;
-    gib_async_list_push(&async->list,
-                        (gib_async_request){
-                            .callback = callback,
-                            .context = context,
-                            .deadline = deadline,
-                            .timeout_ms = length_ms < UINT32_MAX ? (uint32_t)length_ms : UINT32_MAX,
-                            .opcode = (uint16_t)request->opcode,
-                            .fate = GIB_FATE_CALLED,
-                            .is_held = held,
-                        });
+    gib_async_list_push(&async->list, (gib_async_request){
+                                          .callback = callback,
+                                          .context = context,
+                                          .deadline = deadline,
+                                          .timeout_ms = timeout_ms,
+                                          .opcode = (uint16_t)request->opcode,
+                                          .fate = (uint16_t)fate,
+                                      });
     gib_async_look_at(async, deadline);
     async->connection.error.status = GIBSON_OK;
-    return id;
+    return async->list.last - 1;
 }
 
 static gibson_status refuse(gibson_async *async, const gibson_request *request, int64_t timeout_ms)
@@ -138,6 +135,11 @@ static gibson_status refuse(gibson_async *async, const gibson_request *request, 
     return GIBSON_OK;
 }
 
+static uint32_t for_messages(int64_t timeout_ms)
+{
+    return timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX;
+}
+
 static GIB_NOINLINE gibson_status submit(gibson_async *async, const gibson_request *request,
                                          int64_t timeout_ms, gibson_async_callback callback,
                                          void *context, uint64_t *id)
@@ -147,10 +149,13 @@ static GIB_NOINLINE gibson_status submit(gibson_async *async, const gibson_reque
         return status;
     }
     gib_async_enter(async);
-    bool held = false;
-    status = take_in(async, request, &held);
+    gib_async_fate fate = GIB_FATE_CALLED;
+    status = take_in(async, request, &fate);
     if (status == GIBSON_OK) {
-        const uint64_t made = append(async, request, timeout_ms, callback, context, held);
+        const int64_t length_ms = timeout_ms ? timeout_ms : async->connection.settings.timeout_ms;
+        const gib_deadline deadline = gib_deadline_after(async->now_ns, length_ms);
+        const uint64_t made =
+            append(async, request, deadline, for_messages(length_ms), callback, context, fate);
         if (id) {
             *id = made;
         }
@@ -161,6 +166,15 @@ static GIB_NOINLINE gibson_status submit(gibson_async *async, const gibson_reque
     return status;
 }
 
+/* Begins to use a connection on which nothing is under way, from within a callback. */
+static inline bool begin_again(gibson_async *async)
+{
+    gib_connection *connection = &async->connection;
+    return async->state == GIB_ASYNC_OPEN &&
+           gib_idle_begin_trusted(&connection->idle, async->now_ns) &&
+           gib_session_reopen(&connection->session);
+}
+
 gibson_status gibson_async_submit(gibson_async *async, const gibson_request *request,
                                   int64_t timeout_ms, gibson_async_callback callback, void *context,
                                   uint64_t *id)
@@ -168,22 +182,22 @@ gibson_status gibson_async_submit(gibson_async *async, const gibson_request *req
     if (id) {
         *id = 0;
     }
-    /* What is common: a request of nothing but a key, from within a callback, when others are under
-       way. */
-    if (GIB_UNLIKELY(!async) || GIB_UNLIKELY(!request) || !async->depth || timeout_ms ||
-        GIB_UNLIKELY(async->held || async->end != GIB_ASYNC_STAYS) ||
+    /* What is common: a request of nothing but a key, from within a callback. */
+    if (GIB_UNLIKELY(!async) || GIB_UNLIKELY(!request) || !async->is_quick || timeout_ms ||
         !gib_async_list_has_room(&async->list) ||
+        (!gib_session_count(&async->connection.session) && !begin_again(async)) ||
         !gib_session_queue_key(&async->connection.session, request)) {
         return submit(async, request, timeout_ms, callback, context, id);
     }
-    const uint64_t made = append(async, request, 0, callback, context, false);
+    const uint64_t made = append(async, request, async->deadline, async->timeout_ms, callback,
+                                 context, GIB_FATE_CALLED);
     if (id) {
         *id = made;
     }
     return GIBSON_OK;
 }
 
-void gib_async_retract(gibson_async *async, uint64_t id)
+void gib_async_give_up(gibson_async *async, uint64_t id)
 {
     gib_async_list *list = &async->list;
     gib_async_request *request = gib_async_list_at(list, id);
@@ -191,12 +205,13 @@ void gib_async_retract(gibson_async *async, uint64_t id)
     for (uint64_t other = id + 1; other != list->last; other++) {
         behind += gib_async_is_in_session(gib_async_list_at(list, other));
     }
-    if (request->is_held) {
+    bool is_gone = true;
+    if (request->fate == GIB_FATE_HELD) {
         gib_async_drop_held(async, id);
-        request->fate = GIB_FATE_GONE;
-    } else if (gib_session_retract(&async->connection.session, behind)) {
-        request->fate = GIB_FATE_GONE;
+    } else {
+        is_gone = gib_session_retract(&async->connection.session, behind);
     }
+    gib_async_list_set_fate(list, request, is_gone ? GIB_FATE_GONE : GIB_FATE_DROPPED);
 }
 
 bool gibson_async_cancel(gibson_async *async, uint64_t id)
@@ -207,9 +222,8 @@ bool gibson_async_cancel(gibson_async *async, uint64_t id)
     gib_async_enter(async);
     gib_async_request *request = gib_async_list_find(&async->list, id);
     if (request) {
-        gib_async_list_drop(&async->list, request);
+        gib_async_give_up(async, id);
         gib_async_look_at(async, gib_async_overdue(async, request));
-        gib_async_retract(async, id);
     }
     gib_async_leave(async);
     return request;

@@ -39,6 +39,23 @@ static inline bool gib_session_queue_key(gib_session *session, const gibson_requ
     return true;
 }
 
+/* Opens the short way of the first request of a pipeline, on a connection that is to be trusted.
+   False where gib_session_queue has to look. */
+static inline bool gib_session_reopen(gib_session *session)
+{
+    const size_t window = session->window.requests;
+    const size_t room = window <= session->mask ? window : session->mask + 1;
+    const size_t until = session->answered + room;
+    if (!session->pending || session->broken || session->out.capacity > session->window.bytes ||
+        session->answered >= session->ask_at) {
+        return false;
+    }
+    session->settled = false;
+    session->queue_until = until < session->ask_at ? until : session->ask_at;
+    gib_session_trim(session);
+    return true;
+}
+
 /* Takes the next reply if it answers GET, is there as a whole, and is a value in bytes. `last` says
    whether to take the reply to the last pending request, which nothing may follow, or else one
    before that. False where gib_session_next has to look. */

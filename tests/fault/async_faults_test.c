@@ -410,9 +410,11 @@ START_TEST(async_long_time_is_checked_with_the_server_and_order_is_kept)
     options.max_reply_size = 20; /* which is for the caller's replies */
     connect_handle();
     atomic_store(&asked, 0);
-    const gibson_request day = gibson_request_value(GIBSON_OP_SET, "key", 3, "value", 5, 86400);
-    const gibson_request too_long = gibson_request_key_number(GIBSON_OP_TTL, "key", 3, 2592001);
-    const gibson_request bad = gibson_request_key(GIBSON_OP_GET, "a b", 3);
+    const gibson_request day =
+        gibson_request_value(GIBSON_OP_SET, gibson_str("key"), gibson_str("value"), 86400);
+    const gibson_request too_long =
+        gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 2592001);
+    const gibson_request bad = gibson_request_key(GIBSON_OP_GET, gibson_str("a b"));
     async_result results[5];
     async_result refused;
     ck_assert_status(async_submit(async, get(), 0, &results[0]), GIBSON_OK);
@@ -442,7 +444,7 @@ START_TEST(async_long_time_is_refused_where_the_server_does_not_tell)
 {
     begin(PEER_UNIX, serve_month, NULL);
     connect_handle();
-    const gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, "key", 3, 86400);
+    const gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 86400);
     const async_result result = async_call(async, &day);
     ck_assert_status(result.status, GIBSON_INVALID);
     ck_assert_message_has(&result, "no max_item_ttl in STATS (32767)");
@@ -455,7 +457,7 @@ START_TEST(async_long_time_meets_its_deadline_and_the_end_of_the_connection)
     begin(PEER_UNIX, serve_nothing, NULL);
     options.timeout_ms = 100;
     connect_handle();
-    const gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, "key", 3, 86400);
+    const gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 86400);
     async_result results[2];
     ck_assert_status(async_submit(async, &day, 20, &results[0]), GIBSON_OK);
     ck_assert_status(async_submit(async, &day, GIBSON_NO_DEADLINE, &results[1]), GIBSON_OK);
@@ -513,7 +515,8 @@ static size_t use_with_failure(failing_allocator *counts, size_t n)
         async_until(handle, hears.connected || hears.lost);
     }
     enum { COUNT = 40 };
-    const gibson_request day = gibson_request_value(GIBSON_OP_SET, "key", 3, "value", 5, 86400);
+    const gibson_request day =
+        gibson_request_value(GIBSON_OP_SET, gibson_str("key"), gibson_str("value"), 86400);
     async_result results[COUNT + 1] = {0};
     bool accepted[COUNT + 1];
     for (int i = 0; i <= COUNT; i++) {

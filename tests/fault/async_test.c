@@ -81,9 +81,9 @@ START_TEST(async_bad_requests_are_refused_and_nothing_is_called_back)
     begin(PEER_UNIX, sample_serve);
     connect_handle();
     async_result result;
-    const gibson_request space = gibson_request_key(GIBSON_OP_GET, "a b", 3);
-    const gibson_request empty = gibson_request_key(GIBSON_OP_GET, "", 0);
-    const gibson_request good = gibson_request_key(GIBSON_OP_GET, "key", 3);
+    const gibson_request space = gibson_request_key(GIBSON_OP_GET, gibson_str("a b"));
+    const gibson_request empty = gibson_request_key(GIBSON_OP_GET, gibson_str(""));
+    const gibson_request good = gibson_request_key(GIBSON_OP_GET, gibson_str("key"));
     const gibson_request none = gibson_request_bare((gibson_opcode)99);
     ck_assert_status(async_submit(async, &space, 0, &result), GIBSON_INVALID);
     ck_assert_message_has(gibson_async_error(async), "space");
