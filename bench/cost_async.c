@@ -10,6 +10,7 @@
 enum { VALUE_SIZE = 100 };
 
 typedef struct run {
+    gibson_request request;
     long to_submit;
     long answered;
 } run;
@@ -34,9 +35,8 @@ static void submit(gibson_async *async, run *all)
     if (!all->to_submit) {
         return;
     }
-    const gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str(key));
     all->to_submit--;
-    if (gibson_async_submit(async, &request, 0, answered, all, NULL)) {
+    if (gibson_async_submit(async, &all->request, 0, answered, all, NULL)) {
         fprintf(stderr, "cost_async: %s\n", gibson_async_error(async)->message);
         exit(1);
     }
@@ -81,7 +81,8 @@ int main(int argc, char **argv)
     gibson_status status = GIBSON_CLOSED;
     (void)gibson_async_submit(async, &set, 0, stored, &status, NULL);
     finish(async);
-    run all = {.to_submit = atol(argv[3])};
+    run all = {.request = gibson_request_key(GIBSON_OP_GET, gibson_str(key)),
+               .to_submit = atol(argv[3])};
     const long under_way = atol(argv[2]);
     for (long i = 0; i < under_way; i++) {
         submit(async, &all);

@@ -140,7 +140,7 @@ static void tell_waits(gibson_async *async)
 /* Closes the connection once the last request of a handle that drains has ended. */
 static void finish_draining(gibson_async *async)
 {
-    if (async->end != GIB_ASYNC_DRAINS || async->list.called) {
+    if (async->end != GIB_ASYNC_DRAINS || gib_async_list_called(&async->list)) {
         return;
     }
     gib_async_fail(async, GIBSON_CLOSED, "the connection was closed: all requests have ended");
@@ -169,7 +169,8 @@ void gib_async_enter(gibson_async *async)
     }
     async->now_ns = gib_now_ns();
     async->deadline = gib_deadline_after(async->now_ns, async->connection.settings.timeout_ms);
-    async->is_quick = !async->held && async->end == GIB_ASYNC_STAYS;
+    gib_async_set_quick(async);
+    async->entered_at = async->list.last;
     if (!gib_session_unsent_frames(&async->connection.session)) {
         async->queued_ns = async->now_ns;
     }
@@ -185,7 +186,10 @@ void gib_async_leave(gibson_async *async)
     if (--async->depth) {
         return;
     }
-    async->is_quick = false;
+    async->quick_until = 0;
+    if (async->list.last != async->entered_at) {
+        gib_async_look_at(async, async->deadline);
+    }
     if (async->end == GIB_ASYNC_DIES) {
         destroy(async);
         return;
@@ -201,7 +205,7 @@ void gibson_async_free(gibson_async *async)
     }
     gib_async_enter(async);
     async->end = GIB_ASYNC_DIES;
-    async->is_quick = false;
+    async->quick_until = 0;
     gib_async_fail(async, GIBSON_CLOSED, "the handle was freed");
     gib_async_shut(async);
     async->hooks = (gibson_async_hooks){0};
@@ -240,7 +244,7 @@ void gibson_async_drain(gibson_async *async)
         gib_async_enter(async);
         if (async->end == GIB_ASYNC_STAYS) {
             async->end = GIB_ASYNC_DRAINS;
-            async->is_quick = false;
+            async->quick_until = 0;
         }
         gib_async_leave(async);
     }
@@ -270,7 +274,7 @@ gibson_status gibson_async_take_reply(gibson_async *async, gibson_owned_reply **
 
 size_t gibson_async_outstanding(const gibson_async *async)
 {
-    return async ? async->list.called : 0;
+    return async ? gib_async_list_called(&async->list) : 0;
 }
 
 bool gibson_async_connected(const gibson_async *async)
@@ -305,7 +309,8 @@ static const char *check(const gibson_async *async)
         in_session += gib_async_is_in_session(request);
         held += request->fate == GIB_FATE_HELD;
     }
-    return called != async->list.called ? "the count of requests to call back is wrong"
+    return called != gib_async_list_called(&async->list)
+               ? "the count of requests to call back is wrong"
            : in_session != gib_session_outstanding(&async->connection.session)
                ? "the list is not that of the session"
            : held != async->held_count ? "the list is not that of what is held"

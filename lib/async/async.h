@@ -39,7 +39,9 @@ struct gibson_async {
     int64_t now_ns;        /* the time of the turn, while depth is not 0 */
     gib_deadline deadline; /* of requests that are submitted in it with the usual timeout */
     uint32_t timeout_ms;   /* which is that, for messages */
-    bool is_quick;         /* within a turn, and requests need not be refused or held */
+    uint64_t quick_until;  /* within a turn: requests before this number need not be looked at, as
+                              there is room and none is refused or held; else 0 */
+    uint64_t entered_at;   /* the number of the next request when the turn began */
     int64_t queued_ns;     /* when the first request that is to be sent was submitted, or before */
     int64_t progress_ns;   /* when the first request in flight became that */
     gib_deadline next;     /* no request's time is over before */
@@ -124,6 +126,9 @@ gibson_status gib_async_hold(gibson_async *async, const gibson_request *request)
 void gib_async_drop_held(gibson_async *async, uint64_t id);
 
 /* submit.c */
+
+/* Sets quick_until, within a turn. */
+void gib_async_set_quick(gibson_async *async);
 
 /* Tells whether there is no room for another request. */
 bool gib_async_is_full(const gibson_async *async);

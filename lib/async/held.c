@@ -184,7 +184,7 @@ gibson_status gib_async_hold(gibson_async *async, const gibson_request *request)
         gib_release(allocator, held);
         return gib_async_fail(async, status, "no memory for the request");
     }
-    async->is_quick = false;
+    async->quick_until = 0;
     held->id = async->list.last;
     *async->held_end = held;
     async->held_end = &held->next;

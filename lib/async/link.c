@@ -141,14 +141,14 @@ void gib_async_lose(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
     gib_session *session = &connection->session;
-    const bool was_told = gib_session_was_told_seconds(session);
     forget_descriptor(async);
     const gibson_error why = connection->error;
     uint64_t end = behind_sent(&async->list, gib_session_drop_sent(session));
     gib_connection_drop(connection);
     async->state = GIB_ASYNC_APART;
+    const bool has_long_time = gib_session_has_long_time(session);
     forget_limit(async);
-    if (!connection->settings.reconnect || was_told || async->end == GIB_ASYNC_DIES ||
+    if (!connection->settings.reconnect || has_long_time || async->end == GIB_ASYNC_DIES ||
         (end != async->list.last && gib_async_start_again(async) != GIBSON_OK)) {
         end = async->list.last;
         forget_requests(async);

@@ -4,12 +4,10 @@
 
 enum { FIRST_CAPACITY = 16 }; /* requests; a power of two */
 
-bool gib_async_list_reserve(gib_async_list *list, const gibson_allocator *allocator)
+/* Doubles the capacity. False if memory runs out. */
+static bool grow(gib_async_list *list, const gibson_allocator *allocator)
 {
-    if (gib_async_list_has_room(list)) {
-        return true;
-    }
-    const size_t capacity = list->requests ? (list->mask + 1) * 2 : FIRST_CAPACITY;
+    const size_t capacity = list->capacity ? list->capacity * 2 : FIRST_CAPACITY;
     if (capacity > SIZE_MAX / sizeof *list->requests) {
         return false;
     }
@@ -22,8 +20,21 @@ bool gib_async_list_reserve(gib_async_list *list, const gibson_allocator *alloca
     }
     gib_release(allocator, list->requests);
     list->requests = requests;
+    list->capacity = capacity;
     list->mask = capacity - 1;
     return true;
+}
+
+bool gib_async_list_reserve(gib_async_list *list, const gibson_allocator *allocator)
+{
+    return gib_async_list_has_room(list) || grow(list, allocator);
+}
+
+void gib_async_list_widen(gib_async_list *list, const gibson_allocator *allocator)
+{
+    if (list->last - list->first > list->capacity / 2) {
+        (void)grow(list, allocator);
+    }
 }
 
 uint64_t gib_async_list_due(const gib_async_list *list)
@@ -39,5 +50,5 @@ void gib_async_list_clear(gib_async_list *list, const gibson_allocator *allocato
 {
     gib_release(allocator, list->requests);
     list->requests = NULL;
-    list->mask = 0;
+    list->capacity = list->mask = 0;
 }

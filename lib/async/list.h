@@ -42,18 +42,21 @@ static inline bool gib_async_is_called(const gib_async_request *request)
     return request->fate == GIB_FATE_OWN || gib_async_is_callers(request);
 }
 
-/* A ring: request number i is at `i & mask`. Its capacity, a power of two, is mask + 1, or 0 while
-   `requests` is NULL. */
+/* A ring: request number i is at `i & mask`. */
 typedef struct gib_async_list {
     gib_async_request *requests;
-    size_t mask;
-    uint64_t first; /* the oldest */
-    uint64_t last;  /* the number of the next to come */
-    size_t called;  /* how many of the caller's are to be called back */
+    size_t capacity; /* 0 or a power of two */
+    size_t mask;     /* capacity - 1, or 0 */
+    uint64_t first;  /* the oldest */
+    uint64_t last;   /* the number of the next to come */
+    size_t others;   /* how many are not the caller's, or not to be called back */
 } gib_async_list;
 
 /* Makes room for one more. False if memory runs out. */
 bool gib_async_list_reserve(gib_async_list *list, const gibson_allocator *allocator);
+
+/* Makes room for as many more as there are, if memory allows. */
+void gib_async_list_widen(gib_async_list *list, const gibson_allocator *allocator);
 
 /* Frees the memory. */
 void gib_async_list_clear(gib_async_list *list, const gibson_allocator *allocator);
@@ -68,21 +71,27 @@ static inline gib_async_request *gib_async_list_at(const gib_async_list *list, u
 
 static inline bool gib_async_list_has_room(const gib_async_list *list)
 {
-    return list->requests && list->last - list->first <= list->mask;
+    return list->last - list->first < list->capacity;
+}
+
+/* How many of the caller's are to be called back. */
+static inline size_t gib_async_list_called(const gib_async_list *list)
+{
+    return (size_t)(list->last - list->first) - list->others;
 }
 
 /* Appends one, for which there must be room. */
 static inline void gib_async_list_push(gib_async_list *list, gib_async_request request)
 {
     *gib_async_list_at(list, list->last++) = request;
-    list->called += gib_async_is_callers(&request);
+    list->others += !gib_async_is_callers(&request);
 }
 
 /* Takes off the oldest. There must be one. */
 static inline gib_async_request gib_async_list_pop(gib_async_list *list)
 {
     const gib_async_request request = *gib_async_list_at(list, list->first++);
-    list->called -= gib_async_is_callers(&request);
+    list->others -= !gib_async_is_callers(&request);
     return request;
 }
 
@@ -100,9 +109,9 @@ static inline gib_async_request *gib_async_list_find(const gib_async_list *list,
 static inline void gib_async_list_set_fate(gib_async_list *list, gib_async_request *request,
                                            gib_async_fate fate)
 {
-    list->called -= gib_async_is_callers(request);
+    list->others -= !gib_async_is_callers(request);
     request->fate = (uint16_t)fate;
-    list->called += gib_async_is_callers(request);
+    list->others += !gib_async_is_callers(request);
 }
 
 #endif

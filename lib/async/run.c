@@ -10,10 +10,11 @@
 
 /* Takes the next reply, if it is there. Returns GIBSON_OK; GIBSON_WOULD_BLOCK; or why the
    connection is to be given up. */
-static GIB_INLINE gibson_status take_reply(gib_connection *connection, gibson_reply *reply)
+static gibson_status take_reply(gib_connection *connection, gibson_reply *reply)
 {
     gib_session *session = &connection->session;
-    if (gib_session_take_value(session, gib_session_count(session) == 1, reply)) {
+    if (gib_session_take_value(session, GIB_LAST_SENT, reply) ||
+        gib_session_take_value(session, GIB_LAST, reply)) {
         return GIBSON_OK;
     }
     gib_session_release_reply(session);
@@ -47,7 +48,6 @@ static GIB_INLINE void call_back(gibson_async *async, const gibson_reply *reply)
     void *context = oldest->context;
     if (GIB_LIKELY(oldest->fate == GIB_FATE_CALLED)) {
         list->first++;
-        list->called--;
     } else {
         const gib_async_request request = take_later(list);
         callback = gib_async_is_called(&request) ? request.callback : NULL;
@@ -67,7 +67,7 @@ static void deliver(gibson_async *async)
     gibson_reply reply;
     gibson_status status;
     async->progress_ns = async->now_ns;
-    while (GIB_LIKELY(gib_session_take_value(&connection->session, false, &reply))) {
+    while (GIB_LIKELY(gib_session_take_value(&connection->session, GIB_BEFORE_LAST, &reply))) {
         call_back(async, &reply);
     }
     while ((status = take_reply(connection, &reply)) == GIBSON_OK) {
@@ -82,7 +82,6 @@ static void deliver(gibson_async *async)
         gib_async_lose(async);
     } else if (!gib_session_count(&connection->session)) {
         gib_session_trim(&connection->session);
-        connection->idle.since_ns = async->now_ns;
     }
 }
 
@@ -93,6 +92,7 @@ static void receive(gibson_async *async)
                                      ? gib_connection_receive(connection, MSG_DONTWAIT)
                                      : gib_connection_look(connection);
     if (status == GIBSON_OK) {
+        connection->idle.since_ns = async->now_ns; /* what has come is seen */
         deliver(async);
     } else if (status != GIBSON_WOULD_BLOCK) {
         gib_async_lose(async);

@@ -116,8 +116,6 @@ static GIB_INLINE uint64_t append(gibson_async *async, const gibson_request *req
                                           .opcode = (uint16_t)request->opcode,
                                           .fate = (uint16_t)fate,
                                       });
-    gib_async_look_at(async, deadline);
-    async->connection.error.status = GIBSON_OK;
     return async->list.last - 1;
 }
 
@@ -140,59 +138,104 @@ static uint32_t for_messages(int64_t timeout_ms)
     return timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX;
 }
 
+void gib_async_set_quick(gibson_async *async)
+{
+    gib_async_list *list = &async->list;
+    gib_session *session = &async->connection.session;
+    const bool quick = !async->held && async->end == GIB_ASYNC_STAYS;
+    if (gib_session_count(session)) {
+        (void)gib_session_reopen(session);
+    }
+    gib_async_list_widen(list, &async->connection.settings.allocator);
+    async->quick_until = quick ? list->first + list->capacity : 0;
+}
+
+static gibson_status submit_within(gibson_async *async, const gibson_request *request,
+                                   int64_t timeout_ms, gibson_async_callback callback,
+                                   void *context, uint64_t *id)
+{
+    gib_async_fate fate = GIB_FATE_CALLED;
+    const gibson_status status = take_in(async, request, &fate);
+    if (status != GIBSON_OK) {
+        gib_idle_refused(&async->connection.idle);
+        return status;
+    }
+    const int64_t length_ms = timeout_ms ? timeout_ms : async->connection.settings.timeout_ms;
+    const gib_deadline deadline = gib_deadline_after(async->now_ns, length_ms);
+    gib_async_look_at(async, deadline);
+    async->connection.error.status = GIBSON_OK;
+    *id = append(async, request, deadline, for_messages(length_ms), callback, context, fate);
+    gib_async_set_quick(async);
+    return GIBSON_OK;
+}
+
+/* Takes a request by the short way, for which there must be room in the list. What is kept of it is
+   written where it will be before the frame is: so little has to be held in registers meanwhile. */
+static GIB_INLINE bool submit_quickly(gibson_async *async, const gibson_request *request,
+                                      gib_async_request *entry)
+{
+    entry->opcode = (uint16_t)request->opcode;
+    entry->fate = GIB_FATE_CALLED;
+    entry->deadline = async->deadline;
+    entry->timeout_ms = async->timeout_ms;
+    if (!gib_session_queue_key(&async->connection.session, request)) {
+        return false;
+    }
+    async->list.last++;
+    return true;
+}
+
+/* Begins to use a connection on which nothing is under way, from within a callback. */
+static bool begin_again(gibson_async *async)
+{
+    gib_connection *connection = &async->connection;
+    return async->state == GIB_ASYNC_OPEN && !gib_session_count(&connection->session) &&
+           gib_idle_begin_trusted(&connection->idle, async->now_ns) &&
+           gib_session_reopen(&connection->session);
+}
+
 static GIB_NOINLINE gibson_status submit(gibson_async *async, const gibson_request *request,
                                          int64_t timeout_ms, gibson_async_callback callback,
                                          void *context, uint64_t *id)
 {
+    uint64_t unwanted;
+    id = id ? id : &unwanted;
+    *id = 0;
     gibson_status status = refuse(async, request, timeout_ms);
     if (status != GIBSON_OK) {
         return status;
     }
-    gib_async_enter(async);
-    gib_async_fate fate = GIB_FATE_CALLED;
-    status = take_in(async, request, &fate);
-    if (status == GIBSON_OK) {
-        const int64_t length_ms = timeout_ms ? timeout_ms : async->connection.settings.timeout_ms;
-        const gib_deadline deadline = gib_deadline_after(async->now_ns, length_ms);
-        const uint64_t made =
-            append(async, request, deadline, for_messages(length_ms), callback, context, fate);
-        if (id) {
-            *id = made;
+    if (async->list.last < async->quick_until && !timeout_ms && begin_again(async)) {
+        gib_async_request *entry = gib_async_list_at(&async->list, async->list.last);
+        entry->callback = callback;
+        entry->context = context;
+        if (submit_quickly(async, request, entry)) {
+            *id = async->list.last - 1;
+            return GIBSON_OK;
         }
-    } else {
-        gib_idle_refused(&async->connection.idle);
     }
+    gib_async_enter(async);
+    status = submit_within(async, request, timeout_ms, callback, context, id);
     gib_async_leave(async);
     return status;
-}
-
-/* Begins to use a connection on which nothing is under way, from within a callback. */
-static inline bool begin_again(gibson_async *async)
-{
-    gib_connection *connection = &async->connection;
-    return async->state == GIB_ASYNC_OPEN &&
-           gib_idle_begin_trusted(&connection->idle, async->now_ns) &&
-           gib_session_reopen(&connection->session);
 }
 
 gibson_status gibson_async_submit(gibson_async *async, const gibson_request *request,
                                   int64_t timeout_ms, gibson_async_callback callback, void *context,
                                   uint64_t *id)
 {
-    if (id) {
-        *id = 0;
-    }
     /* What is common: a request of nothing but a key, from within a callback. */
-    if (GIB_UNLIKELY(!async) || GIB_UNLIKELY(!request) || !async->is_quick || timeout_ms ||
-        !gib_async_list_has_room(&async->list) ||
-        (!gib_session_count(&async->connection.session) && !begin_again(async)) ||
-        !gib_session_queue_key(&async->connection.session, request)) {
+    if (!async || !request || timeout_ms || async->list.last >= async->quick_until) {
         return submit(async, request, timeout_ms, callback, context, id);
     }
-    const uint64_t made = append(async, request, async->deadline, async->timeout_ms, callback,
-                                 context, GIB_FATE_CALLED);
+    gib_async_request *entry = gib_async_list_at(&async->list, async->list.last);
+    entry->callback = callback;
+    entry->context = context;
+    if (!submit_quickly(async, request, entry)) {
+        return submit(async, request, 0, entry->callback, entry->context, id);
+    }
     if (id) {
-        *id = made;
+        *id = async->list.last - 1;
     }
     return GIBSON_OK;
 }

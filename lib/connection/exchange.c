@@ -83,7 +83,7 @@ gibson_status gib_connection_send(gib_connection *connection)
 static gibson_status take_reply(gib_connection *connection, gibson_reply *reply)
 {
     gib_session *session = &connection->session;
-    if (gib_session_take_value(session, false, reply)) {
+    if (gib_session_take_value(session, GIB_BEFORE_LAST, reply)) {
         return GIBSON_OK;
     }
     return gib_session_has_input(session) ? gib_session_next(session, reply, &connection->error)
