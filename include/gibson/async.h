@@ -69,6 +69,9 @@ typedef struct gibson_async_hooks {
     gibson_async_hooks_init_sized((hooks), sizeof(gibson_async_hooks))
 GIBSON_API void gibson_async_hooks_init_sized(gibson_async_hooks *hooks, size_t struct_size);
 
+/* A function that is told something of a handle. */
+typedef void gibson_async_hook(gibson_async *async, void *context);
+
 /* Events of a descriptor. */
 typedef enum gibson_async_events {
     GIBSON_ASYNC_READ = 1,
@@ -148,6 +151,18 @@ GIBSON_API gibson_async_waits gibson_async_wants(const gibson_async *async);
 /* gibson_async_timeout_ms returns the milliseconds until waits.wake_ns, rounded up, for those that
    do not wait on CLOCK_MONOTONIC: 0 if that has come, -1 for GIBSON_ASYNC_NEVER. Since 0.3. */
 GIBSON_API int gibson_async_timeout_ms(const gibson_async *async);
+
+/* gibson_async_attach gives the handle to a loop: adapters call it. `changed` is called as the hook
+   of that name, besides it, and once before gibson_async_attach returns, so that the loop begins to
+   wait. `detached`, which may be NULL, is the last call: the handle is being freed, or was detached.
+   It may call what `changed` may. Returns GIBSON_OK; GIBSON_USAGE if async or changed is NULL, or
+   the handle is attached already, or being freed. Since 0.3. */
+GIBSON_API gibson_status gibson_async_attach(gibson_async *async, gibson_async_hook *changed,
+                                             gibson_async_hook *detached, void *context);
+
+/* gibson_async_detach ends what gibson_async_attach began: nothing runs the handle from then on,
+   until it is attached again. Requests stay. Does nothing if it is not attached. Since 0.3. */
+GIBSON_API void gibson_async_detach(gibson_async *async);
 
 /* gibson_async_take_reply, in a callback, makes the views of its reply live until
    gibson_owned_reply_free(*owned). Returns GIBSON_OK; GIBSON_NOMEM; GIBSON_USAGE if there is no

@@ -1,9 +1,10 @@
 /* The asynchronous client, as its own files see it. It drives the connection as the blocking client
    does, but never waits: gibson_async_run takes one step.
 
-   submit.c takes requests in, run.c goes through a turn, expire.c ends those whose time is over,
-   link.c makes and loses connections, held.c keeps what cannot be sent before the server has told
-   its limit of times, and list.h is the list of requests. */
+   waits.c says what the handle waits for, submit.c takes requests in, run.c goes through a turn,
+   expire.c ends those whose time is over, link.c makes and loses connections, held.c keeps what
+   cannot be sent before the server has told its limit of times, list.h is the list of requests, and
+   check.c says whether all that fits together. */
 #ifndef GIB_ASYNC_ASYNC_H
 #define GIB_ASYNC_ASYNC_H
 
@@ -26,6 +27,13 @@ typedef enum gib_async_end {
 } gib_async_end;
 
 typedef struct gib_held gib_held;
+
+/* Who waits for the handle: see gibson_async_attach. */
+typedef struct gib_async_loop {
+    gibson_async_hook *changed; /* or NULL: nobody is attached */
+    gibson_async_hook *detached;
+    void *context;
+} gib_async_loop;
 
 struct gibson_async {
     gib_connection connection;
@@ -55,6 +63,7 @@ struct gibson_async {
     size_t max_reply_size; /* the caller's, while it does */
 
     gibson_async_hooks hooks;
+    gib_async_loop loop;
     gibson_async_waits waits; /* as told by `changed` */
     gibson_opcode answered;   /* the command, if the status is what the server answered */
     char text[];              /* host, unix socket and peer */
@@ -71,6 +80,17 @@ static inline gibson_status gib_async_fail(gibson_async *async, gibson_status st
    all of its requests after the first. The second may free it. */
 void gib_async_enter(gibson_async *async);
 void gib_async_leave(gibson_async *async);
+
+/* waits.c */
+
+/* Tells the loop what has changed of what the handle waits for. */
+void gib_async_tell_waits(gibson_async *async);
+
+/* Makes the loop forget the descriptor, which is about to be closed. */
+void gib_async_forget_descriptor(gibson_async *async);
+
+/* Ends what gibson_async_attach began. */
+void gib_async_detach(gibson_async *async);
 
 /* link.c */
 

@@ -92,6 +92,7 @@ void gib_async_expire(gibson_async *async)
         id = id < async->list.first ? async->list.first : id;
         dead = id < last && look(async, id);
     }
+    gib_async_list_trim(&async->list);
     if (dead) {
         gib_connection_timed_out(connection, "timeout", connection->settings.timeout_ms,
                                  "waiting for a reply that nobody wants any more");

@@ -132,13 +132,14 @@ static void answered(gibson_async *async, const gibson_reply *reply, void *conte
 {
     (void)context;
     gib_connection *connection = &async->connection;
+    /* Those that were held then are lost, too; others may be held for another connection. */
+    const bool is_lost = async->fail_until && async->held;
     async->asking = false;
     gib_session_set_max_reply(&connection->session, async->max_reply_size);
     if (reply->status == GIBSON_OK || reply->status == GIBSON_SERVER_ERROR) {
         gib_question_take_seconds(connection, &reply->items);
         send_all_held(async);
-    } else if (!async->held || reply->status != GIBSON_CLOSED || async->state == GIB_ASYNC_APART ||
-               ask(async) != GIBSON_OK) {
+    } else if (!is_lost || async->state == GIB_ASYNC_APART || ask(async) != GIBSON_OK) {
         fail_all_held(async);
     }
 }

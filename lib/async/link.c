@@ -4,18 +4,6 @@
 #include "connection/settings.h"
 #include "session/session.h"
 
-/* Makes the loop forget the descriptor, which is about to be closed. */
-static void forget_descriptor(gibson_async *async)
-{
-    if (async->waits.descriptor >= 0) {
-        async->waits.descriptor = -1;
-        async->waits.events = 0;
-        if (async->hooks.changed) {
-            async->hooks.changed(async, async->hooks.context);
-        }
-    }
-}
-
 static void tell(gibson_async *async, gibson_status status)
 {
     if (async->hooks.connection) {
@@ -115,7 +103,7 @@ static void not_opened(gibson_async *async, gibson_status status)
 void gib_async_advance(gibson_async *async)
 {
     gib_connector *connector = &async->connection.connector;
-    forget_descriptor(async); /* it may be closed, and the next one get its number */
+    gib_async_forget_descriptor(async); /* it may be closed, and the next one get its number */
     if (connector->count) {
         (void)poll(connector->waits, connector->count, 0);
     }
@@ -141,7 +129,7 @@ void gib_async_lose(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
     gib_session *session = &connection->session;
-    forget_descriptor(async);
+    gib_async_forget_descriptor(async);
     const gibson_error why = connection->error;
     uint64_t end = behind_sent(&async->list, gib_session_drop_sent(session));
     gib_connection_drop(connection);
@@ -161,7 +149,7 @@ void gib_async_lose(gibson_async *async)
 void gib_async_shut(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
-    forget_descriptor(async);
+    gib_async_forget_descriptor(async);
     const gibson_error why = connection->error;
     gib_connection_drop(connection);
     connection->broken.status = GIBSON_OK; /* that is how the caller wants it */

@@ -34,9 +34,7 @@ static GIB_NOINLINE gib_async_request take_later(gib_async_list *list)
     gib_async_request *entry = gib_async_list_at(list, gib_async_list_due(list));
     const gib_async_request request = *entry;
     gib_async_list_set_fate(list, entry, GIB_FATE_GONE);
-    while (gib_async_list_at(list, list->first)->fate == GIB_FATE_GONE) {
-        gib_async_list_pop(list);
-    }
+    gib_async_list_trim(list);
     return request;
 }
 

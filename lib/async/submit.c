@@ -267,6 +267,7 @@ bool gibson_async_cancel(gibson_async *async, uint64_t id)
     if (request) {
         gib_async_give_up(async, id);
         gib_async_look_at(async, gib_async_overdue(async, request));
+        gib_async_list_trim(&async->list);
     }
     gib_async_leave(async);
     return request;
