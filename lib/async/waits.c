@@ -50,7 +50,7 @@ static gibson_async_waits find_waits(const gibson_async *async)
 }
 
 /* Tells what has changed of that. A time that is later than the one told, which has not come, is
-   not worth a call. */
+   not worth a call, except that a handle without a connection is not to keep a loop alive. */
 void gib_async_tell_waits(gibson_async *async)
 {
     gibson_async_waits *told = &async->waits;
@@ -60,9 +60,13 @@ void gib_async_tell_waits(gibson_async *async)
                    !gib_session_unsent_frames(&async->connection.session))) {
         return;
     }
+    if (async->list.first == async->list.last) {
+        async->next = GIB_NO_DEADLINE;
+    }
     const gibson_async_waits waits = find_waits(async);
+    const bool exactly = has_come || async->state == GIB_ASYNC_APART;
     if (waits.descriptor == told->descriptor && waits.events == told->events &&
-        (has_come ? waits.wake_ns == told->wake_ns : waits.wake_ns >= told->wake_ns)) {
+        (exactly ? waits.wake_ns == told->wake_ns : waits.wake_ns >= told->wake_ns)) {
         return;
     }
     *told = waits;

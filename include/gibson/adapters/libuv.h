@@ -46,8 +46,8 @@ static inline void gibson_uv_freed(uv_handle_t *handle)
 static inline void gibson_uv_ready(uv_poll_t *poll, int status, int events)
 {
     gibson_async *async = ((gibson_uv_watch *)poll->data)->async;
-    unsigned happened = status < 0 ? GIBSON_ASYNC_READ : 0; /* an error is read, too */
-    if (events & UV_READABLE) {
+    unsigned happened = 0;
+    if (status < 0 || events & UV_READABLE) { /* an error is read, too */
         happened |= GIBSON_ASYNC_READ;
     }
     if (events & UV_WRITABLE) {
