@@ -5,6 +5,11 @@ target_compile_definitions(
     client_conformance_test
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
+gibson_async_test(integration/client_conformance_test.c gibson_test_server gibson_transcripts)
+target_compile_definitions(
+    client_conformance_test.async
+    PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
+
 if(GIBSON_BUILD_EXAMPLES)
     gibson_test(integration/examples_test.c gibson_test_server)
     set(examples)

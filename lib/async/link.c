@@ -3,6 +3,7 @@
 #include "connection/connecting.h"
 #include "connection/settings.h"
 #include "session/session.h"
+#include "wire/command.h"
 
 static void tell(gibson_async *async, gibson_status status)
 {
@@ -125,6 +126,16 @@ static uint64_t behind_sent(const gib_async_list *list, size_t count)
     return id;
 }
 
+/* Tells whether there are requests from that one on for which a connection is to be made. A new one
+   is of no use to END, nor to what is behind it. */
+static bool need_another(const gib_async_list *list, uint64_t id)
+{
+    while (id != list->last && gib_async_list_at(list, id)->fate == GIB_FATE_GONE) {
+        id++;
+    }
+    return id != list->last && gib_command_connects(gib_async_list_at(list, id)->opcode);
+}
+
 void gib_async_lose(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
@@ -137,7 +148,7 @@ void gib_async_lose(gibson_async *async)
     const bool has_long_time = gib_session_has_long_time(session);
     forget_limit(async);
     if (!connection->settings.reconnect || has_long_time || async->end == GIB_ASYNC_DIES ||
-        (end != async->list.last && gib_async_start_again(async) != GIBSON_OK)) {
+        !need_another(&async->list, end) || gib_async_start_again(async) != GIBSON_OK) {
         end = async->list.last;
         forget_requests(async);
     }
