@@ -111,6 +111,15 @@ const gibson_command *gib_session_abandon(gib_session *session);
 /* Does so with all of them. */
 void gib_session_abandon_all(gib_session *session);
 
+/* Ends the use of a connection for those requests of which a byte was sent, and takes them off the
+   list. Returns how many of the caller's they were. The others stay pending, to be sent on another
+   connection after gib_session_renew; a view of the last reply stays. No value may be borrowed. */
+size_t gib_session_drop_sent(gib_session *session);
+
+/* Takes back the request of the caller's that has `behind` of the caller's behind it, unless a byte
+   of it was sent. Returns whether it did. */
+bool gib_session_retract(gib_session *session, size_t behind);
+
 /* Empties the buffers that hold nothing, and gives back the memory of those that large requests and
    replies have made large. */
 void gib_session_trim(gib_session *session);
@@ -121,6 +130,12 @@ void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seco
 /* Tells whether a request is pending which is allowed only because the server has told that it
    keeps such a time: another server may not. */
 bool gib_session_has_long_time(const gib_session *session);
+
+/* Tells whether the server has to be asked for limits.max_seconds. */
+static inline bool gib_session_lacks_seconds(const gib_session *session)
+{
+    return session->limits.seconds_source == GIB_SECONDS_UNKNOWN;
+}
 
 /* Changes limits.max_reply_size. Returns what it was. */
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
@@ -245,6 +260,9 @@ static inline bool gib_session_is_in_flight(const gib_session *session)
 {
     return session->sent != session->answered || session->sent_of_frame || session->borrowed_sent;
 }
+
+/* Bytes of the frames of the caller's requests without a reply. */
+size_t gib_session_outstanding_bytes(const gib_session *session);
 
 static inline bool gib_session_has_input(const gib_session *session)
 {
