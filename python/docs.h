@@ -23,14 +23,14 @@
 
 #define DOC_CLIENT                                                                                 \
     DOC_OPTIONS_SIGNATURE                                                                          \
-        "A connection to a Gibson server, which is made at once.\n\n" DOC_OPTIONS                  \
-        "Raises UnreachableError, ServerTimeoutError, InvalidArgumentError.\n\n" DOC_EVERY_METHOD  \
-        "After a timeout or any error within a reply the connection is closed, so a\n"             \
-        "late reply is never taken for that of another command.\n\n"                               \
-        "Threads may share a Client: they take turns, and waiting for one's turn counts towards "  \
-        "the\n"                                                                                    \
-        "timeout. A child of fork cannot use the connection of its parent: it gets\n"              \
-        "ConnectionLostError, or with reconnect a connection of its own."
+    "A connection to a Gibson server, which is made at once.\n\n" DOC_OPTIONS                      \
+    "Raises UnreachableError, ServerTimeoutError, InvalidArgumentError.\n\n" DOC_EVERY_METHOD      \
+    "After a timeout or any error within a reply the connection is closed, so a\n"                 \
+    "late reply is never taken for that of another command.\n\n"                                   \
+    "Threads may share a Client: they take turns, and waiting for one's turn counts towards "      \
+    "the\n"                                                                                        \
+    "timeout. A child of fork cannot use the connection of its parent: it gets\n"                  \
+    "ConnectionLostError, or with reconnect a connection of its own."
 
 #define DOC_AIO_CLIENT                                                                             \
     DOC_OPTIONS_SIGNATURE                                                                          \
