@@ -172,7 +172,7 @@ bool aio_batch_go_on(aio_batch *batch)
     while (batch->next < batch->operations.count) {
         if (!submit_next(batch)) {
             if (batch->next != before || reply->role != REPLY_BATCH_ROOM) {
-                submit_wait(reply, REPLY_BATCH_ROOM);
+                submit_wait(reply, REPLY_BATCH_ROOM, submit_until(reply->connection));
             }
             return false;
         }

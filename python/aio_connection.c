@@ -370,6 +370,7 @@ Connection *connection_new(module_state *state, const gibson_options *options)
     self->state = state;
     self->forks = state->forks;
     self->timeout_ms = self->usual_ms = options->timeout_ms;
+    self->repeats = options->reconnect && options->retry_repeatable;
     self->watch.descriptor = -1;
     self->waiting_until_ns = GIBSON_ASYNC_NEVER;
     self->fresh = true;

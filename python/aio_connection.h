@@ -33,6 +33,7 @@ typedef struct Connection {
     PyObject *server;    /* str */
     int64_t timeout_ms;  /* of a request */
     int64_t usual_ms;    /* the same, for which gibson_async is set */
+    bool repeats;        /* requests that may be done twice, if the connection is lost */
     unsigned long forks;
     const char *closed_because; /* why no request is to be submitted, or NULL */
     bool fresh;                 /* no attempt to connect was made yet */
@@ -143,8 +144,11 @@ void submit_batch(Reply *reply);
 /* Lets in those that wait for room, as many as there is room for. */
 void submit_waiting(Connection *self);
 
-/* Makes a Reply wait for room. */
-void submit_wait(Reply *reply, reply_role role);
+/* Makes a Reply wait for room until then. */
+void submit_wait(Reply *reply, reply_role role, int64_t until_ns);
+
+/* When the time of what begins now is over; GIBSON_ASYNC_NEVER: never. */
+int64_t submit_until(const Connection *self);
 
 /* Fails one of those. */
 void submit_fail_waiting(Reply *reply, const gibson_error *error);

@@ -45,6 +45,7 @@ typedef struct Reply {
 
     bool blocking;  /* _asyncio_future_blocking */
     bool pauses;    /* an await of it is to give the loop a turn, though it is done */
+    bool repeated;  /* it was submitted a second time */
     bool unnoticed; /* nobody has asked for the error yet */
 
     operation *kept;  /* for REPLY_ROOM; owned */

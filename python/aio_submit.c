@@ -9,9 +9,30 @@ enum { LOOK_EVERY_NS = 1000000 };
 
 /* -- answers ---------------------------------------------------------------------------------- */
 
-/* Making the exception may run code of the key, which may cancel the Reply. */
-static void fail(Reply *self)
+static gibson_status submit(Reply *reply, const gibson_request *request, int64_t timeout_ms);
+static int64_t left_ms(const Reply *reply);
+
+/* Submits a request again whose connection was lost, if that is allowed. Returns whether it was. */
+static bool repeat(Reply *self)
 {
+    const Connection *connection = self->connection;
+    if (!self->kept || self->repeated || connection->closed_because) {
+        return false;
+    }
+    self->repeated = true;
+    const gibson_status status = submit(self, &self->kept->request, left_ms(self));
+    if (status == GIBSON_WOULD_BLOCK) {
+        submit_wait(self, REPLY_ROOM, self->until_ns);
+    }
+    return status == GIBSON_OK || status == GIBSON_WOULD_BLOCK;
+}
+
+/* Making the exception may run code of the key, which may cancel the Reply. */
+static void fail(Reply *self, gibson_status status)
+{
+    if (status == GIBSON_CLOSED && repeat(self)) {
+        return;
+    }
     Py_INCREF(self);
     reply_fail(self, connection_error(self->connection, self->kind, self->key, NULL));
     Py_DECREF(self);
@@ -26,7 +47,7 @@ static void replied(gibson_async *async, const gibson_reply *reply, void *contex
         return; /* it is being released */
     }
     if (reply->status != GIBSON_OK) {
-        fail(self);
+        fail(self, reply->status);
     } else if (gibson_yields_items(self->kind->yield)) {
         decode_begin(self, self->kind, reply->items, 0);
     } else {
@@ -49,16 +70,21 @@ static gibson_status submit(Reply *reply, const gibson_request *request, int64_t
     return status;
 }
 
-void submit_wait(Reply *reply, reply_role role)
+int64_t submit_until(const Connection *self)
+{
+    const int64_t now_ns = watch_now_ns();
+    return self->timeout_ms < 0 || self->timeout_ms > (INT64_MAX - now_ns) / NS_PER_MS
+               ? GIBSON_ASYNC_NEVER
+               : now_ns + self->timeout_ms * NS_PER_MS;
+}
+
+void submit_wait(Reply *reply, reply_role role, int64_t until_ns)
 {
     Connection *self = reply->connection;
-    const int64_t now_ns = watch_now_ns();
     reply->role = (char)role;
-    reply->until_ns = self->timeout_ms < 0 || self->timeout_ms > (INT64_MAX - now_ns) / NS_PER_MS
-                          ? GIBSON_ASYNC_NEVER
-                          : now_ns + self->timeout_ms * NS_PER_MS;
-    if (reply->until_ns < self->waiting_until_ns) {
-        self->waiting_until_ns = reply->until_ns;
+    reply->until_ns = until_ns;
+    if (until_ns < self->waiting_until_ns) {
+        self->waiting_until_ns = until_ns;
         self->stale = true;
     }
     if (reply->list != &self->waiting) {
@@ -66,8 +92,8 @@ void submit_wait(Reply *reply, reply_role role)
     }
 }
 
-/* Keeps the operation, and waits with it. */
-static void keep(Reply *reply, operation *op)
+/* Keeps the operation. Returns 0, or -1 if that has failed, and so the Reply. */
+static int keep(Reply *reply, operation *op)
 {
     operation *kept = PyMem_Malloc(sizeof *kept);
     if (!kept) {
@@ -78,12 +104,13 @@ static void keep(Reply *reply, operation *op)
     }
     if (!kept) {
         reply_fail(reply, NULL);
-        return;
+        return -1;
     }
     *kept = *op;
     *op = (operation){0};
     reply->kept = kept;
-    submit_wait(reply, REPLY_ROOM);
+    reply->until_ns = submit_until(reply->connection);
+    return 0;
 }
 
 void submit_forget(Reply *reply)
@@ -102,17 +129,33 @@ static bool has_nobody_to_tell(const Connection *self)
     return self->closed_because || !gibson_async_connected(self->async);
 }
 
-static void submit_or_keep(Reply *reply, operation *op)
+/* Tells whether a request has to be kept in case that its connection is lost. */
+static bool is_to_be_kept(const Connection *self, const command_kind *kind)
+{
+    return self->repeats &&
+           (kind->effect == GIBSON_EFFECT_READ || kind->effect == GIBSON_EFFECT_REPEATABLE);
+}
+
+static void submit_or_wait(Reply *reply, operation *op)
 {
     Connection *self = reply->connection;
+    const operation *of = op;
     gibson_status status = GIBSON_WOULD_BLOCK;
+    if (is_to_be_kept(self, op->kind)) {
+        if (keep(reply, op) < 0) {
+            return;
+        }
+        of = reply->kept;
+    }
     if (!self->waiting.first) {
-        status = submit(reply, &op->request, connection_timeout(self));
+        status = submit(reply, &of->request, connection_timeout(self));
     }
     if (status == GIBSON_WOULD_BLOCK) {
-        keep(reply, op);
+        if (reply->kept || keep(reply, op) == 0) {
+            submit_wait(reply, REPLY_ROOM, reply->until_ns);
+        }
     } else if (status != GIBSON_OK) {
-        reply_fail(reply, connection_error(self, op->kind, op->key, op->refused));
+        reply_fail(reply, connection_error(self, of->kind, of->key, of->refused));
     }
 }
 
@@ -142,7 +185,7 @@ void submit_operation(Reply *reply, operation *op)
         Py_INCREF(Py_None);
         reply_resolve(reply, Py_None);
     } else if (takes_requests(reply)) {
-        submit_or_keep(reply, op);
+        submit_or_wait(reply, op);
     }
     if (quits) {
         self->closed_because = connection_closed_text;
@@ -155,7 +198,7 @@ void submit_batch(Reply *reply)
         return;
     }
     if (reply->connection->waiting.first) {
-        submit_wait(reply, REPLY_BATCH_ROOM);
+        submit_wait(reply, REPLY_BATCH_ROOM, submit_until(reply->connection));
     } else {
         aio_batch_go_on(reply->batch);
     }
@@ -163,31 +206,27 @@ void submit_batch(Reply *reply)
 
 /* -- waiting for room ------------------------------------------------------------------------- */
 
-static int64_t left_ms(const Reply *reply, int64_t now_ns)
+static int64_t left_ms(const Reply *reply)
 {
     if (reply->until_ns == GIBSON_ASYNC_NEVER) {
         return GIBSON_NO_DEADLINE;
     }
-    const int64_t left_ns = reply->until_ns - now_ns;
+    const int64_t left_ns = reply->until_ns - watch_now_ns();
     return left_ns > NS_PER_MS ? left_ns / NS_PER_MS : 1;
 }
 
 /* Lets the first of those in. Returns whether there is room for another. */
-static bool let_in(Reply *reply, int64_t now_ns)
+static bool let_in(Reply *reply)
 {
     if (reply->role == REPLY_BATCH_ROOM) {
         return aio_batch_go_on(reply->batch);
     }
-    const gibson_status status = submit(reply, &reply->kept->request, left_ms(reply, now_ns));
-    if (status == GIBSON_WOULD_BLOCK) {
-        return false;
-    }
-    if (status != GIBSON_OK) {
+    const gibson_status status = submit(reply, &reply->kept->request, left_ms(reply));
+    if (status != GIBSON_OK && status != GIBSON_WOULD_BLOCK) {
         reply_fail(reply, connection_error(reply->connection, reply->kind, reply->key,
                                            reply->kept->refused));
     }
-    submit_forget(reply);
-    return true;
+    return status != GIBSON_WOULD_BLOCK;
 }
 
 void submit_waiting(Connection *self)
@@ -196,8 +235,7 @@ void submit_waiting(Connection *self)
         return;
     }
     self->has_room = false;
-    const int64_t now_ns = watch_now_ns();
-    while (self->async && self->waiting.first && let_in(self->waiting.first, now_ns)) {
+    while (self->async && self->waiting.first && let_in(self->waiting.first)) {
     }
 }
 
