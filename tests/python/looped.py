@@ -30,6 +30,13 @@ def close_loop() -> None:
         _loop = None
 
 
+def forget_timers() -> None:
+    """Drop the timers that were cancelled, which the loop keeps until there are many."""
+    timers: Any = getattr(loop(), "_scheduled")
+    timers[:] = sorted(timer for timer in timers if not timer.cancelled())
+    setattr(loop(), "_timer_cancelled_count", 0)
+
+
 def run(method: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
     async def call() -> Any:
         return await method(*arguments, **keywords)
