@@ -9,12 +9,42 @@ import tempfile
 from collections.abc import Iterator
 from typing import Callable
 
+import looped
+import pygibson._process
 import pytest
 from peer import Peer, Script
 from pygibson import Client, Server
 
 # In milliseconds: what a busy machine never reaches.
 PATIENT = 30_000
+
+
+# Their tests are for both Clients, but for those marked as being for the blocking one.
+BOTH = ("test_arguments", "test_commands", "test_errors", "test_faults", "test_lifetime", "test_pipeline", "test_values")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    blocking = metafunc.definition.get_closest_marker("blocking")
+    if metafunc.module.__name__ in BOTH and not blocking:
+        metafunc.parametrize("api", ["blocking", "aio"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which Client a test is for: it stands in the place of the blocking one."""
+    kind: str = getattr(request, "param", "blocking")
+    if kind == "aio":
+        monkeypatch.setattr(pygibson._process, "Client", looped.Client)
+        for name in ("Client", "Pipeline"):
+            if hasattr(request.module, name):
+                monkeypatch.setattr(request.module, name, getattr(looped, name))
+    return kind
+
+
+@pytest.fixture(scope="session", autouse=True)
+def close_loop() -> Iterator[None]:
+    yield
+    looped.close_loop()
 
 
 @pytest.fixture(scope="session", params=["unix", "tcp"])

@@ -17,6 +17,7 @@ from typing import Any, Callable
 from unittest import mock
 
 import pygibson
+import looped
 import pytest
 from peer import LONG, Connection, Peer
 from pygibson import Client, ConnectionLostError, NotFoundError, PyGibsonError, Server
@@ -95,6 +96,7 @@ def test_quit_over_a_lost_connection_makes_no_new_one(
     assert requests == []
 
 
+@pytest.mark.blocking  # the other one's class here is a subclass
 def test_repr(unix_server: Server) -> None:
     client = unix_server.client()
     place = f"unix:{unix_server.unix_socket}"
@@ -103,6 +105,7 @@ def test_repr(unix_server: Server) -> None:
     assert repr(client) == f"<pygibson.Client {place}, closed>"
 
 
+@pytest.mark.blocking  # the other one's class here is a subclass
 def test_repr_of_a_broken_connection(peer: Callable[..., Peer]) -> None:
     started = peer(lambda connection: None)
     client = Client(unix_socket=started.path, timeout=30_000)
@@ -201,6 +204,7 @@ def test_weak_references(unix_server: Server) -> None:
     assert gone() is None
 
 
+@pytest.mark.blocking  # the other one's Pipeline here is one around it
 @pytest.mark.parametrize("copier", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_neither_pickled_nor_copied(unix_client: Client, copier: Callable[[Any], Any]) -> None:
     for thing in (unix_client, unix_client.pipeline()):
@@ -215,6 +219,7 @@ def blocks_after(call: Callable[[], object], times: int) -> int:
     for _ in range(times):
         call()
     gc.collect()
+    looped.forget_timers()
     return sys.getallocatedblocks()
 
 
