@@ -63,3 +63,20 @@ foreach(name IN ITEMS commands connect deadline malformed pipeline reconnect tru
     gibson_async_test(fault/client_${name}_test.c)
 endforeach()
 target_link_options(client_connect_test.async PRIVATE -Wl,--wrap=getaddrinfo)
+
+# The random walk. What the library asks of the system passes through its peer.
+add_library(
+    gibson_async_walk STATIC
+    walk/async_judge.c
+    walk/async_peer.c
+    walk/async_request.c
+    walk/async_steps.c
+    walk/async_walk.c
+    walk/choices.c)
+target_link_libraries(gibson_async_walk PUBLIC gibson_test_support)
+target_include_directories(gibson_async_walk PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}/walk"
+                                                    "${CMAKE_CURRENT_SOURCE_DIR}/support")
+target_link_options(gibson_async_walk INTERFACE
+                    LINKER:--wrap=clock_gettime,--wrap=close,--wrap=send)
+gibson_warnings(gibson_async_walk)
+gibson_test(walk/async_walk_test.c gibson_async_walk)

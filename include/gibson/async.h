@@ -115,7 +115,8 @@ GIBSON_API void gibson_async_close(gibson_async *async);
 
 /* gibson_async_drain refuses requests from here on (GIBSON_CLOSED), and closes the connection once
    all that there are have been called back; then the hook `connection` gets GIBSON_END, from within
-   this call if there are none. After that, the handle can be connected again. Since 0.3. */
+   this call if there are none. From that on, the handle can be connected again. Does nothing in the
+   hook that is told so. Since 0.3. */
 GIBSON_API void gibson_async_drain(gibson_async *async);
 
 /* gibson_async_submit makes a request wait for its turn. Key and value are copied. timeout_ms is

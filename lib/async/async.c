@@ -77,10 +77,15 @@ static void destroy(gibson_async *async)
     gib_release(&allocator, async);
 }
 
+static bool has_drained(const gibson_async *async)
+{
+    return async->end == GIB_ASYNC_DRAINS && !gib_async_list_called(&async->list);
+}
+
 /* Closes the connection once the last request of a handle that drains has ended. */
 static void finish_draining(gibson_async *async)
 {
-    if (async->end != GIB_ASYNC_DRAINS || gib_async_list_called(&async->list)) {
+    if (!has_drained(async)) {
         return;
     }
     gib_async_fail(async, GIBSON_CLOSED, "the connection was closed: all requests have ended");
@@ -88,7 +93,9 @@ static void finish_draining(gibson_async *async)
     async->end = GIB_ASYNC_STAYS;
     if (async->hooks.connection) {
         gib_async_fail(async, GIBSON_END, "all requests have ended");
+        async->telling_end = true;
         async->hooks.connection(async, GIBSON_END, async->hooks.context);
+        async->telling_end = false;
     }
 }
 
@@ -120,8 +127,10 @@ void gib_async_enter(gibson_async *async)
 void gib_async_leave(gibson_async *async)
 {
     if (async->depth == 1) {
-        finish_draining(async);
-        offer_room(async);
+        do {
+            finish_draining(async);
+            offer_room(async);
+        } while (has_drained(async)); /* by the hook */
     }
     if (--async->depth) {
         return;
@@ -182,7 +191,7 @@ void gibson_async_drain(gibson_async *async)
 {
     if (async) {
         gib_async_enter(async);
-        if (async->end == GIB_ASYNC_STAYS) {
+        if (async->end == GIB_ASYNC_STAYS && !async->telling_end) {
             async->end = GIB_ASYNC_DRAINS;
             async->quick_until = 0;
         }
@@ -198,7 +207,8 @@ gibson_status gibson_async_take_reply(gibson_async *async, gibson_owned_reply **
     if (!async || !owned) {
         return GIBSON_USAGE;
     }
-    return gib_session_take_reply(&async->connection.session, owned);
+    return async->without_reply ? GIBSON_USAGE
+                                : gib_session_take_reply(&async->connection.session, owned);
 }
 
 size_t gibson_async_outstanding(const gibson_async *async)

@@ -41,9 +41,11 @@ struct gibson_async {
     gib_async_state state;
     gib_async_end end;
     bool blocked;    /* the socket took no more */
+    bool telling_end; /* the hook `connection` is told that a handle was drained */
     bool room_asked; /* a request was refused for want of room, and `room` is to be called */
 
     unsigned int depth;    /* public functions on the stack that may call back */
+    unsigned int without_reply; /* callbacks on the stack whose requests have no reply */
     int64_t now_ns;        /* the time of the turn, while depth is not 0 */
     gib_deadline deadline; /* of requests that are submitted in it with the usual timeout */
     uint32_t timeout_ms;   /* which is that, for messages */
@@ -113,6 +115,9 @@ void gib_async_shut(gibson_async *async);
 
 /* Tells whether the handle came here by a fork, and then gives up what is the parent's. */
 bool gib_async_disown(gibson_async *async);
+
+/* Calls a request back that has no reply, with connection->error. */
+void gib_async_call_without_reply(gibson_async *async, const gib_async_request *request);
 
 /* Fails the requests before that one, the oldest first, with connection->error. Within itself it
    only sees to it that those are failed, too. */

@@ -80,11 +80,7 @@ static void refuse_held(gibson_async *async, uint64_t id)
     gib_async_request *entry = gib_async_list_at(&async->list, id);
     const gib_async_request request = *entry;
     gib_async_list_set_fate(&async->list, entry, GIB_FATE_GONE);
-    if (request.callback) {
-        const gibson_reply reply = {.status = async->connection.error.status,
-                                    .opcode = request.opcode};
-        request.callback(async, &reply, request.context);
-    }
+    gib_async_call_without_reply(async, &request);
 }
 
 /* Makes a request of the session, now that it is known which times are allowed. */

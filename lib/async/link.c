@@ -40,6 +40,17 @@ static gib_async_request pop(gibson_async *async)
     return request;
 }
 
+void gib_async_call_without_reply(gibson_async *async, const gib_async_request *request)
+{
+    if (request->callback) {
+        const gibson_reply reply = {.status = async->connection.error.status,
+                                    .opcode = request->opcode};
+        async->without_reply++;
+        request->callback(async, &reply, request->context);
+        async->without_reply--;
+    }
+}
+
 void gib_async_fail_until(gibson_async *async, uint64_t id)
 {
     if (async->fail_until) {
@@ -50,10 +61,9 @@ void gib_async_fail_until(gibson_async *async, uint64_t id)
     const gibson_error why = async->connection.error;
     while (async->list.first < async->fail_until) {
         const gib_async_request request = pop(async);
-        if (gib_async_is_called(&request) && request.callback) {
-            const gibson_reply reply = {.status = why.status, .opcode = request.opcode};
+        if (gib_async_is_called(&request)) {
             async->connection.error = why;
-            request.callback(async, &reply, request.context);
+            gib_async_call_without_reply(async, &request);
         }
     }
     async->fail_until = 0;
