@@ -50,6 +50,10 @@ ln -s "$prefix/include/gibson" "$work/headers"
         echo "include/gibson/$header"
     done
     cat <<END
+include/gibson/adapters/glib.h
+include/gibson/adapters/libevent.h
+include/gibson/adapters/libuv.h
+include/gibson/adapters/poll.h
 lib/cmake/gibson/gibson-config-version.cmake
 lib/cmake/gibson/gibson-config.cmake
 lib/cmake/gibson/gibson-targets-release.cmake
