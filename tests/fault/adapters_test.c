@@ -70,6 +70,18 @@ int __wrap_close(int descriptor)
     return __real_close(descriptor);
 }
 
+static _Thread_local int callocs_left = -1; /* before one fails; -1 for none */
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size)
+{
+    if (callocs_left >= 0 && callocs_left-- == 0) {
+        return NULL;
+    }
+    return __real_calloc(count, size);
+}
+
 /* ---- The scene ---- */
 
 static void set_up(void)
@@ -322,6 +334,31 @@ START_TEST(adapter_detached_under_way_leaves_the_requests_to_the_next)
 }
 END_TEST
 
+/* hiredis 1223, libvalkey 71: attaching failed, and that crashed or leaked. */
+START_TEST(adapter_without_memory_fails_or_closes_the_connection)
+{
+    begin(_i, sample_serve);
+    for (int at = 0; at < 3; at++) {
+        async = async_new(server, &options, &told);
+        callocs_left = at;
+        const gibson_status attached = kind->attach(async, loop);
+        async_result result = {0};
+        if (attached == GIBSON_OK) {
+            ck_assert_status(gibson_async_connect(async), GIBSON_OK);
+            ck_assert_status(async_submit(async, get(), 0, &result), GIBSON_OK);
+            loop_until(kind, loop, result.calls);
+            ck_assert(result.status == GIBSON_OK || result.status == GIBSON_CLOSED);
+        } else {
+            ck_assert_status(attached, GIBSON_NOMEM);
+        }
+        callocs_left = -1;
+        gibson_async_free(async);
+    }
+    async = NULL;
+    end();
+}
+END_TEST
+
 static void detach_it(gibson_async *handle, const gibson_reply *reply, void *context)
 {
     (void)reply;
@@ -471,6 +508,7 @@ int main(void)
                adapter_watches_no_descriptor_that_was_closed,
                adapter_of_a_server_that_is_down_tells_so, adapter_attaches_a_handle_once,
                adapter_detached_under_way_leaves_the_requests_to_the_next,
+               adapter_without_memory_fails_or_closes_the_connection,
                adapter_detached_in_a_callback_stops,
                adapter_survives_a_handle_that_is_freed_in_each_callback,
                adapter_of_a_handle_that_is_freed_at_each_turn_leaves_nothing,

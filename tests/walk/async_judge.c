@@ -91,7 +91,9 @@ static void take_over(async_walk *self, const async_request *request, const gibs
     }
     if (status == GIBSON_OK) {
         gibson_owned_reply_free(place->owned);
-        *place = (async_walk_owned){owned, *reply, request};
+        /* A lie stays one, but which is not known later. */
+        *place = (async_walk_owned){owned, *reply,
+                                    async_request_matches(request, reply) ? request : NULL};
     }
 }
 
@@ -99,7 +101,7 @@ void async_walk_give_back(async_walk *self)
 {
     for (size_t i = 0; i < ASYNC_WALK_OWNED; i++) {
         async_walk_owned *each = &self->owned[i];
-        if (each->owned && !self->peer->lies && each->request &&
+        if (each->owned && each->request &&
             !async_request_matches(each->request, &each->reply)) {
             async_walk_fail(self, "the reply of request %u, which was taken over, has changed",
                             each->request->number);
@@ -185,7 +187,7 @@ static bool may_be_refused(const async_walk *self, const async_request *request,
         return may_be_full(self);
     case GIBSON_CLOSED:
         return self->draining || self->dying || self->loss != GIBSON_OK ||
-               (!self->connected && !self->connecting &&
+               (request->was_apart &&
                 (!self->options.reconnect || request->opcode == GIBSON_OP_END));
     case GIBSON_UNREACHABLE:
         return self->options.reconnect && !self->connected;

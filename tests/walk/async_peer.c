@@ -193,6 +193,7 @@ void async_peer_start(async_peer *self)
     self->begun = bytes_new();
     self->owed = bytes_new();
     current = self;
+    async_peer_now_ns = INT64_C(1000000000000);
     async_peer_come_up(self);
 }
 

@@ -52,7 +52,13 @@ async_request *async_request_make(async_requests *all, walk_choices *choices, gi
     const uint8_t *value = value_bytes(self->number, &size);
     const bool times = self->opcode == GIBSON_OP_SET || self->opcode == GIBSON_OP_TTL;
     self->is_long = times && walk_percent(choices, 4);
-    *with = gibson_request_make(self->opcode, gibson_str(self->key), gibson_bytes_of(value, size),
+    self->value = malloc(size); /* the hooks of a submit may make others */
+    if (!self->value) {
+        abort();
+    }
+    memcpy(self->value, value, size);
+    *with = gibson_request_make(self->opcode, gibson_str(self->key),
+                                gibson_bytes_of(self->value, size),
                                 times ? (self->is_long ? LONG_TIME_S : SHORT_TIME_S) : 0);
     self->most_size = 64 + (self->opcode == GIBSON_OP_SET ? size : 0);
     return self;
@@ -171,6 +177,7 @@ async_request *async_request_find(const async_requests *all, gibson_bytes key)
 void async_requests_clear(async_requests *all)
 {
     for (size_t i = 0; i < all->count; i++) {
+        free(all->all[i]->value);
         free(all->all[i]);
     }
     free(all->all);

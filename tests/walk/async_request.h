@@ -18,6 +18,7 @@ typedef struct async_request {
     uint32_t number;
     gibson_opcode opcode;
     char key[ASYNC_KEY_SIZE];
+    uint8_t *value; /* what it may store */
     bool is_valid;
     bool is_long; /* its time needs the word of the server */
     uint64_t id;
@@ -25,6 +26,7 @@ typedef struct async_request {
     int64_t deadline_ns;
 
     bool submitting; /* the call has not returned; its hooks may end the request already */
+    bool was_apart; /* there was no connection, nor one being made, when it was submitted */
     bool accepted;
     bool cancelled;
     bool called;
@@ -42,8 +44,7 @@ typedef struct async_requests {
     size_t first_open; /* those before are over */
 } async_requests;
 
-/* Makes the next request, of a random command, and fills in *with, which has views of memory that
-   is valid until the next call. */
+/* Makes the next request, of a random command, and fills in *with. */
 async_request *async_request_make(async_requests *all, walk_choices *choices, gibson_request *with);
 
 /* Makes *with one that must be refused. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "async/async.h"
 #include "async_walk.h"
 
 /* ---- Hooks ---- */
@@ -107,6 +108,7 @@ void async_walk_make(async_walk *self)
         abort();
     }
     self->attached = true;
+    self->async->connection.backoff.random = 1 + walk_below(&self->choices, 1000); /* not the clock */
     async_walk_note(self, "new: reconnect %d, window %u, bytes %zu, timeout %d ms",
                     self->options.reconnect, self->options.pipeline_window,
                     self->options.pipeline_bytes, (int)self->options.timeout_ms);
@@ -147,6 +149,7 @@ static void submit(async_walk *self)
     }
     async_walk_begin(self);
     const bool closed = self->dying || self->draining;
+    request->was_apart = !self->connected && !self->connecting;
     request->submitting = true;
     self->submitting++;
     const gibson_status status = gibson_async_submit(self->async, &with, timeout_ms,

@@ -15,7 +15,9 @@ static async_request *request_of(async_walk *self, const gib_request_frame *fram
     if (frame->opcode == GIBSON_OP_END) {
         for (size_t i = self->requests.first_open; i < self->requests.count; i++) {
             async_request *each = self->requests.all[i];
-            if (each->opcode == GIBSON_OP_END && async_request_is_open(each) && !each->whole) {
+            const bool is_due = async_request_is_open(each) ||
+                                (each->begun && each->connection == self->peer->connection);
+            if (each->opcode == GIBSON_OP_END && is_due && !each->whole) {
                 return each;
             }
         }

@@ -20,7 +20,7 @@ enum {
 typedef struct async_walk_owned {
     gibson_owned_reply *owned;
     gibson_reply reply;
-    const async_request *request;
+    const async_request *request; /* that it answers; or NULL */
 } async_walk_owned;
 
 typedef struct async_walk {
