@@ -3,7 +3,7 @@
 if(GIBSON_BUILD_SERVER)
     # gibson_server_bench(name libraries...)
     function(gibson_server_bench name)
-        add_executable(${name} ${name}.c server_protocol.c)
+        add_executable(${name} ${name}.c server_client.c server_protocol.c)
         target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/lib")
         target_link_libraries(${name} PRIVATE gibson_server ${ARGN})
         target_link_options(${name} PRIVATE ${GIBSON_LTO_FLAGS})
@@ -11,6 +11,9 @@ if(GIBSON_BUILD_SERVER)
     endfunction()
 
     gibson_server_bench(server_load)
+    find_package(Threads REQUIRED)
+    gibson_server_bench(server_wait Threads::Threads)
+    gibson_server_bench(server_fair Threads::Threads)
     gibson_server_bench(server_stall)
     target_include_directories(server_stall PRIVATE "${PROJECT_SOURCE_DIR}/server"
                                                     "${PROJECT_SOURCE_DIR}/lib")

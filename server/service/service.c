@@ -280,7 +280,8 @@ static gib_code handle_mget(gibs_service *service, const gibson_request *request
         reply.max_items = (uint64_t)request->number;
     }
     if (!batch->second) {
-        if (gibs_batch_visit(batch, service->store, request->key, job->work, mget_one, &reply)) {
+        if (gibs_batch_visit(batch, service->store, request->key, GIBS_WALK_ALL, job->work,
+                             mget_one, &reply)) {
             return end_items(&reply, job, true);
         }
         if (batch->code != GIB_CODE_OK) {
@@ -289,7 +290,8 @@ static gib_code handle_mget(gibs_service *service, const gibson_request *request
         gibs_batch_rewind(batch);
     }
     uint32_t items = reply.encoder.count;
-    bool more = gibs_batch_visit(batch, service->store, request->key, job->work, touch_one, &items);
+    bool more = gibs_batch_visit(batch, service->store, request->key, GIBS_WALK_ALL, job->work,
+                                 touch_one, &items);
     return end_items(&reply, job, more);
 }
 
@@ -317,8 +319,8 @@ static gib_code handle_keys(gibs_service *service, const gibson_request *request
     if (!begin_items(&reply, service, job, out)) {
         return GIB_CODE_MEM;
     }
-    bool more =
-        gibs_batch_visit(&job->batch, service->store, request->key, job->work, keys_one, &reply);
+    bool more = gibs_batch_visit(&job->batch, service->store, request->key, GIBS_WALK_ALL,
+                                 job->work, keys_one, &reply);
     return end_items(&reply, job, more);
 }
 

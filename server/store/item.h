@@ -87,6 +87,13 @@ static inline uint64_t gibs_item_end(const gibs_item *item)
     return item->ttl ? item->born + (uint64_t)item->ttl * GIBS_TICKS_PER_S : UINT64_MAX;
 }
 
+/* The same in 32 bits: no tick is greater than UINT32_MAX. */
+static inline uint32_t gibs_item_end_tick(const gibs_item *item)
+{
+    uint64_t end = gibs_item_end(item);
+    return end < UINT32_MAX ? (uint32_t)end : UINT32_MAX;
+}
+
 static inline bool gibs_item_expired(const gibs_item *item, uint32_t now)
 {
     return item->ttl && gibs_ticks_over(item->born, now, item->ttl);

@@ -9,7 +9,6 @@ gibs_store *gibs_store_new(const gibs_store_settings *settings)
     gibs_store *store = calloc(1, sizeof *store);
     if (store) {
         store->settings = *settings;
-        store->soonest = UINT64_MAX;
         gib_buffer_init(&store->scratch, &gib_default_allocator);
     }
     return store;

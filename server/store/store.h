@@ -20,7 +20,6 @@ typedef struct gibs_store_settings {
 typedef struct gibs_sweep {
     bool active;
     bool collecting; /* not only the expired items, but those without access for gc_ratio as well */
-    uint64_t soonest; /* of the items it has left: the tick behind which the first expires */
     size_t last_size; /* bytes of the key it has come to */
     uint8_t last[GIBS_LONGEST_KEY];
 } gibs_sweep;
@@ -39,16 +38,14 @@ typedef struct gibs_store {
     gibs_dismantling discarded; /* deleted by prefix, not yet freed */
     gibs_sweep sweep;
     gibs_hand hand;
-    uint64_t soonest; /* no item expires before the tick behind this one */
-    uint64_t writes;  /* how often items were added, taken out, locked, or got another value */
     const gibs_item *pinned; /* not to be deleted to make room */
     bool short_of_memory;    /* an item was refused since collecting began last */
     gib_buffer scratch;      /* for compressing and expanding */
 
     uint64_t items;            /* in the tree, expired or not */
-    uint64_t compressed_items; /* of those */
+    uint64_t compressed_items; /* of the allocated ones */
     uint64_t evicted_items;    /* since the start */
-    uint64_t expired_items;    /* the same; those that were cut off by MDEL are not known */
+    uint64_t expired_items;    /* the same */
     uint64_t allocated_items;  /* those, and the discarded ones */
     size_t item_bytes;         /* what all allocated items cost */
     size_t peak_bytes;         /* the most that gibs_store_used has been */

@@ -11,6 +11,7 @@ typedef enum gibs_visit {
     GIBS_VISIT_SKIP,
     GIBS_VISIT_COUNT,
     GIBS_VISIT_DELETE, /* counts; the item is deleted after the visit */
+    GIBS_VISIT_DROP,   /* the same, but does not count */
     GIBS_VISIT_STOP,   /* does not count, and the batch is over; its code is set */
 } gibs_visit;
 
@@ -26,8 +27,7 @@ typedef struct gibs_batch {
 
     gib_buffer packed; /* of MSET: the value, where it is compressed */
     bool is_packed;
-    uint64_t writes; /* of MDEL: those to the store before it began, and what it has found */
-    uint64_t all, live, locked, compressed;
+    uint32_t begun; /* of what takes one step but for expired items: the tick at which it began */
 } gibs_batch;
 
 /* The visitor may exchange the item in the place, and change *place where it has moved. */
@@ -43,10 +43,12 @@ void gibs_batch_clear(gibs_batch *batch);
 /* The bytes it holds. */
 size_t gibs_batch_held(const gibs_batch *batch);
 
-/* Visits live items below a prefix until all were visited or the work of a slice is done. Returns
-   whether there is more to do. The prefix is the same each time. */
-bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work,
-                      gibs_visitor *visitor, void *context);
+/* Visits live items below a prefix until all were visited or the work of a slice is done, without
+   those that the kind of walk leaves out: all but parts, which are deleted as one and counted. With
+   GIBS_WALK_EXPIRING those that have expired are visited as well. Returns whether there is more to
+   do. The prefix and the kind are the same each time. */
+bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
+                      gibs_walk_kind kind, size_t work, gibs_visitor *visitor, void *context);
 
 /* Takes the work for bytes that were copied off the slice. */
 void gibs_batch_charge(gibs_batch *batch, size_t bytes);

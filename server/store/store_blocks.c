@@ -39,6 +39,7 @@ gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed 
     memcpy(gibs_item_value(item), value.bytes.data, value.bytes.size);
     store->item_bytes += gibs_memory_cost(size);
     store->allocated_items++;
+    store->compressed_items += value.encoding == GIB_ENCODING_LZF;
     return item;
 }
 
@@ -46,15 +47,21 @@ void gibs_store_free_item(gibs_store *store, gibs_item *item)
 {
     store->item_bytes -= gibs_store_cost_of(item);
     store->allocated_items--;
+    store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
     free(item);
+}
+
+void gibs_store_discard(gibs_store *store, const gibs_link *place)
+{
+    gibs_link detached = gibs_tree_detach_part(&store->tree, place);
+    store->items -= gibs_tree_items(&detached);
+    gibs_dismantle_push(&store->discarded, detached);
 }
 
 void gibs_store_take(gibs_store *store, gibs_item *item)
 {
     gibs_tree_remove(&store->tree, gibs_item_key(item));
-    store->writes++;
     store->items--;
-    store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
 }
 
 void gibs_store_take_walking(gibs_store *store, gibs_item *item, gibs_walk *walk)

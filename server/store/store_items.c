@@ -8,8 +8,6 @@ static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
 {
     item->born = store->now;
     item->ttl = ttl > 0 ? (uint32_t)ttl : 0;
-    uint64_t end = gibs_item_end(item);
-    store->soonest = end < store->soonest ? end : store->soonest;
 }
 
 gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
@@ -31,9 +29,7 @@ bool gibs_store_insert(gibs_store *store, gibs_item *item)
         gibs_store_free_item(store, item);
         return false;
     }
-    store->writes++;
     store->items++;
-    store->compressed_items += item->encoding == GIB_ENCODING_LZF;
     store->last_item_unix = gibs_store_unix_time_of(store, store->now);
     if (!store->first_item_unix) {
         store->first_item_unix = store->last_item_unix;
@@ -103,17 +99,15 @@ gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed va
             return NULL;
         }
     }
-    store->writes++;
-    bool was_compressed = item->encoding == GIB_ENCODING_LZF;
     if (after == before) {
+        store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
+        store->compressed_items += value.encoding == GIB_ENCODING_LZF;
         memmove(gibs_item_value(item), value.bytes.data, value.bytes.size);
         item->value_size = (uint32_t)value.bytes.size;
         item->encoding = (unsigned)value.encoding & 3;
     } else if (!move_to_new_item(store, place, value)) {
         return NULL;
     }
-    store->compressed_items -= was_compressed;
-    store->compressed_items += value.encoding == GIB_ENCODING_LZF;
     item = gibs_link_item(*place);
     gibs_item_touch(item, store->now);
     *place = gibs_link_to(item);
@@ -126,17 +120,21 @@ void gibs_store_set_ttl(gibs_store *store, gibs_link *place, int64_t ttl)
     if (!gibs_item_locked(item, store->now)) {
         item->lock = GIBS_LOCK_NONE; /* or a lock that has run out would begin anew with the age */
     }
+    uint64_t end = gibs_item_end(item);
     begin_age(store, item, ttl);
     *place = gibs_link_to(item);
+    if (gibs_item_end(item) < end) {
+        gibs_tree_note(&store->tree, item);
+    }
 }
 
 void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock)
 {
     gibs_item *item = gibs_link_item(*place);
-    store->writes++;
     item->lock = (int32_t)lock;
     item->born = store->now;
     *place = gibs_link_to(item);
+    gibs_tree_note(&store->tree, item);
 }
 
 void gibs_store_renew(gibs_store *store, gibs_link *place, int64_t ttl)

@@ -64,6 +64,9 @@ void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock);
 void gibs_store_take(gibs_store *store, gibs_item *item);
 void gibs_store_free_item(gibs_store *store, gibs_item *item);
 
+/* Takes all items below a place, of a node, out of the tree, and leaves them to be freed. */
+void gibs_store_discard(gibs_store *store, const gibs_link *place);
+
 /* Takes an item out of the tree in the midst of a walk, frees it, and lets the walk go on with the
    item behind it, through the whole tree. */
 void gibs_store_take_walking(gibs_store *store, gibs_item *item, gibs_walk *walk);

@@ -101,6 +101,7 @@ static void feed(gibs_service *service, const uint8_t *data, size_t size, gib_bu
         }
         gibs_store_sweep(service->store, 2);
         gibs_store_reclaim(service->store, 2);
+        require(!gibs_tree_check(&service->store->tree));
         if (gib_buffer_size(out) > 1 << 18) {
             gib_buffer_consume(out, gib_buffer_size(out));
         }
@@ -110,6 +111,8 @@ static void feed(gibs_service *service, const uint8_t *data, size_t size, gib_bu
 /* Deletes all that can be deleted, and checks that nothing is left of it. */
 static void check_accounts(gibs_store *store)
 {
+    while (gibs_store_reclaim(store, 1000)) {
+    }
     gibs_walk walk;
     uint64_t items = 0;
     uint64_t compressed = 0;
