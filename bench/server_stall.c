@@ -72,7 +72,7 @@ int main(void)
         double start = cpu_microseconds();
         gibs_batch batch = {0};
         gibs_batch_mdel(&batch, store, (gibson_bytes){"app", 3}, SIZE_MAX);
-        gibs_batch_clear(&batch);
+        gibs_batch_clear(&batch, store);
         printf("MDEL\tvalues of %zu\t%.1f ms\n", value_sizes[i],
                (cpu_microseconds() - start) / 1000);
         measure(store, "reclaim", value_sizes[i], gibs_store_reclaim);

@@ -30,8 +30,8 @@ void gibs_exchange_open(gibs_exchange *exchange, gibs_service *service, gibs_log
     exchange->log = log;
     atomic_init(&exchange->work, WORK_AT_ONCE);
     atomic_init(&exchange->slices, -1);
-    gib_buffer_init(&exchange->in, &gib_default_allocator);
-    gib_buffer_init(&exchange->out, &gib_default_allocator);
+    gib_buffer_init(&exchange->in, &service->store->buffers.allocator);
+    gib_buffer_init(&exchange->out, &service->store->buffers.allocator);
 }
 
 void gibs_exchange_close(gibs_exchange *exchange)
@@ -40,15 +40,15 @@ void gibs_exchange_close(gibs_exchange *exchange)
     gib_buffer_clear(&exchange->out);
 }
 
-gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms)
+gibs_connection *gibs_connection_new(int descriptor, gibs_exchange *exchange, int64_t now_ms)
 {
     gibs_connection *connection = calloc(1, sizeof *connection);
     if (connection) {
         connection->source = GIBS_SOURCE_CONNECTION;
         connection->descriptor = descriptor;
         connection->come_ms = connection->active_ms = now_ms;
-        gib_buffer_init(&connection->in, &gib_default_allocator);
-        gib_buffer_init(&connection->out, &gib_default_allocator);
+        gib_buffer_init(&connection->in, exchange->in.allocator);
+        gib_buffer_init(&connection->out, exchange->in.allocator);
     }
     return connection;
 }
@@ -57,17 +57,18 @@ gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms)
 static void count(gibs_connection *connection, gibs_exchange *exchange)
 {
     size_t held = connection->in.capacity + connection->out.capacity;
-    held +=
-        connection->job ? sizeof *connection->job + gibs_batch_held(&connection->job->batch) : 0;
+    held += connection->job
+                ? sizeof *connection->job + gibs_job_held(connection->job, exchange->service->store)
+                : 0;
     exchange->service->counters.client_bytes += held;
     exchange->service->counters.client_bytes -= connection->counted;
     connection->counted = held;
 }
 
-static void end_job(gibs_connection *connection)
+static void end_job(gibs_connection *connection, gibs_exchange *exchange)
 {
     if (connection->job) {
-        gibs_job_clear(connection->job);
+        gibs_job_clear(connection->job, exchange->service->store);
         free(connection->job);
         connection->job = NULL;
     }
@@ -75,7 +76,7 @@ static void end_job(gibs_connection *connection)
 
 void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange)
 {
-    end_job(connection);
+    end_job(connection, exchange);
     gib_buffer_clear(&connection->in);
     gib_buffer_clear(&connection->out);
     count(connection, exchange);
@@ -263,8 +264,8 @@ static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
         exchange->service->counters.partings[GIBS_PARTING_malformed]++;
     }
     change_rules(connection, exchange);
-    end_job(connection);
-    gibs_job_clear(&exchange->job);
+    end_job(connection, exchange);
+    gibs_job_clear(&exchange->job, exchange->service->store);
     return true;
 }
 

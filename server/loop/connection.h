@@ -65,7 +65,7 @@ void gibs_exchange_open(gibs_exchange *exchange, gibs_service *service, gibs_log
 void gibs_exchange_close(gibs_exchange *exchange);
 
 /* Makes a connection for a descriptor, which it closes when it is freed; or returns NULL. */
-gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms);
+gibs_connection *gibs_connection_new(int descriptor, gibs_exchange *exchange, int64_t now_ms);
 void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange);
 
 /* Notes how long the requests that were answered last took, if they are over by now. */

@@ -204,7 +204,7 @@ static void welcome(gibs_loop *loop, const gibs_listener *listener, int descript
         close(descriptor);
         return;
     }
-    gibs_connection *connection = gibs_connection_new(descriptor, loop->now_ms);
+    gibs_connection *connection = gibs_connection_new(descriptor, &loop->exchange, loop->now_ms);
     if (!connection) {
         close(descriptor);
         return;

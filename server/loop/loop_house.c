@@ -7,6 +7,7 @@
 
 enum {
     ITEMS_PER_STEP = 64,               /* between two looks at the clock */
+    WASTE_PER_STEP = 1 << 19,          /* bytes */
     SMALLEST_HOUSEKEEPING_NS = 100000, /* in a turn */
     LARGEST_HOUSEKEEPING_NS = 1000000,
     SMALL_EBB = 1 << 20,    /* bytes freed, looked at now and then */
@@ -92,7 +93,8 @@ static bool limit_moves(const gibs_loop *loop)
 static bool has_to_clear_away(const gibs_loop *loop)
 {
     const gibs_store *store = loop->exchange.service->store;
-    return store->discarded.node || store->sweep.active || limit_moves(loop);
+    return gibs_store_has_waste(store) || store->buffers.waste.first || store->sweep.active ||
+           limit_moves(loop);
 }
 
 /* Frees what was deleted, and sweeps, for a while that grows with the turn: or with long turns
@@ -108,6 +110,7 @@ static void clear_away(gibs_loop *loop, int64_t turn_ns)
     bool more = has_to_clear_away(loop);
     while (more && now_ns < end_ns) {
         more = gibs_store_reclaim(store, ITEMS_PER_STEP);
+        more = gibs_waste_reduce(&store->buffers.waste, WASTE_PER_STEP) || more;
         if (limit_moves(loop)) {
             more = !gibs_store_move_limit(store, loop->max_memory) || more;
         }
@@ -147,7 +150,8 @@ void gibs_loop_keep_house(gibs_loop *loop, int64_t turn_ns)
 int gibs_loop_wait_time(const gibs_loop *loop)
 {
     const gibs_store *store = loop->exchange.service->store;
-    if (loop->backlog || store->discarded.node || limit_moves(loop)) {
+    if (loop->backlog || gibs_store_has_waste(store) || store->buffers.waste.first ||
+        limit_moves(loop)) {
         return 0;
     }
     if (store->sweep.active) {

@@ -42,11 +42,64 @@ static gib_code bytes_reply(gibson_bytes bytes, gib_buffer *out)
     return GIB_CODE_VAL;
 }
 
+/* Does a piece of what takes several. */
+static gib_code copy_more(gibs_service *service, const gibson_request *request, gibs_job *job,
+                          gib_buffer *out)
+{
+    job->more = gibs_copy_go_on(&job->copy, service->store, request->value, out);
+    return GIB_CODE_VAL;
+}
+
+static gib_code more_later(gibs_job *job)
+{
+    job->more = true;
+    return GIB_CODE_OK;
+}
+
+/* Compresses a large value, makes the item, and sets it, in slices up to that; then the reply is
+   written. */
+static gib_code set_large(gibs_service *service, const gibson_request *request, gibs_job *job,
+                          gib_buffer *out)
+{
+    gibs_store *store = service->store;
+    gibs_build *build = &job->batch.build;
+    gibs_batch_prepare(&job->batch);
+    if (job->copy.left) {
+        return copy_more(service, request, job, out);
+    }
+    if (gibs_store_may_set(store, request->key) != GIB_CODE_VAL) {
+        return GIB_CODE_LOCKED;
+    }
+    if (gibs_build_pack(build, store, request->value)) {
+        return more_later(job);
+    }
+    if (!build->item && !gibs_build_begin(build, store, request->key, request->value)) {
+        return GIB_CODE_MEM;
+    }
+    if (gibs_build_copy(build, request->value)) {
+        return more_later(job);
+    }
+    uint8_t *room;
+    if (!gib_buffer_reserve(out, GIB_REPLY_HEADER + request->value.size)) {
+        return GIB_CODE_MEM;
+    }
+    gib_code code = gibs_build_set(build, store, request->number, false);
+    if (code != GIB_CODE_VAL) {
+        return code;
+    }
+    gibs_build_clear(build, store);
+    gib_reply_encode_value(out, request->value.size, &room);
+    gibs_copy_begin_value(&job->copy, request->value);
+    return copy_more(service, request, job, out);
+}
+
 /* The room for the echo is made first: a SET that cannot be answered is not done. */
 static gib_code handle_set(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    (void)job;
+    if (request->value.size >= GIBS_LARGE_VALUE) {
+        return set_large(service, request, job, out);
+    }
     if (!gib_buffer_reserve(out, GIB_REPLY_HEADER + request->value.size)) {
         return GIB_CODE_MEM;
     }
@@ -65,9 +118,22 @@ static gib_code handle_ttl(gibs_service *service, const gibson_request *request,
 static gib_code handle_get(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    (void)job;
+    if (job->copy.left) {
+        return copy_more(service, request, job, out);
+    }
     gibs_item *item = gibs_store_get(service->store, request->key);
-    return item ? item_reply(item, out) : GIB_CODE_NOT_FOUND;
+    if (!item) {
+        return GIB_CODE_NOT_FOUND;
+    }
+    if (!gibs_item_is_large(item)) {
+        return item_reply(item, out);
+    }
+    uint8_t *room;
+    if (!gib_reply_encode_value(out, gibs_item_plain_size(item), &room) ||
+        !gibs_copy_begin(&job->copy, service->store, item)) {
+        return GIB_CODE_MEM;
+    }
+    return copy_more(service, request, job, out);
 }
 
 static gib_code handle_del(gibs_service *service, const gibson_request *request, gibs_job *job,
@@ -188,16 +254,16 @@ static gib_code handle_count(gibs_service *service, const gibson_request *reques
 
 /* A KVAL under construction, in one slice. */
 typedef struct items_reply {
+    gibs_job *job;
     gib_items_encoder encoder;
     size_t max_size;
     uint64_t max_items;
 } items_reply;
 
-static bool begin_items(items_reply *reply, gibs_service *service, const gibs_job *job,
-                        gib_buffer *out)
+static bool begin_items(items_reply *reply, gibs_service *service, gibs_job *job, gib_buffer *out)
 {
-    *reply =
-        (items_reply){.max_size = service->settings.limits.max_reply_size, .max_items = UINT64_MAX};
+    *reply = (items_reply){
+        .job = job, .max_size = service->settings.limits.max_reply_size, .max_items = UINT64_MAX};
     if (!job->written) {
         return gib_items_encode_begin(&reply->encoder, out);
     }
@@ -242,7 +308,6 @@ static gib_code end_items(items_reply *reply, gibs_job *job, bool more)
 
 static gibs_visit mget_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    (void)store;
     items_reply *reply = context;
     if (reply->encoder.count >= reply->max_items) {
         return GIBS_VISIT_STOP;
@@ -253,8 +318,15 @@ static gibs_visit mget_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
     if (!room) {
         return GIBS_VISIT_STOP;
     }
-    gibs_item_expand(item, room);
-    return GIBS_VISIT_SKIP;
+    if (!gibs_item_is_large(item)) {
+        gibs_item_expand(item, room);
+        return GIBS_VISIT_SKIP;
+    }
+    if (!gibs_copy_begin(&reply->job->copy, store, item)) {
+        batch->code = GIB_CODE_MEM;
+        return GIBS_VISIT_STOP;
+    }
+    return GIBS_VISIT_PAUSE;
 }
 
 static gibs_visit touch_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
@@ -273,6 +345,10 @@ static gib_code handle_mget(gibs_service *service, const gibson_request *request
 {
     items_reply reply;
     gibs_batch *batch = &job->batch;
+    if (job->copy.left) {
+        gibs_copy_go_on(&job->copy, service->store, request->value, out);
+        return more_later(job);
+    }
     if (!begin_items(&reply, service, job, out)) {
         return GIB_CODE_MEM;
     }
@@ -380,13 +456,19 @@ static bool begins_an_age(const gibson_command *command, const gibson_request *r
     return gibson_takes_time(command->arguments) && request->number > 0;
 }
 
-void gibs_job_clear(gibs_job *job)
+void gibs_job_clear(gibs_job *job, gibs_store *store)
 {
-    if (job->batch.last.allocator) { /* else it was a request without a prefix */
-        gibs_batch_clear(&job->batch);
+    if (job->batch.last.allocator || job->copy.left) { /* else it was a quick request */
+        gibs_copy_clear(&job->copy, store);
+        gibs_batch_clear(&job->batch, store);
         *job = (gibs_job){0};
     }
     job->begun = false;
+}
+
+size_t gibs_job_held(const gibs_job *job, const gibs_store *store)
+{
+    return gibs_batch_held(&job->batch) + gibs_copy_held(&job->copy, store);
 }
 
 /* Does what a request asks for, as far as it is right. */
@@ -415,6 +497,7 @@ gibs_answer gibs_service_answer(gibs_service *service, const gib_request_frame *
     }
     size_t start = gib_buffer_size(out) - job->written;
     job->begun = true;
+    job->more = false;
     job->work = work;
     gib_code code = carry_out(service, command, frame, job, out);
     if (job->more) {

@@ -3,6 +3,7 @@
 #ifndef GIBS_SERVICE_H
 #define GIBS_SERVICE_H
 
+#include "service/copy.h"
 #include "service/latency.h"
 #include "store/store_batch.h"
 #include "wire/request_decode.h"
@@ -58,6 +59,7 @@ typedef struct gibs_service {
 /* A request that takes more than one slice: what there is between them. All zero at first. */
 typedef struct gibs_job {
     gibs_batch batch;
+    gibs_copy copy; /* of a large value into the reply */
     size_t written; /* bytes of the reply so far, at the end of the output; not to be sent yet */
     uint32_t items; /* in it */
     size_t work;    /* what a slice may take */
@@ -67,7 +69,10 @@ typedef struct gibs_job {
 } gibs_job;
 
 /* Gives memory back; all is as at first. */
-void gibs_job_clear(gibs_job *job);
+void gibs_job_clear(gibs_job *job, gibs_store *store);
+
+/* The bytes it holds. */
+size_t gibs_job_held(const gibs_job *job, const gibs_store *store);
 
 /* What becomes of the connection. */
 typedef enum gibs_answer {

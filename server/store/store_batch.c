@@ -8,21 +8,20 @@ void gibs_batch_prepare(gibs_batch *batch)
 {
     if (!batch->last.allocator) {
         gib_buffer_init(&batch->last, &gib_default_allocator);
-        gib_buffer_init(&batch->packed, &gib_default_allocator);
     }
 }
 
-void gibs_batch_clear(gibs_batch *batch)
+void gibs_batch_clear(gibs_batch *batch, gibs_store *store)
 {
     gibs_batch_prepare(batch);
     gib_buffer_clear(&batch->last);
-    gib_buffer_clear(&batch->packed);
+    gibs_build_clear(&batch->build, store);
     *batch = (gibs_batch){0};
 }
 
 size_t gibs_batch_held(const gibs_batch *batch)
 {
-    return batch->last.capacity + batch->packed.capacity;
+    return batch->last.capacity + gibs_build_held(&batch->build);
 }
 
 void gibs_batch_charge(gibs_batch *batch, size_t bytes)
@@ -80,6 +79,14 @@ static bool leave(gibs_batch *batch, gibs_store *store, gibs_item *item, gibs_vi
     return goes_on;
 }
 
+/* Ends the slice behind an item, for there is more to be done with it. Without memory it cannot. */
+static bool pause_at(gibs_batch *batch, const gibs_item *item)
+{
+    bool noted = note_last(batch, gibs_item_key(item));
+    batch->code = noted ? GIB_CODE_OK : GIB_CODE_MEM;
+    return noted;
+}
+
 /* Deletes all items below a place. Returns whether the slice goes on. */
 static bool delete_part(gibs_batch *batch, gibs_store *store, const gibs_link *place)
 {
@@ -109,6 +116,9 @@ bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
         gibs_visit visit = passed_by ? GIBS_VISIT_SKIP : visitor(store, batch, &place, context);
         if (visit == GIBS_VISIT_STOP) {
             return false;
+        }
+        if (visit == GIBS_VISIT_PAUSE) {
+            return pause_at(batch, gibs_link_item(*place));
         }
         batch->count += visit == GIBS_VISIT_COUNT || visit == GIBS_VISIT_DELETE;
         if (!leave(batch, store, gibs_link_item(*place), visit)) {

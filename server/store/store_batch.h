@@ -4,6 +4,7 @@
 #ifndef GIBS_STORE_BATCH_H
 #define GIBS_STORE_BATCH_H
 
+#include "store/store_build.h"
 #include "store/store_scan.h"
 
 /* What a visit to an item came to. */
@@ -12,6 +13,7 @@ typedef enum gibs_visit {
     GIBS_VISIT_COUNT,
     GIBS_VISIT_DELETE, /* counts; the item is deleted after the visit */
     GIBS_VISIT_DROP,   /* the same, but does not count */
+    GIBS_VISIT_PAUSE,  /* does not count, and the slice is over */
     GIBS_VISIT_STOP,   /* does not count, and the batch is over; its code is set */
 } gibs_visit;
 
@@ -25,9 +27,9 @@ typedef struct gibs_batch {
     int64_t count;
     gib_code code; /* OK, or what has ended it */
 
-    gib_buffer packed; /* of MSET: the value, where it is compressed */
-    bool is_packed;
-    uint32_t begun; /* of what takes one step but for expired items: the tick at which it began */
+    gibs_build build; /* of MSET: the value, and where that is large what is to replace an item */
+    bool builds;      /* that has to be begun */
+    uint32_t begun;   /* of what takes one step but for expired items: the tick at which it began */
 } gibs_batch;
 
 /* The visitor may exchange the item in the place, and change *place where it has moved. */
@@ -38,7 +40,7 @@ typedef gibs_visit gibs_visitor(gibs_store *store, gibs_batch *batch, gibs_link 
 void gibs_batch_prepare(gibs_batch *batch);
 
 /* Gives memory back; all is zero again. */
-void gibs_batch_clear(gibs_batch *batch);
+void gibs_batch_clear(gibs_batch *batch, gibs_store *store);
 
 /* The bytes it holds. */
 size_t gibs_batch_held(const gibs_batch *batch);

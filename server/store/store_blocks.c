@@ -37,18 +37,30 @@ gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed 
                         .encoding = (unsigned)value.encoding & 3};
     memcpy(item->bytes, key.data, key.size);
     memcpy(gibs_item_value(item), value.bytes.data, value.bytes.size);
-    store->item_bytes += gibs_memory_cost(size);
-    store->allocated_items++;
-    store->compressed_items += value.encoding == GIB_ENCODING_LZF;
+    gibs_store_adopt(store, item);
     return item;
+}
+
+void gibs_store_adopt(gibs_store *store, gibs_item *item)
+{
+    store->item_bytes += gibs_store_cost_of(item);
+    store->allocated_items++;
+    store->compressed_items += item->encoding == GIB_ENCODING_LZF;
 }
 
 void gibs_store_free_item(gibs_store *store, gibs_item *item)
 {
-    store->item_bytes -= gibs_store_cost_of(item);
+    size_t cost = gibs_store_cost_of(item);
     store->allocated_items--;
     store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
-    free(item);
+    if (gibs_store_orphan(store, item)) {
+        store->item_bytes -= cost;
+    } else if (cost < GIBS_LARGE_BLOCK) {
+        store->item_bytes -= cost;
+        free(item);
+    } else {
+        gibs_waste_push(&store->waste, item, cost);
+    }
 }
 
 void gibs_store_discard(gibs_store *store, const gibs_link *place)
@@ -73,12 +85,20 @@ void gibs_store_take_walking(gibs_store *store, gibs_item *item, gibs_walk *walk
 
 bool gibs_store_reclaim(gibs_store *store, size_t items)
 {
-    while (items--) {
+    enum { BYTES_AT_ONCE = 256 * 1024, SO_MANY_ITEMS = 16 };
+    while (items) {
+        size_t freed = gibs_waste_reduce(&store->waste, BYTES_AT_ONCE);
+        if (freed) {
+            store->item_bytes -= freed;
+            items -= items < SO_MANY_ITEMS ? items : SO_MANY_ITEMS;
+            continue;
+        }
         gibs_item *item = gibs_dismantle_next(&store->discarded, &store->tree);
         if (!item) {
             return false;
         }
         gibs_store_free_item(store, item);
+        items--;
     }
-    return true;
+    return gibs_store_has_waste(store);
 }

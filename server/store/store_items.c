@@ -10,14 +10,19 @@ static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
     item->ttl = ttl > 0 ? (uint32_t)ttl : 0;
 }
 
+void gibs_store_begin(gibs_store *store, gibs_item *item, int64_t ttl)
+{
+    item->accessed = store->now;
+    begin_age(store, item, ttl);
+}
+
 gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
 {
     size_t cost = gibs_memory_cost(gibs_item_size(key.size, value.bytes.size));
     gibs_item *item =
         gibs_store_afford(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
     if (item) {
-        item->accessed = store->now;
-        begin_age(store, item, ttl);
+        gibs_store_begin(store, item, ttl);
     }
     return item;
 }
@@ -64,17 +69,22 @@ static bool move_to_new_item(gibs_store *store, gibs_link *place, gibs_packed va
     if (!item) {
         return false;
     }
+    gibs_store_exchange(store, place, item);
+    return true;
+}
+
+void gibs_store_exchange(gibs_store *store, gibs_link *place, gibs_item *item)
+{
+    gibs_item *old = gibs_link_item(*place);
     item->born = old->born;
     item->ttl = old->ttl;
     item->heat = old->heat;
     *place = gibs_link_to(item);
     gibs_store_note_peak(store);
     gibs_store_free_item(store, old);
-    return true;
 }
 
-/* Makes room for an item to grow. Returns its place, or NULL where there is none. */
-static gibs_link *afford_growth(gibs_store *store, gibs_link *place, size_t growth)
+gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t growth)
 {
     gibs_item *item = gibs_link_item(*place);
     uint64_t changes = store->tree.changes;
@@ -94,12 +104,12 @@ gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed va
     size_t before = gibs_store_cost_of(item);
     size_t after = gibs_memory_cost(gibs_item_size(item->key_size, value.bytes.size));
     if (after > before) {
-        place = afford_growth(store, place, after - before);
+        place = gibs_store_afford_growth(store, place, after - before);
         if (!place) {
             return NULL;
         }
     }
-    if (after == before) {
+    if (after == before && !gibs_store_is_held(store, item)) {
         store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
         store->compressed_items += value.encoding == GIB_ENCODING_LZF;
         memmove(gibs_item_value(item), value.bytes.data, value.bytes.size);

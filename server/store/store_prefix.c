@@ -24,34 +24,58 @@ static gibs_visit mset_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
     return GIBS_VISIT_COUNT;
 }
 
-/* A compressed value is compressed once, and kept between the slices. False if memory runs out. */
-static bool pack(gibs_batch *batch, gibs_store *store, gibson_bytes value)
+static bool mset_small(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
+                       gibson_bytes value, size_t work)
 {
-    gibs_packed packed = gibs_store_pack(store, value);
-    batch->is_packed = packed.encoding == GIB_ENCODING_LZF;
-    gibs_batch_prepare(batch);
-    if (batch->is_packed) {
-        if (!gib_buffer_make_room(&batch->packed, packed.bytes.size, false)) {
-            return false;
-        }
-        memcpy(batch->packed.data, packed.bytes.data, packed.bytes.size);
-        batch->packed.end = packed.bytes.size;
+    gibs_packed packed = gibs_build_value(&batch->build, value);
+    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_ALL, work, mset_one, &packed);
+}
+
+static gibs_visit find_unlocked(gibs_store *store, gibs_batch *batch, gibs_link **place,
+                                void *context)
+{
+    (void)context;
+    batch->builds = !is_locked(store, *place);
+    return batch->builds ? GIBS_VISIT_PAUSE : GIBS_VISIT_SKIP;
+}
+
+/* Sets the item that was made. Returns whether the batch goes on. */
+static bool set_built(gibs_batch *batch, gibs_store *store)
+{
+    gib_code code = gibs_build_set(&batch->build, store, 0, true);
+    batch->count += code == GIB_CODE_VAL;
+    batch->code = code == GIB_CODE_MEM ? code : GIB_CODE_OK;
+    return code != GIB_CODE_MEM;
+}
+
+/* Makes an item in slices for each one that is to be replaced. */
+static bool mset_large(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
+                       gibson_bytes value, size_t work)
+{
+    gibs_build *build = &batch->build;
+    if (build->item) {
+        return gibs_build_copy(build, value) || set_built(batch, store);
     }
-    return true;
+    if (batch->builds) {
+        gibson_bytes key = {batch->last.data, batch->last.end};
+        batch->builds = false;
+        batch->code = gibs_build_begin(build, store, key, value) ? GIB_CODE_OK : GIB_CODE_MEM;
+        return batch->code == GIB_CODE_OK;
+    }
+    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_ALL, work, find_unlocked, NULL);
 }
 
 bool gibs_batch_mset(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, gibson_bytes value,
                      size_t work)
 {
-    if (!batch->paused && !pack(batch, store, value)) {
-        batch->code = GIB_CODE_MEM;
-        return false;
+    gibs_batch_prepare(batch);
+    batch->code = GIB_CODE_OK;
+    if (gibs_build_pack(&batch->build, store, value)) {
+        return true;
     }
-    gibs_packed packed = {value, GIB_ENCODING_PLAIN};
-    if (batch->is_packed) {
-        packed = (gibs_packed){{batch->packed.data, batch->packed.end}, GIB_ENCODING_LZF};
-    }
-    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_ALL, work, mset_one, &packed);
+    bool large = gibs_build_value(&batch->build, value).bytes.size >= GIBS_LARGE_VALUE;
+    return large ? mset_large(batch, store, prefix, value, work)
+                 : mset_small(batch, store, prefix, value, work);
 }
 
 static gibs_visit madd_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)

@@ -81,7 +81,7 @@ static gibs_answer answer(gibs_service *service, const gib_request_frame *frame,
         gibs_store_sweep(service->store, 2);
         gibs_store_reclaim(service->store, 2);
     }
-    gibs_job_clear(&job);
+    gibs_job_clear(&job, service->store);
     return result;
 }
 

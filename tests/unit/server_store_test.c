@@ -596,7 +596,7 @@ START_TEST(store_batch_goes_on_where_it_was_while_items_come_and_go)
     ck_assert(has("k199", _i ? "old" : "new"));
     ck_assert(has("j", "old"));
     ck_assert(has("l", "old"));
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
 }
 END_TEST
 
@@ -607,15 +607,15 @@ START_TEST(store_count_and_mdel_take_one_step)
     set_many(500, _i ? 1000 : 0);
     ck_assert(!slice_count(&batch));
     ck_assert_int_eq(batch.count, 500);
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
     ck_assert(!slice_munlock(&batch));
     ck_assert_int_eq(batch.count, 500);
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
     ck_assert(!slice_mdel(&batch));
     ck_assert_int_eq(batch.count, 500);
     ck_assert_uint_eq(store->items, 0);
     ck_assert_uint_gt(gibs_store_used(store), 0); /* until it is freed */
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
 }
 END_TEST
 
@@ -640,9 +640,9 @@ START_TEST(store_count_and_mdel_leave_expired_items_out)
     ck_assert_int_eq(batch.count, 10 + rounds);
     ck_assert_uint_eq(store->items, _i == 1 ? 0 : 10 + (uint64_t)rounds);
     ck_assert_uint_eq(store->expired_items, 190);
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
     ck_assert(!slice_count(&batch)); /* nothing is left to be cleared away */
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
 }
 END_TEST
 
@@ -674,7 +674,7 @@ START_TEST(store_mdel_goes_in_slices_around_locked_items)
     ck_assert_int_ge(rounds, distance > 10 ? 0 : ITEMS / 10 / 7);
     ck_assert(has("j", "old") && has("l", "old"));
     ck_assert(rounds == 0 || has("k0", "before"));
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
     int64_t count;
     ck_assert_int_eq(do_munlock(store, text("k"), &count), GIB_CODE_VAL);
     ck_assert_int_eq(do_mdel(store, text("k"), &count), GIB_CODE_VAL);
@@ -695,7 +695,7 @@ START_TEST(store_munlock_unlocks_what_is_locked)
     }
     ck_assert_int_le(slices, 4); /* one node of the lowest ones, and those above */
     ck_assert_int_eq(batch.count, 900);
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
     ck_assert_int_eq(gibs_store_del(store, text("k777")), GIB_CODE_OK);
     ck_assert_int_eq(do_mdel(store, text("k"), &count), GIB_CODE_VAL);
     ck_assert_int_eq(count, 899);
