@@ -5,7 +5,7 @@
 
 #include <gibson/options.h>
 
-#include "store/waste.h"
+#include "store/large.h"
 
 typedef struct gibs_buffers {
     gibson_allocator allocator; /* good as long as the structure is where it is */

@@ -24,10 +24,16 @@ void gibs_store_note_peak(gibs_store *store)
     }
 }
 
-gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed value)
+/* As much as it costs: another value may then fit in place. */
+static gibs_item *make_room(size_t size)
 {
-    size_t size = gibs_item_size(key.size, value.bytes.size);
-    gibs_item *item = malloc(gibs_memory_room(size)); /* another value may then fit in place */
+    size_t cost = gibs_memory_cost(size);
+    return cost < GIBS_LARGE_BLOCK ? malloc(gibs_memory_room(size)) : gibs_large_new(cost);
+}
+
+gibs_item *gibs_store_new_item(gibs_store *store, gibson_bytes key, gibs_packed value)
+{
+    gibs_item *item = make_room(gibs_item_size(key.size, value.bytes.size));
     if (!item) {
         store->short_of_memory = true;
         return NULL;
@@ -36,8 +42,16 @@ gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed 
                         .value_size = (uint32_t)value.bytes.size,
                         .encoding = (unsigned)value.encoding & 3};
     memcpy(item->bytes, key.data, key.size);
-    memcpy(gibs_item_value(item), value.bytes.data, value.bytes.size);
-    gibs_store_adopt(store, item);
+    return item;
+}
+
+gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed value)
+{
+    gibs_item *item = gibs_store_new_item(store, key, value);
+    if (item) {
+        memcpy(gibs_item_value(item), value.bytes.data, value.bytes.size);
+        gibs_store_adopt(store, item);
+    }
     return item;
 }
 

@@ -1,8 +1,5 @@
 #include "store/store_build.h"
 
-#include <stdlib.h>
-
-#include "store/memory.h"
 #include "store/store_private.h"
 
 static void drop_item(gibs_build *build, gibs_store *store)
@@ -63,18 +60,9 @@ gibs_packed gibs_build_value(const gibs_build *build, gibson_bytes value)
 
 bool gibs_build_begin(gibs_build *build, gibs_store *store, gibson_bytes key, gibson_bytes value)
 {
-    gibs_packed packed = gibs_build_value(build, value);
-    build->item = malloc(gibs_memory_room(gibs_item_size(key.size, packed.bytes.size)));
+    build->item = gibs_store_new_item(store, key, gibs_build_value(build, value));
     build->copied = 0;
-    if (!build->item) {
-        store->short_of_memory = true;
-        return false;
-    }
-    *build->item = (gibs_item){.key_size = (uint16_t)key.size,
-                               .value_size = (uint32_t)packed.bytes.size,
-                               .encoding = (unsigned)packed.encoding & 3};
-    memcpy(build->item->bytes, key.data, key.size);
-    return true;
+    return build->item;
 }
 
 bool gibs_build_copy(gibs_build *build, gibson_bytes value)

@@ -27,6 +27,10 @@ gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed 
    items may be deleted, though not the pinned one. */
 bool gibs_store_afford(gibs_store *store, size_t cost);
 
+/* Allocates an item that does not count, with a key, and room for a value. NULL, with the lack of
+   memory noted, if there is none. */
+gibs_item *gibs_store_new_item(gibs_store *store, gibson_bytes key, gibs_packed value);
+
 /* Takes over an item that was made outside the store: it counts from now on. */
 void gibs_store_adopt(gibs_store *store, gibs_item *item);
 
