@@ -18,7 +18,7 @@ target_include_directories(
 target_link_libraries(gibson_transcripts PRIVATE PkgConfig::JANSSON)
 gibson_warnings(gibson_transcripts)
 
-foreach(module IN ITEMS config connection docs listener log slow_log stats store tree wire)
+foreach(module IN ITEMS config connection docs large listener log slow_log stats store tree wire)
     gibson_test(unit/server_${module}_test.c gibson_test_server)
 endforeach()
 target_sources(server_config_test PRIVATE "${PROJECT_SOURCE_DIR}/server/program/options.c")

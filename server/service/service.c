@@ -458,7 +458,7 @@ static bool begins_an_age(const gibson_command *command, const gibson_request *r
 
 void gibs_job_clear(gibs_job *job, gibs_store *store)
 {
-    if (job->batch.last.allocator || job->copy.left) { /* else it was a quick request */
+    if (job->batch.last.allocator || job->written) { /* else it was a quick request */
         gibs_copy_clear(&job->copy, store);
         gibs_batch_clear(&job->batch, store);
         *job = (gibs_job){0};
