@@ -119,12 +119,12 @@ static void clear_away(gibs_loop *loop, int64_t turn_ns)
     }
 }
 
-/* Gives memory back, not too much at a time: that takes some 0.2 ms for each MB. */
+/* Gives the memory of what small buffers clients had back, not too much at a time; the store and
+   large buffers do that on their own. */
 static void give_back(gibs_loop *loop, size_t step)
 {
-    const gibs_service *service = loop->exchange.service;
-    size_t in_use = gibs_store_used(service->store) + (size_t)service->counters.client_bytes;
-    if (gibs_memory_has_ebbed(&loop->tide, in_use, step)) {
+    const gibs_counters *counters = &loop->exchange.service->counters;
+    if (gibs_memory_has_ebbed(&loop->tide, (size_t)counters->client_bytes, step)) {
         gibs_memory_give_back();
     }
 }

@@ -122,8 +122,12 @@ static inline gib_encoding gibs_item_plain_encoding(const gibs_item *item)
     return item->encoding == GIB_ENCODING_NUMBER ? GIB_ENCODING_NUMBER : GIB_ENCODING_PLAIN;
 }
 
-/* Values are compressed, expanded and copied in pieces of so many bytes, each on its own. */
-enum { GIBS_PIECE = 64 * 1024 };
+/* Values are compressed, expanded and copied in pieces of so many bytes, each on its own. Fuzz
+   builds have small ones. */
+#if !defined(GIBS_PIECE_SIZE)
+#define GIBS_PIECE_SIZE (64 * 1024)
+#endif
+enum { GIBS_PIECE = GIBS_PIECE_SIZE };
 
 /* Values of so many bytes take so long that this is done in slices. */
 enum { GIBS_LARGE_VALUE = 2 * GIBS_PIECE };

@@ -7,22 +7,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "store/memory.h"
+
 /* At the beginning of the block itself. */
 struct gibs_wasted {
     struct gibs_wasted *next;
     size_t size;
 };
 
-/* Sanitizers look after the blocks of malloc only. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#endif
-
-#if defined(SANITIZED)
+#if GIBS_SANITIZED
 
 void *gibs_large_new(size_t size)
 {

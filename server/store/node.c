@@ -1,6 +1,5 @@
 #include "store/node.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/memory.h"
@@ -47,8 +46,9 @@ static uint8_t *tail_of(gibs_node *node)
 static gibs_node *make(gibs_tree *tree, gibs_node_kind kind, size_t places)
 {
     size_t size = node_size(kind, places);
-    gibs_node *node = calloc(1, size);
+    gibs_node *node = gibs_heap_allocate(tree->heap, size);
     if (node) {
+        memset(node, 0, size);
         node->kind = (uint8_t)kind;
         node->capacity = kind == GIBS_NODE_FULL ? 0 : (uint8_t)places;
         tree->node_bytes += gibs_memory_cost(size);
@@ -69,7 +69,7 @@ gibs_node *gibs_node_new(gibs_tree *tree, size_t depth)
 void gibs_node_free(gibs_tree *tree, gibs_node *node)
 {
     tree->node_bytes -= gibs_memory_cost(node_size((gibs_node_kind)node->kind, places_of(node)));
-    free(node);
+    gibs_heap_free(tree->heap, node);
 }
 
 void gibs_link_hang(gibs_link link, gibs_node *parent, uint8_t byte)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "store/memory.h"
 #include "wire/number.h"
 
 gibs_store *gibs_store_new(const gibs_store_settings *settings)
@@ -9,6 +10,7 @@ gibs_store *gibs_store_new(const gibs_store_settings *settings)
     gibs_store *store = calloc(1, sizeof *store);
     if (store) {
         store->settings = *settings;
+        store->tree.heap = GIBS_SANITIZED ? NULL : &store->heap;
         gibs_buffers_open(&store->buffers);
         gib_buffer_init(&store->scratch, &gib_default_allocator);
     }
@@ -30,6 +32,7 @@ void gibs_store_free(gibs_store *store)
     }
     gib_buffer_clear(&store->scratch);
     gibs_buffers_close(&store->buffers);
+    gibs_heap_close(&store->heap);
     free(store->holds);
     free(store);
 }

@@ -43,6 +43,7 @@ typedef struct gibs_store {
     gibs_store_settings settings;
     uint32_t now; /* tick */
     gibs_tree tree;
+    gibs_heap heap;             /* of items and nodes, but for large items */
     gibs_dismantling discarded; /* deleted by prefix, not yet freed */
     gibs_sweep sweep;
     gibs_hand hand;

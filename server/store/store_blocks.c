@@ -2,8 +2,6 @@
    count of all that. */
 #include "store/store_private.h"
 
-#include <stdlib.h>
-
 #include "store/memory.h"
 
 size_t gibs_store_used(const gibs_store *store)
@@ -25,15 +23,16 @@ void gibs_store_note_peak(gibs_store *store)
 }
 
 /* As much as it costs: another value may then fit in place. */
-static gibs_item *make_room(size_t size)
+static gibs_item *make_room(gibs_store *store, size_t size)
 {
     size_t cost = gibs_memory_cost(size);
-    return cost < GIBS_LARGE_BLOCK ? malloc(gibs_memory_room(size)) : gibs_large_new(cost);
+    return cost < GIBS_LARGE_BLOCK ? gibs_heap_allocate(store->tree.heap, gibs_memory_room(size))
+                                   : gibs_large_new(cost);
 }
 
 gibs_item *gibs_store_new_item(gibs_store *store, gibson_bytes key, gibs_packed value)
 {
-    gibs_item *item = make_room(gibs_item_size(key.size, value.bytes.size));
+    gibs_item *item = make_room(store, gibs_item_size(key.size, value.bytes.size));
     if (!item) {
         store->short_of_memory = true;
         return NULL;
@@ -71,7 +70,7 @@ void gibs_store_free_item(gibs_store *store, gibs_item *item)
         store->item_bytes -= cost;
     } else if (cost < GIBS_LARGE_BLOCK) {
         store->item_bytes -= cost;
-        free(item);
+        gibs_heap_free(store->tree.heap, item);
     } else {
         gibs_waste_push(&store->waste, item, cost);
     }
