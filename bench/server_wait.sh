@@ -2,10 +2,15 @@
 # Measures how long clients wait for one another.
 #
 #     bench/server_wait.sh BUILD [SERVER]    SERVER: the program, if not that of the build
+#
+# As root the server comes before the other programs of the machine, so that it is the server that is
+# measured.
 set -euo pipefail
 build=$1
 server=${2:-$build/server/gibson-server}
 folder=$(mktemp -d)
+first=()
+chrt -f 1 true 2>/dev/null && first=(chrt -f 1)
 pid=
 finish() {
     [ -n "$pid" ] && kill "$pid" && wait "$pid"
@@ -15,7 +20,7 @@ trap finish EXIT
 
 # start DIRECTIVE...
 start() {
-    "$server" --unix_socket "$folder/socket" --loglevel 3 --slow_log 0 --max_memory 4G "$@" &
+    "${first[@]}" "$server" --unix_socket "$folder/socket" --loglevel 3 --slow_log 0 --max_memory 4G "$@" &
     pid=$!
     until [ -S "$folder/socket" ]; do sleep 0.05; done
 }

@@ -49,7 +49,7 @@ static gibson_bytes take(fields *from, size_t size)
 }
 
 /* Looks at no more than `most` bytes: where there is no space, these are what it takes. */
-static gibson_bytes take_to_space(fields *from, size_t most)
+static inline gibson_bytes take_to_space(fields *from, size_t most)
 {
     size_t size = from->left < most ? from->left : most;
     const uint8_t *space = size ? memchr(from->cursor, ' ', size) : NULL;

@@ -207,11 +207,11 @@ static gibs_answer work_on(gibs_exchange *exchange, const gib_request_frame *fra
     size_t work = atomic_load_explicit(&exchange->work, memory_order_relaxed);
     gibs_answer result;
     do {
-        if (job->begun && !may_go_on(exchange)) {
+        if (GIB_UNLIKELY(job->begun) && !may_go_on(exchange)) {
             return GIBS_ANSWER_MORE;
         }
         result = gibs_service_answer(exchange->service, frame, work, job, out);
-    } while (result == GIBS_ANSWER_MORE && gib_now_ns() < end_ns);
+    } while (GIB_UNLIKELY(result == GIBS_ANSWER_MORE) && gib_now_ns() < end_ns);
     return result;
 }
 

@@ -9,7 +9,7 @@ enum {
     ITEMS_PER_STEP = 64,               /* between two looks at the clock */
     WASTE_PER_STEP = 1 << 19,          /* bytes */
     SMALLEST_HOUSEKEEPING_NS = 100000, /* in a turn */
-    LARGEST_HOUSEKEEPING_NS = 1000000,
+    LARGEST_HOUSEKEEPING_NS = 500000,
     SMALL_EBB = 1 << 20,    /* bytes freed, looked at now and then */
     LARGE_EBB = 8 << 20,    /* looked at in each turn */
     HOUSEKEEPING_SHARE = 4, /* it may take such a part of the turn before */
@@ -102,12 +102,15 @@ static bool has_to_clear_away(const gibs_loop *loop)
 static void clear_away(gibs_loop *loop, int64_t turn_ns)
 {
     gibs_store *store = loop->exchange.service->store;
+    if (!has_to_clear_away(loop)) {
+        return;
+    }
     int64_t now_ns = gib_now_ns();
     int64_t share_ns = turn_ns / HOUSEKEEPING_SHARE;
     share_ns = share_ns > SMALLEST_HOUSEKEEPING_NS ? share_ns : SMALLEST_HOUSEKEEPING_NS;
     share_ns = share_ns < LARGEST_HOUSEKEEPING_NS ? share_ns : LARGEST_HOUSEKEEPING_NS;
     int64_t end_ns = now_ns + share_ns;
-    bool more = has_to_clear_away(loop);
+    bool more = true;
     while (more && now_ns < end_ns) {
         more = gibs_store_reclaim(store, ITEMS_PER_STEP);
         more = gibs_waste_reduce(&store->buffers.waste, WASTE_PER_STEP) || more;

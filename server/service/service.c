@@ -1,6 +1,7 @@
 #include "service/service.h"
 
 #include "base/clock.h"
+#include "base/likely.h"
 #include "wire/command.h"
 #include "wire/number.h"
 #include "wire/reply_encode.h"
@@ -17,19 +18,6 @@ static gib_code number_reply(gib_code code, int64_t number, gib_buffer *out)
         return GIB_CODE_MEM;
     }
     return code;
-}
-
-static gib_code item_reply(gibs_item *item, gib_buffer *out)
-{
-    if (item->encoding == GIB_ENCODING_NUMBER) {
-        return number_reply(GIB_CODE_VAL, gibs_item_number(item), out);
-    }
-    uint8_t *room;
-    if (!gib_reply_encode_value(out, gibs_item_plain_size(item), &room)) {
-        return GIB_CODE_MEM;
-    }
-    gibs_item_expand(item, room);
-    return GIB_CODE_VAL;
 }
 
 static gib_code bytes_reply(gibson_bytes bytes, gib_buffer *out)
@@ -115,25 +103,49 @@ static gib_code handle_ttl(gibs_service *service, const gibson_request *request,
     return gibs_store_ttl(service->store, request->key, request->number);
 }
 
+/* The value of an item that is not large. */
+static gib_code item_reply(gibs_item *item, gib_buffer *out)
+{
+    uint8_t *room;
+    if (!gib_reply_encode_value(out, gibs_item_plain_size(item), &room)) {
+        return GIB_CODE_MEM;
+    }
+    gibs_item_expand(item, room);
+    return GIB_CODE_VAL;
+}
+
+/* Where it takes longer than to copy a little. */
+GIB_NOINLINE static gib_code get_slowly(gibs_service *service, const gibson_request *request,
+                                        gibs_item *item, gibs_job *job, gib_buffer *out)
+{
+    uint8_t *room;
+    if (!gibs_item_is_large(item)) {
+        return item_reply(item, out);
+    }
+    if (!gib_reply_encode_value(out, gibs_item_plain_size(item), &room) ||
+        !gibs_copy_begin(&job->copy, service->store, item)) {
+        return GIB_CODE_MEM;
+    }
+    return copy_more(service, request, job, out);
+}
+
 static gib_code handle_get(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    if (job->copy.left) {
+    if (GIB_UNLIKELY(job->copy.left)) {
         return copy_more(service, request, job, out);
     }
     gibs_item *item = gibs_store_get(service->store, request->key);
     if (!item) {
         return GIB_CODE_NOT_FOUND;
     }
-    if (!gibs_item_is_large(item)) {
-        return item_reply(item, out);
+    if (GIB_UNLIKELY(item->encoding == GIB_ENCODING_LZF || item->value_size >= GIBS_LARGE_VALUE)) {
+        return get_slowly(service, request, item, job, out);
     }
-    uint8_t *room;
-    if (!gib_reply_encode_value(out, gibs_item_plain_size(item), &room) ||
-        !gibs_copy_begin(&job->copy, service->store, item)) {
-        return GIB_CODE_MEM;
+    if (item->encoding == GIB_ENCODING_NUMBER) {
+        return number_reply(GIB_CODE_VAL, gibs_item_number(item), out);
     }
-    return copy_more(service, request, job, out);
+    return bytes_reply((gibson_bytes){gibs_item_value(item), item->value_size}, out);
 }
 
 static gib_code handle_del(gibs_service *service, const gibson_request *request, gibs_job *job,
@@ -456,14 +468,11 @@ static bool begins_an_age(const gibson_command *command, const gibson_request *r
     return gibson_takes_time(command->arguments) && request->number > 0;
 }
 
-void gibs_job_clear(gibs_job *job, gibs_store *store)
+void gibs_job_reset(gibs_job *job, gibs_store *store)
 {
-    if (job->batch.last.allocator || job->written) { /* else it was a quick request */
-        gibs_copy_clear(&job->copy, store);
-        gibs_batch_clear(&job->batch, store);
-        *job = (gibs_job){0};
-    }
-    job->begun = false;
+    gibs_copy_clear(&job->copy, store);
+    gibs_batch_clear(&job->batch, store);
+    *job = (gibs_job){0};
 }
 
 size_t gibs_job_held(const gibs_job *job, const gibs_store *store)

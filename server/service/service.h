@@ -3,6 +3,7 @@
 #ifndef GIBS_SERVICE_H
 #define GIBS_SERVICE_H
 
+#include "base/likely.h"
 #include "service/copy.h"
 #include "service/latency.h"
 #include "store/store_batch.h"
@@ -69,7 +70,16 @@ typedef struct gibs_job {
 } gibs_job;
 
 /* Gives memory back; all is as at first. */
-void gibs_job_clear(gibs_job *job, gibs_store *store);
+void gibs_job_reset(gibs_job *job, gibs_store *store);
+
+/* The same, which is nothing for most requests. */
+static inline void gibs_job_clear(gibs_job *job, gibs_store *store)
+{
+    if (GIB_UNLIKELY(job->batch.last.allocator || job->written)) {
+        gibs_job_reset(job, store);
+    }
+    job->begun = false;
+}
 
 /* The bytes it holds. */
 size_t gibs_job_held(const gibs_job *job, const gibs_store *store);
