@@ -41,7 +41,7 @@ static void run_get(gibson_client *client, long count)
 {
     gibson_value got;
     for (long i = 0; i < count; i++) {
-        check(client, gibson_client_get(client, key, sizeof key - 1, &got));
+        check(client, gibson_client_get(client, gibson_str(key), &got));
         check_value(client, &got);
     }
 }
@@ -50,7 +50,7 @@ static void run_miss(gibson_client *client, long count)
 {
     gibson_value got;
     for (long i = 0; i < count; i++) {
-        if (gibson_client_get(client, "app:user:1000:none", 18, &got) != GIBSON_NOT_FOUND) {
+        if (gibson_client_get(client, gibson_str("app:user:1000:none"), &got) != GIBSON_NOT_FOUND) {
             fail(client);
         }
     }
@@ -59,7 +59,8 @@ static void run_miss(gibson_client *client, long count)
 static void run_set(gibson_client *client, long count)
 {
     for (long i = 0; i < count; i++) {
-        check(client, gibson_client_set(client, key, sizeof key - 1, value, sizeof value, 0));
+        check(client,
+              gibson_client_set(client, gibson_str(key), gibson_bytes_of(value, sizeof value), 0));
     }
 }
 
@@ -68,40 +69,40 @@ static void run_set(gibson_client *client, long count)
 static gibson_status run_inc(gibson_client *client)
 {
     int64_t number;
-    return gibson_client_inc(client, "app:user:1000:hits", 18, &number);
+    return gibson_client_inc(client, gibson_str("app:user:1000:hits"), &number);
 }
 
 static gibson_status run_dec(gibson_client *client)
 {
     int64_t number;
-    return gibson_client_dec(client, "app:user:1000:hits", 18, &number);
+    return gibson_client_dec(client, gibson_str("app:user:1000:hits"), &number);
 }
 
 static gibson_status run_del(gibson_client *client)
 {
-    const gibson_status status = gibson_client_del(client, "app:user:1000:none", 18);
+    const gibson_status status = gibson_client_del(client, gibson_str("app:user:1000:none"));
     return status == GIBSON_NOT_FOUND ? GIBSON_OK : status;
 }
 
 static gibson_status run_ttl(gibson_client *client)
 {
-    return gibson_client_ttl(client, key, sizeof key - 1, 3600);
+    return gibson_client_ttl(client, gibson_str(key), 3600);
 }
 
 static gibson_status run_lock(gibson_client *client)
 {
-    return gibson_client_lock(client, key, sizeof key - 1, 0);
+    return gibson_client_lock(client, gibson_str(key), 0);
 }
 
 static gibson_status run_unlock(gibson_client *client)
 {
-    return gibson_client_unlock(client, key, sizeof key - 1);
+    return gibson_client_unlock(client, gibson_str(key));
 }
 
 static gibson_status run_meta(gibson_client *client)
 {
     int64_t number;
-    return gibson_client_meta(client, key, sizeof key - 1, GIBSON_META_SIZE, &number);
+    return gibson_client_meta(client, gibson_str(key), GIBSON_META_SIZE, &number);
 }
 
 static void run_others(gibson_client *client, const char *name, long count)
@@ -125,7 +126,7 @@ static void run_others(gibson_client *client, const char *name, long count)
 
 static void run_pipeline(gibson_client *client, long count)
 {
-    gibson_request request = gibson_request_key(GIBSON_OP_GET, key, sizeof key - 1);
+    gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str(key));
     gibson_reply reply;
     for (long done = 0; done < count; done += PIPELINE) {
         for (int i = 0; i < PIPELINE; i++) {
@@ -147,7 +148,8 @@ static void store_items(gibson_client *client, long count)
         for (int j = 0; j < PIPELINE && i < count; j++, i++) {
             int size = snprintf(name, sizeof name, "item:%ld", i);
             gibson_request request =
-                gibson_request_value(GIBSON_OP_SET, name, (size_t)size, value, sizeof value, 0);
+                gibson_request_value(GIBSON_OP_SET, gibson_bytes_of(name, (size_t)size),
+                                     gibson_bytes_of(value, sizeof value), 0);
             check(client, gibson_client_queue(client, &request));
         }
         while (gibson_client_next(client, &reply) != GIBSON_END) {
@@ -188,7 +190,7 @@ static void run_mget(gibson_client *client, long count)
     reset_peak_memory();
     long before = peak_memory();
     gibson_items items;
-    check(client, gibson_client_mget(client, "item:", 5, 0, &items));
+    check(client, gibson_client_mget(client, gibson_str("item:"), 0, &items));
     gibson_bytes name;
     gibson_value got;
     size_t reply_size = 4;

@@ -14,6 +14,8 @@ if(GIBSON_BUILD_SERVER)
     find_package(Threads REQUIRED)
     gibson_server_bench(server_wait Threads::Threads)
     gibson_server_bench(server_fair Threads::Threads)
+    find_library(MATH_LIBRARY m REQUIRED)
+    gibson_server_bench(hit_ratio "${MATH_LIBRARY}")
     gibson_server_bench(server_stall)
     target_include_directories(server_stall PRIVATE "${PROJECT_SOURCE_DIR}/server"
                                                     "${PROJECT_SOURCE_DIR}/lib")

@@ -7,9 +7,25 @@
 
 #include "wire/frame.h"
 
+static const char *before = "app:user:";
+static const char *behind = ":field";
+static size_t value_size = 100;
+
+void shape_items(const char *before_number, const char *behind_number, size_t bytes_of_value)
+{
+    before = before_number;
+    behind = behind_number;
+    value_size = bytes_of_value;
+}
+
 size_t write_key(char *to, unsigned number)
 {
-    return (size_t)sprintf(to, "app:user:%u:field", number);
+    return (size_t)sprintf(to, "%s%u%s", before, number, behind);
+}
+
+static size_t write_group(char *to, unsigned number)
+{
+    return (size_t)sprintf(to, "%s%u", before, number);
 }
 
 /* The number of a member of the group of a number. */
@@ -20,8 +36,8 @@ static unsigned member(unsigned number, unsigned index)
 
 static size_t write_value(char *to)
 {
-    memset(to, 'v', VALUE_SIZE);
-    return VALUE_SIZE;
+    memset(to, 'v', value_size);
+    return value_size;
 }
 
 static size_t gibson_frame(char *to, gibson_opcode opcode, size_t payload)
@@ -43,20 +59,20 @@ static size_t gibson_request_of(operation what, unsigned number, char *to, size_
         size = 2 + write_key(payload + 2, number);
         payload[size++] = ' ';
         size += write_value(payload + size);
-        *reply += VALUE_SIZE;
+        *reply += value_size;
         return gibson_frame(to, GIBSON_OP_SET, size);
     case OPERATION_GET:
-        *reply += VALUE_SIZE;
+        *reply += value_size;
         return gibson_frame(to, GIBSON_OP_GET, write_key(payload, number));
     case OPERATION_MGET:
         *reply += GIB_ITEM_COUNT_FIELD;
         for (unsigned i = 0; i < GROUP_SIZE; i++) {
-            *reply += GIB_SMALLEST_ITEM + write_key(key, member(number, i)) + VALUE_SIZE;
+            *reply += GIB_SMALLEST_ITEM + write_key(key, member(number, i)) + value_size;
         }
-        return gibson_frame(to, GIBSON_OP_MGET, (size_t)sprintf(payload, "app:user:%u", number));
+        return gibson_frame(to, GIBSON_OP_MGET, write_group(payload, number));
     default:
         *reply += sizeof(int64_t);
-        return gibson_frame(to, GIBSON_OP_MDEL, (size_t)sprintf(payload, "app:user:%u", number));
+        return gibson_frame(to, GIBSON_OP_MDEL, write_group(payload, number));
     }
 }
 
@@ -83,9 +99,9 @@ static size_t redis_key(char *to, unsigned number)
 
 static size_t redis_request_of(operation what, unsigned number, char *to, size_t *reply)
 {
-    enum { BULK = VALUE_SIZE + 8 }; /* $100, the value, and two line ends */
-    char value[VALUE_SIZE];
-    size_t size;
+    char value[LARGEST_VALUE];
+    size_t size = (size_t)sprintf(value, "$%zu\r\n\r\n", value_size);
+    size_t bulk = size + value_size;
     switch (what) {
     case OPERATION_SET:
         size = redis_command(to, 3, "SET");
@@ -94,15 +110,14 @@ static size_t redis_request_of(operation what, unsigned number, char *to, size_t
         return size + redis_argument(to + size, value, write_value(value));
     case OPERATION_GET:
         size = redis_command(to, 2, "GET");
-        *reply = BULK;
+        *reply = bulk;
         return size + redis_key(to + size, number);
     default:
         size = redis_command(to, GROUP_SIZE + 1, what == OPERATION_MGET ? "MGET" : "DEL");
         for (unsigned i = 0; i < GROUP_SIZE; i++) {
             size += redis_key(to + size, member(number, i));
         }
-        *reply = what == OPERATION_MGET ? strlen("*11\r\n") + (size_t)GROUP_SIZE * BULK
-                                        : strlen(":11\r\n");
+        *reply = what == OPERATION_MGET ? strlen("*11\r\n") + GROUP_SIZE * bulk : strlen(":11\r\n");
         return size;
     }
 }
@@ -111,7 +126,9 @@ static size_t redis_request_of(operation what, unsigned number, char *to, size_t
 static size_t memcached_item(unsigned number)
 {
     char key[64];
-    return strlen("VALUE  0 100\r\n\r\n") + write_key(key, number) + VALUE_SIZE;
+    char size[64];
+    return (size_t)sprintf(size, "VALUE  0 %zu\r\n\r\n", value_size) + write_key(key, number) +
+           value_size;
 }
 
 static size_t memcached_request_of(operation what, unsigned number, char *to, size_t *reply)
@@ -122,7 +139,7 @@ static size_t memcached_request_of(operation what, unsigned number, char *to, si
     switch (what) {
     case OPERATION_SET:
         write_key(key, number);
-        size = (size_t)sprintf(to, "set %s 0 0 %d\r\n", key, VALUE_SIZE);
+        size = (size_t)sprintf(to, "set %s 0 0 %zu\r\n", key, value_size);
         size += write_value(to + size);
         *reply = strlen("STORED\r\n");
         return size + (size_t)sprintf(to + size, "\r\n");
@@ -150,9 +167,9 @@ static size_t memcached_request_of(operation what, unsigned number, char *to, si
 }
 
 static const protocol protocols[] = {
-    {"gibson", gibson_request_of},
-    {"redis", redis_request_of},
-    {"memcached", memcached_request_of},
+    {"gibson", gibson_request_of, "\1\0\0\1\0\0\0\0", 8},
+    {"redis", redis_request_of, "$-1\r\n", 5},
+    {"memcached", memcached_request_of, "END\r\n", 5},
 };
 
 const protocol *protocol_by_name(const char *name)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VALUE_SIZE = 100, GROUP_SIZE = 11 };
+enum { GROUP_SIZE = 11, LARGEST_VALUE = 2048 };
 
 typedef enum operation {
     OPERATION_SET,
@@ -22,10 +22,15 @@ typedef struct protocol {
     /* Writes a request for the key (or the group) of a number. Returns its size, and in *reply the
        size of the reply to it. */
     size_t (*request)(operation what, unsigned number, char *to, size_t *reply);
+    const char *miss; /* the reply to a GET of a key that is not there */
+    size_t miss_size;
 } protocol;
 
 /* The longest request. */
-enum { LONGEST_REQUEST = 1024 };
+enum { LONGEST_REQUEST = LARGEST_VALUE + 1024 };
+
+/* Gives the items other keys and values than app:user:<n>:field and 100 bytes. */
+void shape_items(const char *before_number, const char *behind_number, size_t bytes_of_value);
 
 /* gibson, redis, memcached; NULL where the name is none. */
 const protocol *protocol_by_name(const char *name);

@@ -1,4 +1,4 @@
-/* Stores a thousand values and reads them back, with many requests on their way at once.
+/* Stores a thousand squares and deletes the odd ones, with many requests on their way at once.
 
        example_pipeline SOCKET                                                                   */
 #include <stdio.h>
@@ -15,20 +15,55 @@ static int fail(gibson_client *client)
     return 1;
 }
 
-/* Queues a SET or GET for each item. The default window is 1024 requests. */
-static gibson_status queue(gibson_client *client, gibson_opcode opcode)
+/* Queues a SET for each item. The default window is 1024 requests. */
+static gibson_status queue_stores(gibson_client *client)
 {
     gibson_status status = GIBSON_OK;
     for (int i = 0; i < ITEMS && status == GIBSON_OK; i++) {
         char key[32];
         char value[32];
-        int key_size = snprintf(key, sizeof key, "square:%d", i);
-        int value_size = snprintf(value, sizeof value, "%d", i * i);
+        snprintf(key, sizeof key, "square:%d", i);
+        snprintf(value, sizeof value, "%d", i * i);
         gibson_request request =
-            gibson_request_value(opcode, key, (size_t)key_size, value, (size_t)value_size, 0);
+            gibson_request_value(GIBSON_OP_SET, gibson_str(key), gibson_str(value), 0);
         status = gibson_client_queue(client, &request); /* copies the request */
     }
     return status;
+}
+
+static bool is_odd(gibson_bytes digits)
+{
+    const char *last = (const char *)digits.data + digits.size - 1;
+    return (*last - '0') % 2;
+}
+
+/* Reads all items, and queues a DEL for those that are odd. What a reply consists of can be put
+   into a request as it is: queueing leaves the reply alone. */
+static gibson_status queue_deletes(gibson_client *client)
+{
+    gibson_items items;
+    gibson_bytes key;
+    gibson_value value;
+    gibson_status status = gibson_client_mget(client, gibson_str("square:"), 0, &items);
+    while (status == GIBSON_OK && gibson_items_next(&items, &key, &value)) {
+        if (is_odd(value.bytes)) {
+            gibson_request request = gibson_request_key(GIBSON_OP_DEL, key);
+            status = gibson_client_queue(client, &request);
+        }
+    }
+    return status;
+}
+
+/* Reads a reply for each request, and counts them. */
+static gibson_status finish(gibson_client *client, size_t *count)
+{
+    gibson_reply reply;
+    for (*count = 0; gibson_client_next(client, &reply) != GIBSON_END; (*count)++) {
+        if (reply.status != GIBSON_OK) {
+            return reply.status;
+        }
+    }
+    return GIBSON_OK;
 }
 
 int main(int argc, char **argv)
@@ -46,30 +81,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }
-    if (gibson_client_connect(client) != GIBSON_OK || queue(client, GIBSON_OP_SET) != GIBSON_OK) {
+    size_t stored;
+    size_t deleted;
+    if (gibson_client_connect(client) != GIBSON_OK || queue_stores(client) != GIBSON_OK ||
+        finish(client, &stored) != GIBSON_OK || queue_deletes(client) != GIBSON_OK ||
+        finish(client, &deleted) != GIBSON_OK) {
         return fail(client);
     }
-
-    gibson_reply reply;
-    size_t stored = 0;
-    while (gibson_client_next(client, &reply) != GIBSON_END) { /* a reply for each request */
-        if (reply.status != GIBSON_OK) {
-            return fail(client);
-        }
-        stored++;
-    }
-
-    if (queue(client, GIBSON_OP_GET) != GIBSON_OK) {
-        return fail(client);
-    }
-    size_t bytes = 0;
-    while (gibson_client_next(client, &reply) != GIBSON_END) {
-        if (reply.status != GIBSON_OK) {
-            return fail(client);
-        }
-        bytes += reply.value.bytes.size; /* a view, until the next call */
-    }
-    printf("stored %zu values, read back %zu bytes\n", stored, bytes);
+    printf("stored %zu squares, deleted the %zu odd ones\n", stored, deleted);
     gibson_client_free(client);
     return 0;
 }

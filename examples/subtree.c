@@ -21,7 +21,7 @@ static void must(gibson_client *client, gibson_status status)
 
 static void set(gibson_client *client, const char *key, const char *value, int64_t ttl_s)
 {
-    must(client, gibson_client_set(client, key, strlen(key), value, strlen(value), ttl_s));
+    must(client, gibson_client_set(client, gibson_str(key), gibson_str(value), ttl_s));
     printf("set     %-22s = %s", key, value);
     if (ttl_s) {
         printf("   (for %" PRId64 " s)", ttl_s);
@@ -32,7 +32,7 @@ static void set(gibson_client *client, const char *key, const char *value, int64
 static void get(gibson_client *client, const char *key)
 {
     gibson_value value;
-    gibson_status status = gibson_client_get(client, key, strlen(key), &value);
+    gibson_status status = gibson_client_get(client, gibson_str(key), &value);
     if (status == GIBSON_NOT_FOUND) {
         printf("get     %-22s : not found\n", key);
         return;
@@ -49,7 +49,7 @@ static void get(gibson_client *client, const char *key)
 static void list(gibson_client *client, const char *prefix)
 {
     gibson_items items;
-    must(client, gibson_client_mget(client, prefix, strlen(prefix), 0, &items));
+    must(client, gibson_client_mget(client, gibson_str(prefix), 0, &items));
     printf("mget    %s*\n", prefix);
     gibson_bytes key;
     gibson_value value;
@@ -67,7 +67,7 @@ static void list(gibson_client *client, const char *prefix)
 static void count(gibson_client *client, const char *prefix)
 {
     int64_t number;
-    must(client, gibson_client_count(client, prefix, strlen(prefix), &number));
+    must(client, gibson_client_count(client, gibson_str(prefix), &number));
     printf("count   %-22s = %" PRId64 "\n", prefix, number);
 }
 
@@ -79,8 +79,8 @@ static void use(gibson_client *client)
     set(client, "user:42:mail", "ada@example.org", 3600);
     set(client, "user:42:order:1", "a difference engine", 0);
     set(client, "user:43:name", "Charles Babbage", 0);
-    must(client, gibson_client_inc(client, "user:42:visits", 14, &number));
-    must(client, gibson_client_inc(client, "user:42:visits", 14, &number));
+    must(client, gibson_client_inc(client, gibson_str("user:42:visits"), &number));
+    must(client, gibson_client_inc(client, gibson_str("user:42:visits"), &number));
     printf("inc     %-22s = %" PRId64 "\n", "user:42:visits", number);
 
     get(client, "user:42:name");
@@ -88,14 +88,14 @@ static void use(gibson_client *client)
     count(client, "user:42:");
     list(client, "user:42:");
 
-    must(client, gibson_client_mlock(client, "user:42:order:", 14, 60, &number));
+    must(client, gibson_client_mlock(client, gibson_str("user:42:order:"), 60, &number));
     printf("mlock   %-22s : %" PRId64 " locked for 60 s\n", "user:42:order:", number);
-    gibson_status status =
-        gibson_client_set(client, "user:42:order:1", 15, "an analytical engine", 20, 0);
+    gibson_status status = gibson_client_set(client, gibson_str("user:42:order:1"),
+                                             gibson_str("an analytical engine"), 0);
     printf("set     %-22s : %s\n", "user:42:order:1", gibson_status_text(status));
-    must(client, gibson_client_munlock(client, "user:42:", 8, &number));
+    must(client, gibson_client_munlock(client, gibson_str("user:42:"), &number));
 
-    must(client, gibson_client_mdel(client, "user:42:", 8, &number));
+    must(client, gibson_client_mdel(client, gibson_str("user:42:"), &number));
     printf("mdel    %-22s : %" PRId64 " deleted\n", "user:42:", number);
     get(client, "user:42:name");
     get(client, "user:43:name");

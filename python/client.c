@@ -199,7 +199,7 @@ static gibson_status call_gibson(Client *self, const operation *op, gibson_reply
 {
     const gibson_request *request = &op->request;
     if (request->opcode == GIBSON_OP_GET) { /* libgibson has a short way for it */
-        return gibson_client_get(self->client, request->key.data, request->key.size, &reply->value);
+        return gibson_client_get(self->client, request->key, &reply->value);
     }
     if (op->kind->effect == GIBSON_EFFECT_CLOSE) {
         return gibson_client_quit(self->client);

@@ -155,7 +155,7 @@ static const char *detail(const failure *failed)
         return miss(failed->kind);
     }
     if (failed->kind && colon && colon[1] == ' ' &&
-        gibson_command_by_name(message, (size_t)(colon - message))) {
+        gibson_command_by_name(gibson_bytes_of(message, (size_t)(colon - message)))) {
         return colon + 2;
     }
     return message;

@@ -188,7 +188,7 @@ static int take_field(operation *made, PyObject *field)
         return refuse_field(made);
     }
     gibson_meta_field found;
-    if (!gibson_meta_field_by_name(name, (size_t)size, &found)) {
+    if (!gibson_meta_field_by_name(gibson_bytes_of(name, (size_t)size), &found)) {
         return refuse_field(made);
     }
     made->request.number = (int64_t)found;

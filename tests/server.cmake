@@ -18,13 +18,14 @@ target_include_directories(
 target_link_libraries(gibson_transcripts PRIVATE PkgConfig::JANSSON)
 gibson_warnings(gibson_transcripts)
 
-foreach(module IN ITEMS config connection docs heap large listener log slow_log stats store tree wire)
+foreach(module IN ITEMS config connection docs eviction heap large listener log slow_log stats store
+                        tree wire)
     gibson_test(unit/server_${module}_test.c gibson_test_server)
 endforeach()
 target_sources(server_config_test PRIVATE "${PROJECT_SOURCE_DIR}/server/program/options.c")
 target_compile_definitions(server_docs_test PRIVATE "SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 
-foreach(module IN ITEMS eyes limits listeners slices stream)
+foreach(module IN ITEMS eyes limits listeners room slices stream)
     gibson_test(integration/server_${module}_test.c gibson_test_server)
 endforeach()
 foreach(module IN ITEMS activation process signals)

@@ -19,18 +19,19 @@ typedef struct gibson_client gibson_client;
 
 /* Statuses. Every operation below can return these, beside what it lists itself:
 
-   GIBSON_INVALID       the protocol cannot carry an argument, or it is past a limit of the options;
-                        nothing was sent
-   GIBSON_USAGE         the client, the request or an out-parameter is NULL, or replies of a
-                        pipeline are unread; nothing was sent. A key or value that is NULL is
-   INVALID GIBSON_NOMEM         the allocator failed; the connection breaks if anything had been
-   sent GIBSON_SERVER_ERROR  the server answered ERR: it found the request malformed GIBSON_TIMEOUT
-   the deadline passed; the connection breaks GIBSON_CLOSED        the connection was lost, or was
-   never made, or broke before this call GIBSON_UNREACHABLE   with options.reconnect: connecting
-   again failed GIBSON_PROTOCOL      the reply is malformed or does not fit the command, or bytes
-   had arrived that answer no request; the connection breaks GIBSON_INTERRUPTED   the interrupt
-   callback ended the call; the connection breaks GIBSON_SYSTEM        a system call failed; the
-   connection breaks
+   - GIBSON_INVALID: the protocol cannot carry an argument, such as a key or value that is empty or
+     whose data is NULL, or it is past a limit of the options; nothing was sent
+   - GIBSON_USAGE: the client, the request or an out-parameter is NULL, or replies of a pipeline are
+     unread; nothing was sent
+   - GIBSON_NOMEM: the allocator failed; the connection breaks if anything had been sent
+   - GIBSON_SERVER_ERROR: the server answered ERR, that is, found the request malformed
+   - GIBSON_TIMEOUT: the deadline passed; the connection breaks
+   - GIBSON_CLOSED: the connection was lost, or was never made, or broke before this call
+   - GIBSON_UNREACHABLE: connecting again, with options.reconnect, failed
+   - GIBSON_PROTOCOL: the reply is malformed or does not fit the command, or bytes had arrived that
+     answer no request; the connection breaks
+   - GIBSON_INTERRUPTED: the interrupt callback ended the call; the connection breaks
+   - GIBSON_SYSTEM: a system call failed; the connection breaks
 
    A connection that breaks is closed at once, so a late reply is never read. With options.reconnect
    the next operation connects again, else it returns GIBSON_CLOSED.
@@ -44,9 +45,10 @@ typedef struct gibson_client gibson_client;
    the answer: before one in 127 calls, or batches of a pipeline, and in front of one in 509
    requests of a pipeline. It is COUNT of a prefix that is random and so has no key, which must be
    0, and META of that three times, which must not be found, or ERR to these three or to all four,
-   from a server that refuses or cuts keys of that length. Up to three replies too many are noticed
-   by that, whatever they are, and more unless they read just so. In a batch, replies one too many
-   are noticed when the last of them is read, too, or when more is sent after a pause.
+   from a server that refuses or cuts keys of that length. It is also the first that goes over the
+   connection which replaces one that ended by bytes nobody asked for. Up to three replies too many
+   are noticed by that, whatever they are, and more unless they read just so. In a batch, replies
+   one too many are noticed when the last of them is read, too, or when more is sent after a pause.
 
    A request may be made of the views of the last reply: they live until the call that takes it
    returns. But one of 4096 bytes or less is not repeated, as options.retry_repeatable would else
@@ -54,9 +56,8 @@ typedef struct gibson_client gibson_client;
 
    The deadline of an operation is options.timeout_ms from the start of the call, and holds over all
    of it: connecting again, asking the server (the question above, and for its limit of times),
-   sending, repeating, reading. So it has to suffice for two round trips.
-   The message of GIBSON_TIMEOUT names the deadline that passed, its length, and what was waited
-   for.
+   sending, repeating, reading. So it has to suffice for two round trips. The message of
+   GIBSON_TIMEOUT names the deadline that passed, its length, and what was waited for.
 
    Out-parameters are set on every path: to nothing where the call does not return GIBSON_OK. */
 
@@ -119,113 +120,112 @@ GIBSON_API gibson_status gibson_client_call(gibson_client *client, const gibson_
 GIBSON_API gibson_status gibson_client_take_reply(gibson_client *client,
                                                   gibson_owned_reply **owned);
 
-/* Keys and prefixes: 1 to options.max_key_size bytes, without space or NUL. Values: 1 to
+/* Keys, prefixes and values are views (see value.h) of bytes that have to stay until the call
+   returns. Keys and prefixes: 1 to options.max_key_size bytes, without space or NUL. Values: 1 to
    options.max_value_size bytes of any kind. Ttl and lock times: seconds, up to options.max_seconds,
    or what the server at hand keeps.
-   Views of replies live until the next call on the client. */
+
+   Views of replies live until the next call on the client, which may be made of them. */
 
 /* gibson_client_set stores a value under a key, with a ttl in seconds, 0 for no end. It replaces
    the item: ttl and lock of a former one are gone. The value is not copied. Returns GIBSON_OK;
    GIBSON_LOCKED; GIBSON_SERVER_MEMORY; GIBSON_TRUNCATED if the server stored something else than
    was sent (it cuts what is over its own limits), which stays stored. Since 0.1. */
-GIBSON_API gibson_status gibson_client_set(gibson_client *client, const void *key, size_t key_size,
-                                           const void *value, size_t value_size, int64_t ttl_s);
+GIBSON_API gibson_status gibson_client_set(gibson_client *client, gibson_bytes key,
+                                           gibson_bytes value, int64_t ttl_s);
 
 /* gibson_client_mset gives all unlocked items under a prefix the same value, and ends their ttl. It
    makes no new items. The value is not copied. *changed, which may be NULL, is how many were
-   changed. Returns GIBSON_OK; GIBSON_NOT_FOUND if none was changed; GIBSON_SERVER_MEMORY. Since
-   0.1. */
-GIBSON_API gibson_status gibson_client_mset(gibson_client *client, const void *prefix,
-                                            size_t prefix_size, const void *value,
-                                            size_t value_size, int64_t *changed);
+   changed.
+   Returns GIBSON_OK; GIBSON_NOT_FOUND if none was changed; GIBSON_SERVER_MEMORY. Since 0.1. */
+GIBSON_API gibson_status gibson_client_mset(gibson_client *client, gibson_bytes prefix,
+                                            gibson_bytes value, int64_t *changed);
 
 /* gibson_client_get reads a value. It is of kind NUMBER if INC, DEC, MINC or MDEC last changed the
    item, else of kind BYTES. Locked items can be read.
    Returns GIBSON_OK; GIBSON_NOT_FOUND. Since 0.1. */
-GIBSON_API gibson_status gibson_client_get(gibson_client *client, const void *key, size_t key_size,
+GIBSON_API gibson_status gibson_client_get(gibson_client *client, gibson_bytes key,
                                            gibson_value *value);
 
 /* gibson_client_mget reads all keys under a prefix with their values, at most limit of them, or all
    if limit is 0 or less. Their order is not defined.
    Returns GIBSON_OK; GIBSON_NOT_FOUND if there are none. Since 0.1. */
-GIBSON_API gibson_status gibson_client_mget(gibson_client *client, const void *prefix,
-                                            size_t prefix_size, int64_t limit, gibson_items *items);
+GIBSON_API gibson_status gibson_client_mget(gibson_client *client, gibson_bytes prefix,
+                                            int64_t limit, gibson_items *items);
 
-/* gibson_client_del deletes an item. Returns GIBSON_OK; GIBSON_NOT_FOUND; GIBSON_LOCKED. Since 0.1.
- */
-GIBSON_API gibson_status gibson_client_del(gibson_client *client, const void *key, size_t key_size);
+/* gibson_client_del deletes an item.
+   Returns GIBSON_OK; GIBSON_NOT_FOUND; GIBSON_LOCKED. Since 0.1. */
+GIBSON_API gibson_status gibson_client_del(gibson_client *client, gibson_bytes key);
 
 /* gibson_client_mdel deletes all unlocked items under a prefix. *deleted, which may be NULL, is how
    many. Returns GIBSON_OK; GIBSON_NOT_FOUND if none was deleted. Since 0.1. */
-GIBSON_API gibson_status gibson_client_mdel(gibson_client *client, const void *prefix,
-                                            size_t prefix_size, int64_t *deleted);
+GIBSON_API gibson_status gibson_client_mdel(gibson_client *client, gibson_bytes prefix,
+                                            int64_t *deleted);
 
 /* gibson_client_ttl sets the ttl of an item in seconds from now, 0 for no end. Locked items are
    changed too. On the reference server it restarts the lock time of the item as well.
    Returns GIBSON_OK; GIBSON_NOT_FOUND. Since 0.1. */
-GIBSON_API gibson_status gibson_client_ttl(gibson_client *client, const void *key, size_t key_size,
-                                           int64_t ttl_s);
+GIBSON_API gibson_status gibson_client_ttl(gibson_client *client, gibson_bytes key, int64_t ttl_s);
 
 /* gibson_client_mttl does gibson_client_ttl for all items under a prefix. *changed, which may be
    NULL, is how many. Returns GIBSON_OK; GIBSON_NOT_FOUND if none was changed. Since 0.1. */
-GIBSON_API gibson_status gibson_client_mttl(gibson_client *client, const void *prefix,
-                                            size_t prefix_size, int64_t ttl_s, int64_t *changed);
+GIBSON_API gibson_status gibson_client_mttl(gibson_client *client, gibson_bytes prefix,
+                                            int64_t ttl_s, int64_t *changed);
 
 /* gibson_client_inc adds 1 to an item and turns it into a number; gibson_client_dec takes 1 away. A
    missing item is made, with the value 1, by either. 2^63-1 wraps around. *number, which may be
    NULL, is the new value. Returns GIBSON_OK; GIBSON_NAN if the value is no decimal number;
    GIBSON_LOCKED; GIBSON_SERVER_MEMORY. Since 0.1. */
-GIBSON_API gibson_status gibson_client_inc(gibson_client *client, const void *key, size_t key_size,
+GIBSON_API gibson_status gibson_client_inc(gibson_client *client, gibson_bytes key,
                                            int64_t *number);
-GIBSON_API gibson_status gibson_client_dec(gibson_client *client, const void *key, size_t key_size,
+GIBSON_API gibson_status gibson_client_dec(gibson_client *client, gibson_bytes key,
                                            int64_t *number);
 
 /* gibson_client_minc and gibson_client_mdec do so for all items under a prefix, passing over locked
    ones and those that are no number. *changed, which may be NULL, is how many were changed.
    Returns GIBSON_OK; GIBSON_NOT_FOUND if none was changed. Since 0.1. */
-GIBSON_API gibson_status gibson_client_minc(gibson_client *client, const void *prefix,
-                                            size_t prefix_size, int64_t *changed);
-GIBSON_API gibson_status gibson_client_mdec(gibson_client *client, const void *prefix,
-                                            size_t prefix_size, int64_t *changed);
+GIBSON_API gibson_status gibson_client_minc(gibson_client *client, gibson_bytes prefix,
+                                            int64_t *changed);
+GIBSON_API gibson_status gibson_client_mdec(gibson_client *client, gibson_bytes prefix,
+                                            int64_t *changed);
 
 /* gibson_client_lock forbids changes to an item for a time in seconds, -1 for no end, 0 for none.
    Anyone may unlock it. On the reference server it restarts the ttl of the item as well.
    Returns GIBSON_OK; GIBSON_NOT_FOUND; GIBSON_LOCKED if it is locked already. Since 0.1. */
-GIBSON_API gibson_status gibson_client_lock(gibson_client *client, const void *key, size_t key_size,
+GIBSON_API gibson_status gibson_client_lock(gibson_client *client, gibson_bytes key,
                                             int64_t seconds);
 
 /* gibson_client_mlock does so for all items under a prefix that are not locked. *locked, which may
-   be NULL, is how many. Returns GIBSON_OK; GIBSON_NOT_FOUND if none was locked by this. Since 0.1.
- */
-GIBSON_API gibson_status gibson_client_mlock(gibson_client *client, const void *prefix,
-                                             size_t prefix_size, int64_t seconds, int64_t *locked);
+   be NULL, is how many.
+   Returns GIBSON_OK; GIBSON_NOT_FOUND if none was locked by this. Since 0.1. */
+GIBSON_API gibson_status gibson_client_mlock(gibson_client *client, gibson_bytes prefix,
+                                             int64_t seconds, int64_t *locked);
 
 /* gibson_client_unlock ends the lock of an item, if it has one.
    Returns GIBSON_OK; GIBSON_NOT_FOUND. Since 0.1. */
-GIBSON_API gibson_status gibson_client_unlock(gibson_client *client, const void *key,
-                                              size_t key_size);
+GIBSON_API gibson_status gibson_client_unlock(gibson_client *client, gibson_bytes key);
 
 /* gibson_client_munlock does so for all items under a prefix. *found, which may be NULL, is how
-   many there are, locked or not. Returns GIBSON_OK; GIBSON_NOT_FOUND if there are none. Since 0.1.
- */
-GIBSON_API gibson_status gibson_client_munlock(gibson_client *client, const void *prefix,
-                                               size_t prefix_size, int64_t *found);
+   many there are, locked or not.
+   Returns GIBSON_OK; GIBSON_NOT_FOUND if there are none. Since 0.1. */
+GIBSON_API gibson_status gibson_client_munlock(gibson_client *client, gibson_bytes prefix,
+                                               int64_t *found);
 
 /* gibson_client_count counts the items under a prefix: *number is 0 where there are none.
    Returns GIBSON_OK; GIBSON_USAGE if number is NULL. Since 0.1. */
-GIBSON_API gibson_status gibson_client_count(gibson_client *client, const void *prefix,
-                                             size_t prefix_size, int64_t *number);
+GIBSON_API gibson_status gibson_client_count(gibson_client *client, gibson_bytes prefix,
+                                             int64_t *number);
 
 /* gibson_client_meta reads one property of an item; command.h has their units.
    Returns GIBSON_OK; GIBSON_NOT_FOUND; GIBSON_INVALID if field is none. Since 0.1. */
-GIBSON_API gibson_status gibson_client_meta(gibson_client *client, const void *key, size_t key_size,
+GIBSON_API gibson_status gibson_client_meta(gibson_client *client, gibson_bytes key,
                                             gibson_meta_field field, int64_t *number);
 
 /* gibson_client_keys reads all keys under a prefix. They are the values of the items (whose own
    keys are "0", "1" and so on). Their order is not defined. Returns GIBSON_OK; GIBSON_NOT_FOUND if
    there are none. Since 0.1. */
-GIBSON_API gibson_status gibson_client_keys(gibson_client *client, const void *prefix,
-                                            size_t prefix_size, gibson_items *keys);
+GIBSON_API gibson_status gibson_client_keys(gibson_client *client, gibson_bytes prefix,
+                                            gibson_items *keys);
 
 /* gibson_client_stats reads the statistics of the server: names, with values of either kind. See
    gibson_items_find. Returns GIBSON_OK. Since 0.1. */

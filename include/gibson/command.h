@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <gibson/export.h>
+#include <gibson/value.h>
 
 /* The one list of commands: X(NAME, name, opcode, arguments, yield, effect, summary). The words in
    capitals are the enumerators below without their prefix. */
@@ -172,14 +173,13 @@ typedef struct gibson_command {
 GIBSON_API size_t gibson_command_count(void);
 GIBSON_API const gibson_command *gibson_command_at(size_t index);
 GIBSON_API const gibson_command *gibson_command_by_opcode(uint32_t opcode);
-GIBSON_API const gibson_command *gibson_command_by_name(const char *name, size_t name_size);
+GIBSON_API const gibson_command *gibson_command_by_name(gibson_bytes name);
 
 /* gibson_meta_field_name returns the name of a field, or NULL for a number that is none.
    gibson_meta_field_by_name finds the field with exactly that name, in lower case, and returns
    false where there is none. The name is static. Thread rule: any thread. Since 0.1. */
 GIBSON_API const char *gibson_meta_field_name(gibson_meta_field field);
-GIBSON_API bool gibson_meta_field_by_name(const char *name, size_t name_size,
-                                          gibson_meta_field *field);
+GIBSON_API bool gibson_meta_field_by_name(gibson_bytes name, gibson_meta_field *field);
 
 GIBSON_END_DECLS
 

@@ -19,17 +19,28 @@ GIBSON_BEGIN_DECLS
    Every request that was queued gets exactly one reply, in order, until gibson_client_connect,
    gibson_client_close or gibson_client_quit drops what is left. When the connection breaks, each
    request without a reply gets one whose status tells why. The functions of client.h that run a
-   single command return GIBSON_USAGE while replies are outstanding. */
+   single command return GIBSON_USAGE while replies are outstanding.
+
+   The protocol does not number its replies. Where a server leaves one out, those behind it go to
+   the wrong requests, until none is left for the last, which ends in GIBSON_TIMEOUT: so after a
+   TIMEOUT or PROTOCOL in a batch, the other answers of that batch are not certain. */
 
 /* gibson_client_queue appends a request, which is checked and copied, and sends nothing yet. Views
-   of the last reply stay valid. Returns GIBSON_OK; GIBSON_WOULD_BLOCK
-   when the options' pipeline_window or pipeline_bytes is reached, or where the server has to be
-   asked how long a time it keeps, and cannot be while replies are outstanding: read a reply first;
-   GIBSON_INVALID; GIBSON_NOMEM; GIBSON_CLOSED without a connection, except that with
-   options.reconnect, and no reply outstanding, it connects first, within options.timeout_ms, and
-   returns what gibson_client_connect returns; GIBSON_PROTOCOL if bytes had arrived that answer
-   nothing, see client.h; where it asks the server first, what a single command returns;
-   GIBSON_USAGE. A request that was not queued gets no reply. Since 0.1. */
+   of the last reply stay valid. A request that was not queued gets no reply. With
+   options.reconnect, and no reply outstanding, it connects first where there is no connection,
+   within options.timeout_ms. Returns:
+
+   - GIBSON_OK
+   - GIBSON_WOULD_BLOCK: the options' pipeline_window or pipeline_bytes is reached, or the server
+     has to be asked how long a time it keeps, and cannot be while replies are outstanding: read a
+     reply first
+   - GIBSON_INVALID, GIBSON_NOMEM, GIBSON_USAGE: as in client.h
+   - GIBSON_CLOSED: there is no connection, and options.reconnect is off or a reply outstanding
+   - GIBSON_PROTOCOL: bytes had arrived that answer nothing, see client.h
+   - where it connects first, what gibson_client_connect returns
+   - where it asks the server first, what a single command returns
+
+   Since 0.1. */
 GIBSON_API gibson_status gibson_client_queue(gibson_client *client, const gibson_request *request);
 
 /* While nothing of what is queued was sent, and a pause of 1 ms or more has passed, flush and next

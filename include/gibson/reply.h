@@ -11,8 +11,8 @@ GIBSON_BEGIN_DECLS
 /* gibson_reply is the answer to one request. Its views are borrowed: they live until the next call
    on the handle that filled them in, or until gibson_owned_reply_free where the reply was taken. */
 typedef struct gibson_reply {
-    gibson_status
-        status; /* GIBSON_OK, what the server answered instead, or why there is no answer */
+    /* GIBSON_OK, what the server answered instead, or why there is no answer */
+    gibson_status status;
     gibson_opcode opcode; /* the command that was answered */
     gibson_value value;   /* of commands that yield VALUE or NUMBER, else of kind NONE */
     gibson_items items;   /* of commands that yield ITEMS or KEYS, else empty */

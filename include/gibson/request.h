@@ -1,10 +1,8 @@
 /* A command with its arguments, as a value. The typed functions of client.h are the short way to
-   run a single command; requests serve pipelines, and programs that choose a command at run time.
- */
+   run a single command; requests serve pipelines, and programs that choose a command at run
+   time. */
 #ifndef GIBSON_REQUEST_H
 #define GIBSON_REQUEST_H
-
-#include <string.h>
 
 #include <gibson/command.h>
 #include <gibson/value.h>
@@ -22,15 +20,7 @@ typedef struct gibson_request {
 } gibson_request;
 
 /* The functions below make a request of any shape; they check nothing. The call that takes the
-   request checks it. Since 0.1. */
-
-static inline gibson_bytes gibson_bytes_of(const void *data, size_t size)
-{
-    gibson_bytes bytes;
-    bytes.data = data;
-    bytes.size = size;
-    return bytes;
-}
+   request checks it. Thread rule: any thread. Since 0.1. */
 
 static inline gibson_request gibson_request_make(gibson_opcode opcode, gibson_bytes key,
                                                  gibson_bytes value, int64_t number)
@@ -50,28 +40,24 @@ static inline gibson_request gibson_request_bare(gibson_opcode opcode)
 }
 
 /* For a command that takes a key or a prefix and nothing else. */
-static inline gibson_request gibson_request_key(gibson_opcode opcode, const void *key,
-                                                size_t key_size)
+static inline gibson_request gibson_request_key(gibson_opcode opcode, gibson_bytes key)
 {
-    return gibson_request_make(opcode, gibson_bytes_of(key, key_size), gibson_bytes_of(NULL, 0), 0);
+    return gibson_request_make(opcode, key, gibson_bytes_of(NULL, 0), 0);
 }
 
 /* For a command that takes a key or a prefix and a number: TTL, LOCK, MTTL and MLOCK (seconds),
    MGET (limit), META (gibson_meta_field). */
-static inline gibson_request gibson_request_key_number(gibson_opcode opcode, const void *key,
-                                                       size_t key_size, int64_t number)
+static inline gibson_request gibson_request_key_number(gibson_opcode opcode, gibson_bytes key,
+                                                       int64_t number)
 {
-    return gibson_request_make(opcode, gibson_bytes_of(key, key_size), gibson_bytes_of(NULL, 0),
-                               number);
+    return gibson_request_make(opcode, key, gibson_bytes_of(NULL, 0), number);
 }
 
 /* For SET, and with ttl_s 0 for MSET. */
-static inline gibson_request gibson_request_value(gibson_opcode opcode, const void *key,
-                                                  size_t key_size, const void *value,
-                                                  size_t value_size, int64_t ttl_s)
+static inline gibson_request gibson_request_value(gibson_opcode opcode, gibson_bytes key,
+                                                  gibson_bytes value, int64_t ttl_s)
 {
-    return gibson_request_make(opcode, gibson_bytes_of(key, key_size),
-                               gibson_bytes_of(value, value_size), ttl_s);
+    return gibson_request_make(opcode, key, value, ttl_s);
 }
 
 GIBSON_END_DECLS

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <gibson/export.h>
 
@@ -16,6 +17,31 @@ typedef struct gibson_bytes {
     const void *data;
     size_t size; /* bytes */
 } gibson_bytes;
+
+/* Functions that take a key, a prefix, a value or a name take it as one gibson_bytes. Whatever
+   holds it stays the caller's:
+
+       gibson_client_set(client, gibson_str("user:42:name"), gibson_bytes_of(data, size), ttl_s);
+
+   What comes out of a reply, as a key of gibson_items_next or the bytes of a value, can be passed
+   as it is. */
+
+/* gibson_bytes_of makes a view of `size` bytes. Thread rule: any thread. Since 0.1. */
+static inline gibson_bytes gibson_bytes_of(const void *data, size_t size)
+{
+    gibson_bytes bytes;
+    bytes.data = data;
+    bytes.size = size;
+    return bytes;
+}
+
+/* gibson_str makes a view of a C string up to its NUL; a compiler that optimises counts a literal
+   while it compiles. Of NULL it makes an empty view whose data is NULL, which as a key, a prefix or
+   a value is refused as GIBSON_INVALID. Thread rule: any thread. Since 0.3. */
+static inline gibson_bytes gibson_str(const char *string)
+{
+    return gibson_bytes_of(string, string ? strlen(string) : 0);
+}
 
 /* gibson_kind says which member of a gibson_value holds it. */
 typedef enum gibson_kind {
@@ -49,9 +75,9 @@ GIBSON_API size_t gibson_items_count(const gibson_items *items);
 GIBSON_API bool gibson_items_next(gibson_items *items, gibson_bytes *key, gibson_value *value);
 
 /* gibson_items_find looks for a key from the current position on, without moving it. Returns false,
-   and leaves value empty, where no item has the key. It reads the items one by one. Since 0.1. */
-GIBSON_API bool gibson_items_find(const gibson_items *items, const void *key, size_t key_size,
-                                  gibson_value *value);
+   and leaves value empty, where no item has the key; value may be NULL. It reads the items one by
+   one. Since 0.1. */
+GIBSON_API bool gibson_items_find(const gibson_items *items, gibson_bytes key, gibson_value *value);
 
 GIBSON_END_DECLS
 

@@ -11,14 +11,29 @@ size_t gibson_client_outstanding(const gibson_client *client)
     return client ? gib_session_outstanding(&client->connection.session) : 0;
 }
 
+/* The first of a pipeline. An operation is needed only where something is to be found out. */
+static gibson_status queue_first(gibson_client *client, const gibson_request *request)
+{
+    gib_connection *connection = &client->connection;
+    gib_session_trim(&connection->session);
+    if (gib_connection_is_open(connection) && gib_connection_is_ours(connection) &&
+        gib_idle_begin_trusted(&connection->idle, gib_now_ns())) {
+        const gibson_status status =
+            gib_session_queue(&connection->session, request, &connection->error);
+        if (status != GIBSON_WOULD_BLOCK) {
+            return status;
+        }
+    }
+    return gib_client_run(client, GIB_OPERATION_QUEUE, request, NULL);
+}
+
 /* A connection with requests under way is not replaced: that would lose them. */
 static gibson_status queue_on(gibson_client *client, const gibson_request *request)
 {
     gib_connection *connection = &client->connection;
     gib_session *session = &connection->session;
     if (!gib_session_count(session)) {
-        gib_session_trim(session);
-        return gib_client_run(client, GIB_OPERATION_QUEUE, request, NULL);
+        return queue_first(client, request);
     }
     return gib_connection_is_open(connection)
                ? gib_session_queue(session, request, &connection->error)

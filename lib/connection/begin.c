@@ -33,6 +33,7 @@ static void trust(gib_operation *operation)
 static void take_up(gib_operation *operation, gib_found found)
 {
     if (found == GIB_FOUND_SENT) {
+        operation->is_lent = gib_session_lends(&operation->connection->session, operation->request);
         gib_phase_exchange(operation);
     } else if (found == GIB_FOUND_ASKED) {
         gib_phase_asking(operation, GIB_QUESTION_PROBE);
@@ -57,7 +58,7 @@ static gibson_status look_before_sending(gib_connection *connection, bool *dropp
     const gibson_status status = gib_connection_look(connection);
     *dropped = status != GIBSON_OK && connection->settings.reconnect &&
                gib_command_connects(gib_session_due(session)) &&
-               !gib_session_was_told_seconds(session);
+               !gib_session_has_long_time(session);
     return status;
 }
 
@@ -106,6 +107,7 @@ void gib_operation_begin(gib_operation *operation, gib_operation_kind kind,
     operation->deadline = gib_deadline_after(operation->began_ns, connection->settings.timeout_ms);
     operation->once = operation->was_sent = false;
     operation->lender.in.data = NULL;
+    operation->is_lent = operation->is_anew = false;
     if (kind == GIB_OPERATION_CONNECT) {
         begin_connecting(operation);
     } else if (gib_phase_needs_connection(operation)) {

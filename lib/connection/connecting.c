@@ -71,6 +71,9 @@ gibson_status gib_connection_step(gib_connection *connection, int64_t now_ns)
     const int descriptor = connector->descriptor;
     gib_connector_end(connector);
     gib_backoff_succeeded(&connection->backoff);
-    gib_connection_adopt(connection, gib_transport_plain(descriptor));
-    return GIBSON_OK;
+    status = gib_connection_adopt(connection, gib_transport_plain(descriptor));
+    if (status != GIBSON_OK) {
+        connection->broken = connection->error;
+    }
+    return status;
 }

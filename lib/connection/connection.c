@@ -36,7 +36,19 @@ void gib_connection_clear(gib_connection *connection)
     gib_session_clear(&connection->session);
 }
 
-void gib_connection_adopt(gib_connection *connection, gib_transport transport)
+/* After bytes that answer nothing, the first that goes over a connection is a question. */
+static gibson_status ask_first(gib_connection *connection)
+{
+    gib_session *session = &connection->session;
+    connection->idle.uses_left = connection->suspect ? 0 : GIB_IDLE_USES - 1;
+    const bool behind_question = connection->suspect && gib_session_count(session);
+    const gibson_status status =
+        behind_question ? gib_session_put_question_first(session, &connection->error) : GIBSON_OK;
+    connection->suspect = connection->suspect && status != GIBSON_OK;
+    return status;
+}
+
+gibson_status gib_connection_adopt(gib_connection *connection, gib_transport transport)
 {
     gib_limits limits = gib_settings_limits(&connection->settings);
     gib_session_set_seconds(&connection->session, limits.max_seconds, limits.seconds_source);
@@ -46,9 +58,14 @@ void gib_connection_adopt(gib_connection *connection, gib_transport transport)
     connection->fork_generation = gib_fork_generation();
     connection->segment =
         connection->settings.unix_socket ? gib_transport_segment_size(&transport) : 0;
-    connection->idle.uses_left = GIB_IDLE_USES - 1;
+    const gibson_status status = ask_first(connection);
+    if (status != GIBSON_OK) {
+        gib_transport_close(&connection->transport);
+        return status;
+    }
     connection->broken.status = GIBSON_OK;
     connection->error.status = GIBSON_OK; /* a wait for the first of several addresses has set it */
+    return GIBSON_OK;
 }
 
 bool gib_connection_is_ours(const gib_connection *connection)
@@ -58,6 +75,7 @@ bool gib_connection_is_ours(const gib_connection *connection)
 
 static void give_up_transport(gib_connection *connection)
 {
+    connection->suspect = gib_session_take_surplus(&connection->session) || connection->suspect;
     gib_connector_end(&connection->connector);
     gib_transport_close(&connection->transport);
 }

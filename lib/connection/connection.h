@@ -26,6 +26,8 @@ typedef struct gib_connection {
     unsigned int made;            /* how many connections there were: tells one from the next */
     unsigned int fork_generation; /* of the process that connects, or has connected */
     size_t segment;               /* bytes that arrive together, of a unix socket; 0 of TCP */
+    bool suspect;                 /* the one before broke by bytes that answer nothing: the next one
+                                     is asked a question first */
     gib_idle idle;                /* idle.since_ns is when the operation began, until it ends */
 
     gib_connector connector; /* while connecting */
@@ -46,8 +48,9 @@ void gib_connection_init(gib_connection *connection, const gibson_options *setti
 /* Closes it, and frees its memory. */
 void gib_connection_clear(gib_connection *connection);
 
-/* Goes on with a transport that is open, and is the connection's from here on. */
-void gib_connection_adopt(gib_connection *connection, gib_transport transport);
+/* Goes on with a transport that is open, and is the connection's from here on. Returns GIBSON_OK,
+   or GIBSON_NOMEM, with the transport closed. */
+gibson_status gib_connection_adopt(gib_connection *connection, gib_transport transport);
 
 static inline bool gib_connection_is_open(const gib_connection *connection)
 {

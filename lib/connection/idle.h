@@ -62,6 +62,18 @@ static inline gib_idle_check gib_idle_begin(gib_idle *idle, int64_t now_ns)
     return gib_idle_begin_rarely(idle, pause);
 }
 
+/* Begins a use if that is no more than to begin it: as gib_idle_begin where that returns
+   GIB_IDLE_TRUST. Else nothing has changed. */
+static inline bool gib_idle_begin_trusted(gib_idle *idle, int64_t now_ns)
+{
+    if (GIB_UNLIKELY(gib_idle_is_pause(idle, now_ns)) || GIB_UNLIKELY(idle->uses_left <= 0)) {
+        return false;
+    }
+    idle->since_ns = now_ns;
+    idle->uses_left--;
+    return true;
+}
+
 /* Takes back that a use began: nothing came of it, and what came before it is still a pause. */
 static inline void gib_idle_refused(gib_idle *idle)
 {

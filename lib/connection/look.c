@@ -21,6 +21,7 @@ gibson_status gib_connection_look(gib_connection *connection)
             connection, GIBSON_CLOSED,
             "the server had closed the connection before the request was sent");
     }
+    connection->suspect = true;
     return gib_error_set(&connection->error, GIBSON_PROTOCOL,
                          "%s%zd bytes arrived before the request was sent: they answer nothing",
                          got == sizeof bytes ? "at least " : "", got);

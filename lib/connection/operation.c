@@ -43,14 +43,13 @@ static void after_asking(gib_operation *operation, gibson_status status)
     }
 }
 
-/* Tells whether the memory that the request is made of may have been used for its reply, or will be
-   for what has to be asked before it is repeated. */
+/* Tells whether the memory that the request is made of may have been used for its reply, or moved
+   to make room for that, or will be used for what has to be asked before it is repeated. */
 static bool is_overwritten(const gib_operation *operation)
 {
     const gib_session *session = &operation->connection->session;
-    const gibson_request *request = operation->request;
-    return !operation->lender.in.data && gib_session_lends(session, request) &&
-           (gib_session_has_input(session) || gibson_takes_time(gib_arguments_of(request->opcode)));
+    return operation->is_lent && (gib_session_has_input(session) ||
+                                  gibson_takes_time(gib_arguments_of(operation->request->opcode)));
 }
 
 static void after_exchanging(gib_operation *operation, gibson_status status)
@@ -74,7 +73,7 @@ static void enter_next(gib_operation *operation, gibson_status status)
     } else if (operation->phase == GIB_PHASE_EXCHANGING) {
         after_exchanging(operation, status);
     } else if (status == GIBSON_OK) {
-        gib_phase_go_on(operation);
+        gib_phase_connected(operation);
     } else {
         gib_phase_end(operation, status);
     }

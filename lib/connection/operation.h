@@ -55,9 +55,12 @@ typedef struct gib_operation {
     gib_exchange exchange;
     gib_question question;
     gib_kept lender; /* the reply that the request is made of, until it is over */
-    bool once;       /* it may not go on on another connection: it has already, or the memory that
-                        the request is made of is used for its reply */
-    bool was_sent;   /* to a connection that was lost */
+    bool is_lent;  /* the request was sent by the short way, and is made of a reply that is not put
+                      aside: it can only be repeated while that reply stays */
+    bool once;     /* it may not go on on another connection: it has already, or the memory that
+                      the request is made of is used for its reply */
+    bool was_sent; /* to a connection that was lost */
+    bool is_anew;  /* this connection, which was made for the operation, is asked a question */
     gibson_error lost;
 } gib_operation;
 

@@ -104,6 +104,20 @@ void gib_phase_go_on(gib_operation *operation)
     }
 }
 
+void gib_phase_connected(gib_operation *operation)
+{
+    gib_idle *idle = &operation->connection->idle;
+    const bool asks =
+        operation->kind == GIB_OPERATION_CALL || operation->kind == GIB_OPERATION_QUEUE;
+    if (asks && idle->uses_left <= 0) {
+        idle->uses_left = GIB_IDLE_USES - 1;
+        operation->is_anew = true;
+        gib_phase_ask(operation, GIB_QUESTION_PROBE);
+    } else {
+        gib_phase_go_on(operation);
+    }
+}
+
 void gib_phase_judge(gib_operation *operation, gibson_status status)
 {
     gib_connection *connection = operation->connection;
@@ -115,7 +129,7 @@ void gib_phase_judge(gib_operation *operation, gibson_status status)
         gib_connection_break(connection);
     }
     const bool lost = status == GIBSON_CLOSED || status == GIBSON_PROTOCOL;
-    if (lost && connection->settings.reconnect &&
+    if (lost && !operation->is_anew && connection->settings.reconnect &&
         gib_command_connects(operation->request->opcode)) {
         gib_phase_connect_again(operation);
     } else {

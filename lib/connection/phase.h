@@ -25,6 +25,9 @@ void gib_phase_ask(gib_operation *operation, gib_question_kind kind);
 /* Connects within the operation, after a connection was lost. */
 void gib_phase_connect_again(gib_operation *operation);
 
+/* The connection has been made: it is to be trusted, unless it has to be asked first. */
+void gib_phase_connected(gib_operation *operation);
+
 /* The connection is there, and to be trusted. */
 void gib_phase_go_on(gib_operation *operation);
 

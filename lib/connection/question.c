@@ -19,7 +19,7 @@ static void prepare(gib_question *question, gib_connection *connection, gib_ques
 static void take_seconds(gib_connection *connection, const gibson_items *stats)
 {
     gibson_value value;
-    if (gibson_items_find(stats, limit_row, sizeof limit_row - 1, &value) &&
+    if (gibson_items_find(stats, gibson_str(limit_row), &value) &&
         value.kind == GIBSON_KIND_NUMBER && value.number > 0) {
         gib_session_set_seconds(&connection->session, value.number, GIB_SECONDS_TOLD);
     } else {

@@ -56,12 +56,13 @@ static size_t most_data(const gib_session *session, size_t number)
                                                              : session->limits.max_reply_size;
 }
 
-gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
+gibson_status gib_session_scan_input(gib_session *session, gib_session_scan *scan,
                                      gibson_error *error)
 {
     size_t left = session->in.end - session->next - scan->size;
     while (left) {
         if (scan->count == session->sent - session->answered) {
+            session->has_surplus = true;
             return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes that answer no request", left);
         }
         if (left < GIB_REPLY_HEADER) {
@@ -100,6 +101,7 @@ gibson_status gib_session_take(gib_session *session, size_t max_reply_size, gibs
     const gib_pending *pending = gib_session_pending(session, session->answered);
     size_t size = gib_buffer_size(&session->in);
     if (size && session->answered == session->sent) {
+        session->has_surplus = true;
         return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes that answer no request", size);
     }
     if (size < session->frame_size) {
@@ -112,6 +114,7 @@ gibson_status gib_session_take(gib_session *session, size_t max_reply_size, gibs
         return status;
     }
     if (session->answered + 1 == session->pushed && size > session->frame_size) {
+        session->has_surplus = true;
         return gib_error_set(error, GIBSON_PROTOCOL, "%zu bytes after the reply to %s",
                              size - session->frame_size, command->name);
     }

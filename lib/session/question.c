@@ -81,14 +81,21 @@ void gib_session_make_question(gib_session *session, uint64_t random)
     }
 }
 
-static void note_question(gib_session *session)
+/* Makes the pending requests from that number on those of a question. */
+static void note_parts(gib_session *session, size_t number)
 {
-    for (int i = 0; i < PARTS; i++) {
-        *gib_session_pending(session, session->pushed++) =
+    for (size_t i = 0; i < PARTS; i++) {
+        *gib_session_pending(session, number + i) =
             (gib_pending){.frame_size = i ? META_SIZE : COUNT_SIZE,
                           .opcode = i ? GIBSON_OP_META : GIBSON_OP_COUNT,
                           .is_question = true};
     }
+}
+
+static void note_question(gib_session *session)
+{
+    note_parts(session, session->pushed);
+    session->pushed += PARTS;
     session->questions += PARTS;
     session->ask_at = session->pushed + GIB_QUESTION_EVERY;
     session->settled = false;
@@ -99,18 +106,44 @@ size_t gib_session_question_bytes(const gib_session *session)
     return session->questions / PARTS * GIB_QUESTION_SIZE + session->questions % PARTS * META_SIZE;
 }
 
-gibson_status gib_session_push_question(gib_session *session, gibson_error *error)
+/* Makes room for a question. */
+static gibson_status make_room(gib_session *session, gibson_error *error)
 {
     const size_t sent = session->unsent - session->out.begin;
     const bool fits =
         gib_session_reserve(session, PARTS) && gib_buffer_reserve(&session->out, GIB_QUESTION_SIZE);
     session->unsent = session->out.begin + sent; /* the bytes may have moved */
-    if (!fits) {
-        return gib_error_set(error, GIBSON_NOMEM, "no memory for the request");
+    return fits ? GIBSON_OK : gib_error_set(error, GIBSON_NOMEM, "no memory for the request");
+}
+
+gibson_status gib_session_push_question(gib_session *session, gibson_error *error)
+{
+    if (make_room(session, error) != GIBSON_OK) {
+        return GIBSON_NOMEM;
     }
     memcpy(session->out.data + session->out.end, session->question, GIB_QUESTION_SIZE);
     session->out.end += GIB_QUESTION_SIZE;
     note_question(session);
+    return GIBSON_OK;
+}
+
+gibson_status gib_session_put_question_first(gib_session *session, gibson_error *error)
+{
+    if (make_room(session, error) != GIBSON_OK) {
+        return GIBSON_NOMEM;
+    }
+    uint8_t *first = session->out.data + session->out.begin;
+    memmove(first + GIB_QUESTION_SIZE, first, gib_buffer_size(&session->out));
+    memcpy(first, session->question, GIB_QUESTION_SIZE);
+    session->out.end += GIB_QUESTION_SIZE;
+    for (size_t i = session->pushed; i-- != session->answered;) {
+        *gib_session_pending(session, i + PARTS) = *gib_session_pending(session, i);
+    }
+    note_parts(session, session->answered);
+    session->long_time += session->long_time ? PARTS : 0;
+    session->pushed += PARTS;
+    session->questions += PARTS;
+    session->queue_until = 0;
     return GIBSON_OK;
 }
 
@@ -122,8 +155,9 @@ void gib_session_unpush_question(gib_session *session)
     session->ask_at = session->pushed;
 }
 
-static GIB_COLD gibson_status shifted(gibson_error *error)
+static GIB_COLD gibson_status shifted(gib_session *session, gibson_error *error)
 {
+    session->has_surplus = true;
     return gib_error_set(error, GIBSON_PROTOCOL,
                          "the server has sent a reply that answers nothing, and later ones may "
                          "have gone to the wrong requests: to what the client asked as a test "
@@ -178,10 +212,10 @@ gibson_status gib_session_take_answers(gib_session *session, gibson_error *error
         gibson_reply reply;
         const gibson_status status = gib_session_take(session, GIB_SAFE_REPLY_SIZE, &reply, error);
         if (status != GIBSON_OK) {
-            return status == GIBSON_WOULD_BLOCK ? status : shifted(error);
+            return status == GIBSON_WOULD_BLOCK ? status : shifted(session, error);
         }
         if (!is_answer(session, &reply)) {
-            return shifted(error);
+            return shifted(session, error);
         }
     }
     return GIBSON_OK;

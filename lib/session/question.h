@@ -26,6 +26,10 @@ void gib_session_make_question(gib_session *session, uint64_t random);
 /* Appends the question. Returns GIBSON_OK or GIBSON_NOMEM. */
 gibson_status gib_session_push_question(gib_session *session, gibson_error *error);
 
+/* Puts the question in front of all that is pending, of which nothing may be sent. Returns
+   GIBSON_OK or GIBSON_NOMEM. */
+gibson_status gib_session_put_question_first(gib_session *session, gibson_error *error);
+
 /* Bytes of the output buffer that are a question's. */
 size_t gib_session_question_bytes(const gib_session *session);
 

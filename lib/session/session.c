@@ -91,6 +91,7 @@ void gib_session_break(gib_session *session)
 static void forget_requests(gib_session *session)
 {
     session->pushed = session->sent = session->answered = 0;
+    session->long_time = 0;
     session->questions = 0;
     session->ask_at = GIB_QUESTION_EVERY;
 }
@@ -160,6 +161,12 @@ void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seco
 {
     session->limits.max_seconds = max_seconds;
     session->limits.seconds_source = source;
+}
+
+bool gib_session_has_long_time(const gib_session *session)
+{
+    return session->limits.seconds_source == GIB_SECONDS_TOLD &&
+           session->long_time > session->answered;
 }
 
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size)
@@ -264,5 +271,9 @@ gibson_status gib_session_push(gib_session *session, const gibson_request *reque
         .value_size = encoded.value_size,
         .opcode = (uint16_t)request->opcode,
     };
+    if (gibson_takes_time(gib_arguments_of(request->opcode)) &&
+        request->number > GIB_SAFE_SECONDS) {
+        session->long_time = session->pushed;
+    }
     return GIBSON_OK;
 }

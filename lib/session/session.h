@@ -53,12 +53,14 @@ typedef struct gib_session {
     size_t pushed;
     size_t sent; /* as a whole */
     size_t answered;
+    size_t long_time; /* the number behind the last with a time that not every server keeps; or 0 */
 
     /* The short ways: see queue.h and single.h. */
     size_t queue_until; /* requests may be queued with no more ado while pushed is below; or 0 */
     bool settled;       /* a single request may take the short way */
 
-    bool broken; /* nothing is in the output buffer, whatever is pending */
+    bool has_surplus; /* more has arrived than was asked for; only ever set here */
+    bool broken;      /* nothing is in the output buffer, whatever is pending */
 
     size_t questions; /* pending requests that are part of one */
     size_t ask_at;    /* the number of requests pushed at which one is due */
@@ -85,6 +87,14 @@ void gib_session_clear(gib_session *session);
 /* Forgets all requests and bytes, as for a new connection. Views of the last reply end. */
 void gib_session_reset(gib_session *session);
 
+/* Tells, once, whether more has arrived than was asked for. */
+static inline bool gib_session_take_surplus(gib_session *session)
+{
+    const bool had = session->has_surplus;
+    session->has_surplus = false;
+    return had;
+}
+
 /* Ends the use of a connection: all bytes are dropped but those that the last reply borrows, and
    the requests without a reply are kept for gib_session_abandon to count off. */
 void gib_session_break(gib_session *session);
@@ -108,12 +118,9 @@ void gib_session_trim(gib_session *session);
 /* Changes limits.max_seconds, as for a new connection, or once the server has told. */
 void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seconds_source source);
 
-/* Tells whether limits.max_seconds is what a server has told, so that a request may be allowed
-   which another server would not keep. */
-static inline bool gib_session_was_told_seconds(const gib_session *session)
-{
-    return session->limits.seconds_source == GIB_SECONDS_TOLD;
-}
+/* Tells whether a request is pending which is allowed only because the server has told that it
+   keeps such a time: another server may not. */
+bool gib_session_has_long_time(const gib_session *session);
 
 /* Changes limits.max_reply_size. Returns what it was. */
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
@@ -183,7 +190,7 @@ typedef struct gib_session_scan {
 /* Looks at the replies that have arrived and were not decoded: what a peer can make a client hold
    is bounded by what that has asked for. Returns GIBSON_OK; GIBSON_PROTOCOL if there are more than
    requests were sent, or one is over max_reply_size. Between two looks no reply may be taken. */
-gibson_status gib_session_scan_input(const gib_session *session, gib_session_scan *scan,
+gibson_status gib_session_scan_input(gib_session *session, gib_session_scan *scan,
                                      gibson_error *error);
 
 /* Decodes the reply to the next pending request, the caller's or not, of up to that many bytes of

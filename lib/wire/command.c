@@ -33,10 +33,10 @@ const gibson_command *gibson_command_by_opcode(uint32_t opcode)
     return gib_command(opcode);
 }
 
-const gibson_command *gibson_command_by_name(const char *name, size_t name_size)
+const gibson_command *gibson_command_by_name(gibson_bytes name)
 {
-    for (size_t i = 0; name && i < gibson_command_count(); i++) {
-        if (strlen(rows[i].name) == name_size && !strncasecmp(rows[i].name, name, name_size)) {
+    for (size_t i = 0; name.data && i < gibson_command_count(); i++) {
+        if (strlen(rows[i].name) == name.size && !strncasecmp(rows[i].name, name.data, name.size)) {
             return &rows[i];
         }
     }
@@ -56,10 +56,10 @@ const char *gibson_meta_field_name(gibson_meta_field field)
     return (size_t)field < meta_field_count ? meta_fields[field] : NULL;
 }
 
-bool gibson_meta_field_by_name(const char *name, size_t name_size, gibson_meta_field *field)
+bool gibson_meta_field_by_name(gibson_bytes name, gibson_meta_field *field)
 {
-    for (size_t i = 0; name && field && i < meta_field_count; i++) {
-        if (strlen(meta_fields[i]) == name_size && !memcmp(meta_fields[i], name, name_size)) {
+    for (size_t i = 0; name.data && field && i < meta_field_count; i++) {
+        if (strlen(meta_fields[i]) == name.size && !memcmp(meta_fields[i], name.data, name.size)) {
             *field = (gibson_meta_field)i;
             return true;
         }

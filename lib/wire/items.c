@@ -145,13 +145,12 @@ bool gibson_items_next(gibson_items *items, gibson_bytes *key, gibson_value *val
     return true;
 }
 
-bool gibson_items_find(const gibson_items *items, const void *key, size_t key_size,
-                       gibson_value *value)
+bool gibson_items_find(const gibson_items *items, gibson_bytes key, gibson_value *value)
 {
     gibson_items walk_copy = items ? *items : (gibson_items){0};
     gibson_bytes found;
     while (gibson_items_next(&walk_copy, &found, value)) {
-        if (found.size == key_size && (!key_size || !memcmp(found.data, key, key_size))) {
+        if (found.size == key.size && (!key.size || !memcmp(found.data, key.data, key.size))) {
             return true;
         }
     }

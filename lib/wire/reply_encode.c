@@ -51,30 +51,29 @@ bool gib_items_encode_begin(gib_items_encoder *encoder, gib_buffer *out)
     return begin(out, GIB_CODE_KVAL, GIB_ENCODING_PLAIN, GIB_ITEM_COUNT_FIELD);
 }
 
-bool gib_items_encode_add(gib_items_encoder *encoder, const void *key, size_t key_size,
-                          gib_encoding encoding, size_t value_size, uint8_t **room)
+bool gib_items_encode_add(gib_items_encoder *encoder, gibson_bytes key, gib_encoding encoding,
+                          size_t value_size, uint8_t **room)
 {
     gib_buffer *out = encoder->out;
-    if (!gib_buffer_reserve(out, GIB_SMALLEST_ITEM + key_size + value_size)) {
+    if (!gib_buffer_reserve(out, GIB_SMALLEST_ITEM + key.size + value_size)) {
         return false;
     }
     uint8_t *to = out->data + out->end;
-    gib_store_u32(to, (uint32_t)key_size);
-    memcpy(to + 4, key, key_size);
-    to += 4 + key_size;
+    gib_store_u32(to, (uint32_t)key.size);
+    memcpy(to + 4, key.data, key.size);
+    to += 4 + key.size;
     to[0] = (uint8_t)encoding;
     gib_store_u32(to + 1, (uint32_t)value_size);
     *room = to + 5;
-    out->end += GIB_SMALLEST_ITEM + key_size + value_size;
+    out->end += GIB_SMALLEST_ITEM + key.size + value_size;
     encoder->count++;
     return true;
 }
 
-bool gib_items_encode_number(gib_items_encoder *encoder, const void *key, size_t key_size,
-                             int64_t number)
+bool gib_items_encode_number(gib_items_encoder *encoder, gibson_bytes key, int64_t number)
 {
     uint8_t *room;
-    if (!gib_items_encode_add(encoder, key, key_size, GIB_ENCODING_NUMBER, sizeof number, &room)) {
+    if (!gib_items_encode_add(encoder, key, GIB_ENCODING_NUMBER, sizeof number, &room)) {
         return false;
     }
     gib_store_u64(room, (uint64_t)number);

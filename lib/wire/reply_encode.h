@@ -3,6 +3,8 @@
 #ifndef GIB_WIRE_REPLY_ENCODE_H
 #define GIB_WIRE_REPLY_ENCODE_H
 
+#include <gibson/value.h>
+
 #include "base/buffer.h"
 #include "wire/frame.h"
 
@@ -26,12 +28,11 @@ bool gib_items_encode_begin(gib_items_encoder *encoder, gib_buffer *out);
 
 /* Appends a key and a value of `value_size` bytes, which the caller writes to where *room points.
  */
-bool gib_items_encode_add(gib_items_encoder *encoder, const void *key, size_t key_size,
-                          gib_encoding encoding, size_t value_size, uint8_t **room);
+bool gib_items_encode_add(gib_items_encoder *encoder, gibson_bytes key, gib_encoding encoding,
+                          size_t value_size, uint8_t **room);
 
 /* Appends a key and a number. */
-bool gib_items_encode_number(gib_items_encoder *encoder, const void *key, size_t key_size,
-                             int64_t number);
+bool gib_items_encode_number(gib_items_encoder *encoder, gibson_bytes key, int64_t number);
 
 /* The bytes of data so far. */
 size_t gib_items_encode_size(const gib_items_encoder *encoder);

@@ -55,7 +55,7 @@
       "time in which a client has to take a part of the replies that wait for it")                 \
     X(compression, SIZE, "40960", 1, UINT32_MAX, LIVE, "bytes above which a value is compressed")  \
     X(eviction, EVICTION, "clock", 0, 1, LIVE,                                                     \
-      "what goes when memory is full: what is not accessed (clock), or nothing at once (none)")    \
+      "what goes when memory is full: what is asked for least (clock), or nothing at once (none)") \
     X(gc_ratio, SECONDS, "900", 1, INT32_MAX, LIVE,                                                \
       "time without access after which an item may go when memory is full, without eviction")      \
     X(max_mem_cron, SECONDS, "15", 1, INT32_MAX, LIVE,                                             \

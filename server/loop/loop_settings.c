@@ -13,13 +13,11 @@ gibs_store_settings gibs_loop_store_settings(const gibson_server_config *config)
     };
 }
 
-/* The limit of memory moves on its own, and the time goes on. */
+/* The limit of memory moves on its own. */
 static void configure_store(gibs_store *store, const gibson_server_config *config)
 {
     gibs_store_settings settings = gibs_loop_store_settings(config);
-    settings.max_memory = store->settings.max_memory;
-    settings.unix_time = store->settings.unix_time;
-    store->settings = settings;
+    gibs_store_configure(store, &settings);
 }
 
 static void configure_service(gibs_service *service, const gibson_server_config *config)

@@ -44,6 +44,14 @@ static gib_code more_later(gibs_job *job)
     return GIB_CODE_OK;
 }
 
+/* Where there is no room for something yet, it goes on being made in the next slice. */
+static gib_code wait_for_room(const gibs_service *service, gibs_job *job, gib_code code)
+{
+    job->room = code == GIB_CODE_MEM ? service->store->unfinished : 0;
+    job->more = job->room;
+    return code;
+}
+
 /* Compresses a large value, makes the item, and sets it, in slices up to that; then the reply is
    written. */
 static gib_code set_large(gibs_service *service, const gibson_request *request, gibs_job *job,
@@ -73,7 +81,7 @@ static gib_code set_large(gibs_service *service, const gibson_request *request, 
     }
     gib_code code = gibs_build_set(build, store, request->number, false);
     if (code != GIB_CODE_VAL) {
-        return code;
+        return wait_for_room(service, job, code);
     }
     gibs_build_clear(build, store);
     gib_reply_encode_value(out, request->value.size, &room);
@@ -81,18 +89,24 @@ static gib_code set_large(gibs_service *service, const gibson_request *request, 
     return copy_more(service, request, job, out);
 }
 
-/* The room for the echo is made first: a SET that cannot be answered is not done. */
+/* The room for the echo is made first: a SET that cannot be answered is not done. A value is not
+   compressed anew in each slice. */
 static gib_code handle_set(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
+    gibs_store *store = service->store;
     if (request->value.size >= GIBS_LARGE_VALUE) {
         return set_large(service, request, job, out);
     }
     if (!gib_buffer_reserve(out, GIB_REPLY_HEADER + request->value.size)) {
         return GIB_CODE_MEM;
     }
-    gib_code code = gibs_store_set(service->store, request->key, request->value, request->number);
-    return code == GIB_CODE_VAL ? bytes_reply(request->value, out) : code;
+    if (job->room && !gibs_store_make_room(store, job->room)) {
+        return wait_for_room(service, job, GIB_CODE_MEM);
+    }
+    gib_code code = gibs_store_set(store, request->key, request->value, request->number);
+    return code == GIB_CODE_VAL ? bytes_reply(request->value, out)
+                                : wait_for_room(service, job, code);
 }
 
 static gib_code handle_ttl(gibs_service *service, const gibson_request *request, gibs_job *job,
@@ -157,25 +171,24 @@ static gib_code handle_del(gibs_service *service, const gibson_request *request,
 }
 
 static gib_code add(gibs_service *service, const gibson_request *request, int64_t delta,
-                    gib_buffer *out)
+                    gibs_job *job, gib_buffer *out)
 {
     int64_t number = 0;
     gib_code code = gibs_store_add(service->store, request->key, delta, &number);
+    wait_for_room(service, job, code);
     return number_reply(code, number, out);
 }
 
 static gib_code handle_inc(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    (void)job;
-    return add(service, request, 1, out);
+    return add(service, request, 1, job, out);
 }
 
 static gib_code handle_dec(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    (void)job;
-    return add(service, request, -1, out);
+    return add(service, request, -1, job, out);
 }
 
 static gib_code handle_lock(gibs_service *service, const gibson_request *request, gibs_job *job,
@@ -295,7 +308,7 @@ static uint8_t *add_item(gibs_batch *batch, items_reply *reply, gibson_bytes key
         batch->code = GIB_CODE_ERR;
         return NULL;
     }
-    if (!gib_items_encode_add(&reply->encoder, key.data, key.size, encoding, value_size, &room)) {
+    if (!gib_items_encode_add(&reply->encoder, key, encoding, value_size, &room)) {
         batch->code = GIB_CODE_MEM;
         return NULL;
     }

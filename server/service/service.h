@@ -63,6 +63,7 @@ typedef struct gibs_job {
     gibs_copy copy; /* of a large value into the reply */
     size_t written; /* bytes of the reply so far, at the end of the output; not to be sent yet */
     uint32_t items; /* in it */
+    size_t room;    /* of SET: bytes that it waits for; 0: it does not */
     size_t work;    /* what a slice may take */
     bool begun;
     bool more;
@@ -79,6 +80,7 @@ static inline void gibs_job_clear(gibs_job *job, gibs_store *store)
         gibs_job_reset(job, store);
     }
     job->begun = false;
+    job->room = 0;
 }
 
 /* The bytes it holds. */

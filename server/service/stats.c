@@ -60,7 +60,7 @@ static bool add_text(gib_items_encoder *encoder, const char *name, const char *t
 {
     uint8_t *room;
     size_t size = strlen(text);
-    if (!gib_items_encode_add(encoder, name, strlen(name), GIB_ENCODING_PLAIN, size, &room)) {
+    if (!gib_items_encode_add(encoder, gibson_str(name), GIB_ENCODING_PLAIN, size, &room)) {
         return false;
     }
     memcpy(room, text, size);
@@ -69,7 +69,7 @@ static bool add_text(gib_items_encoder *encoder, const char *name, const char *t
 
 static bool add_number(gib_items_encoder *encoder, const char *name, int64_t number)
 {
-    return gib_items_encode_number(encoder, name, strlen(name), number);
+    return gib_items_encode_number(encoder, gibson_str(name), number);
 }
 
 static bool add_decimal(gib_items_encoder *encoder, const char *name, double number)

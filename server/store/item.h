@@ -33,11 +33,12 @@ typedef struct gibs_item {
     uint32_t value_size; /* bytes as stored */
     uint16_t key_size;
     unsigned encoding : 2; /* a gib_encoding */
-    unsigned heat : 2;     /* how often it was accessed, less how often the hand has passed by */
+    unsigned heat : 3;     /* how often it was accessed, less how often the hand has passed by */
+    unsigned newcomer : 1; /* it came when memory was full, and is not long here */
     uint8_t bytes[];       /* the key, then the value */
 } gibs_item;
 
-enum { GIBS_LARGEST_HEAT = 3 };
+enum { GIBS_LARGEST_HEAT = 5 };
 
 _Static_assert(offsetof(gibs_item, bytes) == 23, "the fields leave no gaps");
 
@@ -103,6 +104,12 @@ static inline uint32_t gibs_item_end_tick(const gibs_item *item)
 static inline bool gibs_item_expired(const gibs_item *item, uint32_t now)
 {
     return item->ttl && gibs_ticks_over(item->born, now, item->ttl);
+}
+
+/* The tick behind which the lock of a locked item is over; UINT64_MAX for never. */
+static inline uint64_t gibs_item_unlocks(const gibs_item *item)
+{
+    return item->lock > 0 ? item->born + (uint64_t)item->lock * GIBS_TICKS_PER_S : UINT64_MAX;
 }
 
 static inline bool gibs_item_locked(const gibs_item *item, uint32_t now)

@@ -12,6 +12,7 @@ gibs_store *gibs_store_new(const gibs_store_settings *settings)
         store->settings = *settings;
         store->tree.heap = GIBS_SANITIZED ? NULL : &store->heap;
         gibs_buffers_open(&store->buffers);
+        store->hand.soonest = UINT64_MAX;
         gib_buffer_init(&store->scratch, &gib_default_allocator);
     }
     return store;
@@ -22,7 +23,7 @@ void gibs_store_free(gibs_store *store)
     if (!store) {
         return;
     }
-    gibs_link all = gibs_tree_detach(&store->tree, (gibson_bytes){"", 0});
+    gibs_link all = gibs_tree_detach(&store->tree, gibson_str(""));
     if (all && gibs_link_is_item(all)) {
         gibs_store_free_item(store, gibs_link_item(all));
     } else if (all) {
@@ -62,8 +63,19 @@ gibs_link *gibs_store_find(gibs_store *store, gibson_bytes key)
 
 static gib_code add_new(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
 {
+    gibs_arrival arrival = {0};
+    bool remembers = gibs_eviction_is_open(&store->eviction);
+    if (remembers) {
+        arrival = gibs_store_expect(store, key, gibs_store_cost(key.size, value.bytes.size));
+    }
     gibs_item *item = gibs_store_make(store, key, value, ttl);
-    return item && gibs_store_insert(store, item) ? GIB_CODE_VAL : GIB_CODE_MEM;
+    if (!item || !gibs_store_insert(store, item)) {
+        return GIB_CODE_MEM;
+    }
+    if (remembers) {
+        gibs_welcome(store, item, arrival);
+    }
+    return GIB_CODE_VAL;
 }
 
 gib_code gibs_store_set(gibs_store *store, gibson_bytes key, gibson_bytes value, int64_t ttl)
@@ -191,6 +203,7 @@ gib_code gibs_store_unlock(gibs_store *store, gibson_bytes key)
         return GIB_CODE_NOT_FOUND;
     }
     gibs_item *item = gibs_link_item(*place);
+    store->writes++;
     item->lock = GIBS_LOCK_NONE;
     *place = gibs_link_to(item);
     return GIB_CODE_OK;

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "store/buffers.h"
+#include "store/eviction.h"
 #include "store/tree.h"
 
 typedef struct gibs_store_settings {
@@ -25,9 +26,13 @@ typedef struct gibs_sweep {
     uint8_t last[GIBS_LONGEST_KEY];
 } gibs_sweep;
 
-/* The hand of the clock: where it has come to in the order of the keys. */
+/* The hand of the clock. */
 typedef struct gibs_hand {
-    size_t last_size;
+    uint64_t passed;  /* items it has passed by since something went */
+    uint64_t soonest; /* of those the first is unlocked behind this tick */
+    bool in_vain;     /* it has passed by all, and none can go before that tick, */
+    uint64_t writes;  /* nor after other writes */
+    size_t last_size; /* where it has come to in the order of the keys */
     uint8_t last[GIBS_LONGEST_KEY];
 } gibs_hand;
 
@@ -47,6 +52,13 @@ typedef struct gibs_store {
     gibs_dismantling discarded; /* deleted by prefix, not yet freed */
     gibs_sweep sweep;
     gibs_hand hand;
+    gibs_eviction eviction;
+    uint64_t looks;        /* at items, to make room */
+    unsigned sweep_credit; /* items that may be looked at for expired ones to make room */
+    size_t unfinished;     /* of what was refused last: bytes for which there may be room when it is
+                              asked for again, for only its turn was over; or 0 */
+    uint64_t writes; /* how often items were added, taken out, locked or unlocked, or got another
+                        value */
     const gibs_item *pinned; /* not to be deleted to make room */
     bool short_of_memory;    /* an item was refused since collecting began last */
     gib_buffer scratch;      /* for compressing */
@@ -81,7 +93,7 @@ void gibs_store_set_time(gibs_store *store, int64_t elapsed_ms);
 /* Tells what time it is now by the calendar, in seconds since 1970, where that has changed. */
 void gibs_store_set_unix_time(gibs_store *store, int64_t unix_time);
 
-/* The bytes that items and tree take from the heap. */
+/* The bytes that items, tree and eviction take from the heap. */
 size_t gibs_store_used(const gibs_store *store);
 
 /* The commands on one key. Each returns the code of the reply: NOT_FOUND, LOCKED, NAN or MEM where
@@ -133,6 +145,13 @@ void gibs_store_sweep_begin(gibs_store *store, bool collecting);
 
 /* Looks at up to `items` items. Returns whether the pass is still under way. */
 bool gibs_store_sweep(gibs_store *store, size_t items);
+
+/* Takes over settings, but for the limit of memory and the time. */
+void gibs_store_configure(gibs_store *store, const gibs_store_settings *settings);
+
+/* Makes room for `bytes` more, as far as a turn goes. Returns whether there is; if not,
+   `unfinished` tells whether to go on. */
+bool gibs_store_make_room(gibs_store *store, size_t bytes);
 
 /* Brings max_memory to a limit: at once if what is used is below it or nothing is evicted, else a
    step nearer, for which some items go, so that no request has to wait until all have gone. Returns

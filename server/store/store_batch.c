@@ -24,10 +24,14 @@ size_t gibs_batch_held(const gibs_batch *batch)
     return batch->last.capacity + gibs_build_held(&batch->build);
 }
 
+static void charge_items(gibs_batch *batch, size_t items)
+{
+    batch->work -= items < batch->work ? items : batch->work;
+}
+
 void gibs_batch_charge(gibs_batch *batch, size_t bytes)
 {
-    size_t work = bytes / BYTES_OF_WORK;
-    batch->work -= work < batch->work ? work : batch->work;
+    charge_items(batch, bytes / BYTES_OF_WORK);
 }
 
 void gibs_batch_rewind(gibs_batch *batch)
@@ -50,18 +54,45 @@ static bool note_last(gibs_batch *batch, gibson_bytes key)
     return true;
 }
 
-static void begin_slice(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
+static gibson_bytes last_key(const gibs_batch *batch)
 {
+    return (gibson_bytes){batch->last.data, batch->last.end};
+}
+
+/* The place of the item that is to be visited again; NULL where it has gone. */
+static gibs_link *visited_before(gibs_batch *batch, gibs_store *store)
+{
+    batch->again = false;
+    gibs_link *place = gibs_tree_find(&store->tree, last_key(batch));
+    return place && !gibs_link_expired(*place, store->now) ? place : NULL;
+}
+
+/* Returns the place of the first item. */
+static gibs_link *begin_slice(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
+                              size_t work)
+{
+    gibs_link *place = NULL;
     gibs_batch_prepare(batch);
     batch->work = work;
     batch->code = GIB_CODE_OK;
     batch->scan.now = batch->begun;
     if (batch->paused) {
-        gibs_scan_begin_after(&batch->scan, store, prefix,
-                              (gibson_bytes){batch->last.data, batch->last.end});
+        gibs_scan_begin_after(&batch->scan, store, prefix, last_key(batch));
+        place = batch->again ? visited_before(batch, store) : NULL;
     } else {
         gibs_scan_begin(&batch->scan, store, prefix);
     }
+    return place ? place : gibs_scan_next(&batch->scan);
+}
+
+/* Ends a slice behind an item, or at it where it is to be visited again. Returns whether the batch
+   goes on: without memory to remember the place it cannot. */
+static bool pause_at(gibs_batch *batch, const gibs_item *item, bool again)
+{
+    bool noted = note_last(batch, gibs_item_key(item));
+    batch->again = noted && again;
+    batch->code = noted ? GIB_CODE_OK : GIB_CODE_MEM;
+    return noted;
 }
 
 /* Goes on behind an item that was visited. Returns whether the slice goes on. */
@@ -79,14 +110,6 @@ static bool leave(gibs_batch *batch, gibs_store *store, gibs_item *item, gibs_vi
     return goes_on;
 }
 
-/* Ends the slice behind an item, for there is more to be done with it. Without memory it cannot. */
-static bool pause_at(gibs_batch *batch, const gibs_item *item)
-{
-    bool noted = note_last(batch, gibs_item_key(item));
-    batch->code = noted ? GIB_CODE_OK : GIB_CODE_MEM;
-    return noted;
-}
-
 /* Deletes all items below a place. Returns whether the slice goes on. */
 static bool delete_part(gibs_batch *batch, gibs_store *store, const gibs_link *place)
 {
@@ -98,13 +121,17 @@ static bool delete_part(gibs_batch *batch, gibs_store *store, const gibs_link *p
     return goes_on;
 }
 
+static bool is_passed_by(const gibs_batch *batch, const gibs_store *store, gibs_link link)
+{
+    return batch->scan.kind != GIBS_WALK_EXPIRING && gibs_link_expired(link, store->now);
+}
+
 bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
                       gibs_walk_kind kind, size_t work, gibs_visitor *visitor, void *context)
 {
     batch->scan.kind = kind;
-    begin_slice(batch, store, prefix, work);
-    gibs_link *place;
-    while ((place = gibs_scan_next(&batch->scan))) {
+    gibs_link *place = begin_slice(batch, store, prefix, work);
+    for (; place; place = gibs_scan_next(&batch->scan)) {
         batch->work--;
         if (!gibs_link_is_item(*place)) {
             if (!delete_part(batch, store, place)) {
@@ -112,14 +139,19 @@ bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
             }
             continue;
         }
-        bool passed_by = kind != GIBS_WALK_EXPIRING && gibs_link_expired(*place, store->now);
-        gibs_visit visit = passed_by ? GIBS_VISIT_SKIP : visitor(store, batch, &place, context);
+        const gibs_item *item = gibs_link_item(*place); /* it stays where there is no room for it */
+        uint64_t looks = store->looks;
+        gibs_visit visit = GIBS_VISIT_SKIP;
+        if (!is_passed_by(batch, store, *place)) {
+            visit = visitor(store, batch, &place, context);
+        }
         if (visit == GIBS_VISIT_STOP) {
             return false;
         }
-        if (visit == GIBS_VISIT_PAUSE) {
-            return pause_at(batch, gibs_link_item(*place));
+        if (visit == GIBS_VISIT_AGAIN || visit == GIBS_VISIT_PAUSE) {
+            return pause_at(batch, item, visit == GIBS_VISIT_AGAIN);
         }
+        charge_items(batch, store->looks - looks); /* those it had to be made room among */
         batch->count += visit == GIBS_VISIT_COUNT || visit == GIBS_VISIT_DELETE;
         if (!leave(batch, store, gibs_link_item(*place), visit)) {
             return true;

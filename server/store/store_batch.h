@@ -15,6 +15,7 @@ typedef enum gibs_visit {
     GIBS_VISIT_DROP,   /* the same, but does not count */
     GIBS_VISIT_PAUSE,  /* does not count, and the slice is over */
     GIBS_VISIT_STOP,   /* does not count, and the batch is over; its code is set */
+    GIBS_VISIT_AGAIN,  /* the slice is over, and the next begins with a visit to the same item */
 } gibs_visit;
 
 /* All zero at first. */
@@ -22,6 +23,7 @@ typedef struct gibs_batch {
     gibs_scan scan;
     gib_buffer last; /* between slices: the key it has come to */
     bool paused;     /* there was a slice, and it goes on behind `last` */
+    bool again;      /* and begins with the one that has it, if it is still there */
     bool second;     /* the second pass, of what takes two */
     size_t work;     /* what is left of this slice: items, and bytes by the KB */
     int64_t count;

@@ -2,16 +2,9 @@
    count of all that. */
 #include "store/store_private.h"
 
-#include "store/memory.h"
-
 size_t gibs_store_used(const gibs_store *store)
 {
-    return store->item_bytes + store->tree.node_bytes;
-}
-
-size_t gibs_store_cost_of(const gibs_item *item)
-{
-    return gibs_memory_cost(gibs_item_size(item->key_size, item->value_size));
+    return store->item_bytes + store->tree.node_bytes + store->eviction.bytes;
 }
 
 void gibs_store_note_peak(gibs_store *store)
@@ -64,8 +57,14 @@ void gibs_store_adopt(gibs_store *store, gibs_item *item)
 void gibs_store_free_item(gibs_store *store, gibs_item *item)
 {
     size_t cost = gibs_store_cost_of(item);
-    store->allocated_items--;
+    if (item->newcomer) {
+        gibs_newcomers_remove(&store->eviction, item);
+        item->newcomer = false;
+    }
     store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
+    if (!--store->allocated_items) {
+        gibs_eviction_close(&store->eviction);
+    }
     if (gibs_store_orphan(store, item)) {
         store->item_bytes -= cost;
     } else if (cost < GIBS_LARGE_BLOCK) {
@@ -79,6 +78,7 @@ void gibs_store_free_item(gibs_store *store, gibs_item *item)
 void gibs_store_discard(gibs_store *store, const gibs_link *place)
 {
     gibs_link detached = gibs_tree_detach_part(&store->tree, place);
+    store->writes++;
     store->items -= gibs_tree_items(&detached);
     gibs_dismantle_push(&store->discarded, detached);
 }
@@ -86,6 +86,7 @@ void gibs_store_discard(gibs_store *store, const gibs_link *place)
 void gibs_store_take(gibs_store *store, gibs_item *item)
 {
     gibs_tree_remove(&store->tree, gibs_item_key(item));
+    store->writes++;
     store->items--;
 }
 
@@ -98,7 +99,7 @@ void gibs_store_take_walking(gibs_store *store, gibs_item *item, gibs_walk *walk
 
 bool gibs_store_reclaim(gibs_store *store, size_t items)
 {
-    enum { BYTES_AT_ONCE = 256 * 1024, SO_MANY_ITEMS = 16 };
+    enum { BYTES_AT_ONCE = 256 * 1024, SO_MANY_ITEMS = 32 };
     while (items) {
         size_t freed = gibs_waste_reduce(&store->waste, BYTES_AT_ONCE);
         if (freed) {

@@ -103,6 +103,30 @@ static gib_code replace(gibs_build *build, gibs_store *store, gibs_link *place, 
     return GIB_CODE_VAL;
 }
 
+static gib_code add(gibs_build *build, gibs_store *store, int64_t ttl)
+{
+    gibs_item *item = build->item;
+    size_t cost = gibs_store_cost_of(item);
+    gibs_arrival arrival = {0};
+    bool remembers = gibs_eviction_is_open(&store->eviction);
+    if (remembers) {
+        arrival = gibs_store_expect(store, gibs_item_key(item), cost);
+    }
+    if (!gibs_store_make_room(store, cost)) {
+        return GIB_CODE_MEM;
+    }
+    build->item = NULL;
+    gibs_store_adopt(store, item);
+    gibs_store_begin(store, item, ttl);
+    if (!gibs_store_insert(store, item)) {
+        return GIB_CODE_MEM;
+    }
+    if (remembers) {
+        gibs_welcome(store, item, arrival);
+    }
+    return GIB_CODE_VAL;
+}
+
 gib_code gibs_build_set(gibs_build *build, gibs_store *store, int64_t ttl, bool only)
 {
     gibs_link *place = gibs_store_find(store, gibs_item_key(build->item));
@@ -113,12 +137,5 @@ gib_code gibs_build_set(gibs_build *build, gibs_store *store, int64_t ttl, bool 
         drop_item(build, store);
         return GIB_CODE_NOT_FOUND;
     }
-    if (!gibs_store_afford(store, gibs_store_cost_of(build->item))) {
-        return GIB_CODE_MEM;
-    }
-    gibs_item *item = build->item;
-    build->item = NULL;
-    gibs_store_adopt(store, item);
-    gibs_store_begin(store, item, ttl);
-    return gibs_store_insert(store, item) ? GIB_CODE_VAL : GIB_CODE_MEM;
+    return add(build, store, ttl);
 }

@@ -1,8 +1,6 @@
 /* The items of the store: making and changing them, within the limit of memory. */
 #include "store/store_private.h"
 
-#include "store/memory.h"
-
 /* Begins the age of an item. */
 static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
 {
@@ -18,9 +16,9 @@ void gibs_store_begin(gibs_store *store, gibs_item *item, int64_t ttl)
 
 gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
 {
-    size_t cost = gibs_memory_cost(gibs_item_size(key.size, value.bytes.size));
+    size_t cost = gibs_store_cost(key.size, value.bytes.size);
     gibs_item *item =
-        gibs_store_afford(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
+        gibs_store_make_room(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
     if (item) {
         gibs_store_begin(store, item, ttl);
     }
@@ -34,6 +32,7 @@ bool gibs_store_insert(gibs_store *store, gibs_item *item)
         gibs_store_free_item(store, item);
         return false;
     }
+    store->writes++;
     store->items++;
     store->last_item_unix = gibs_store_unix_time_of(store, store->now);
     if (!store->first_item_unix) {
@@ -79,6 +78,9 @@ void gibs_store_exchange(gibs_store *store, gibs_link *place, gibs_item *item)
     item->born = old->born;
     item->ttl = old->ttl;
     item->heat = old->heat;
+    if (old->newcomer) {
+        gibs_newcomers_exchange(&store->eviction, old, item);
+    }
     *place = gibs_link_to(item);
     gibs_store_note_peak(store);
     gibs_store_free_item(store, old);
@@ -89,7 +91,7 @@ gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t 
     gibs_item *item = gibs_link_item(*place);
     uint64_t changes = store->tree.changes;
     store->pinned = item;
-    bool room = gibs_store_afford(store, growth);
+    bool room = gibs_store_make_room(store, growth);
     store->pinned = NULL;
     if (!room) {
         return NULL;
@@ -102,13 +104,14 @@ gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed va
 {
     gibs_item *item = gibs_link_item(*place);
     size_t before = gibs_store_cost_of(item);
-    size_t after = gibs_memory_cost(gibs_item_size(item->key_size, value.bytes.size));
+    size_t after = gibs_store_cost(item->key_size, value.bytes.size);
     if (after > before) {
         place = gibs_store_afford_growth(store, place, after - before);
         if (!place) {
             return NULL;
         }
     }
+    store->writes++;
     if (after == before && !gibs_store_is_held(store, item)) {
         store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
         store->compressed_items += value.encoding == GIB_ENCODING_LZF;
@@ -141,6 +144,7 @@ void gibs_store_set_ttl(gibs_store *store, gibs_link *place, int64_t ttl)
 void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock)
 {
     gibs_item *item = gibs_link_item(*place);
+    store->writes++;
     item->lock = (int32_t)lock;
     item->born = store->now;
     *place = gibs_link_to(item);

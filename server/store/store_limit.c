@@ -1,7 +1,19 @@
-/* Changing the limit of memory. */
+/* Changing the settings. */
 #include "store/store_private.h"
 
 enum { STEP = 64 * 1024 };
+
+void gibs_store_configure(gibs_store *store, const gibs_store_settings *settings)
+{
+    size_t limit = store->settings.max_memory;
+    int64_t unix_time = store->settings.unix_time;
+    store->settings = *settings;
+    store->settings.max_memory = limit;
+    store->settings.unix_time = unix_time;
+    if (!settings->evict) {
+        gibs_eviction_close(&store->eviction);
+    }
+}
 
 bool gibs_store_move_limit(gibs_store *store, size_t limit)
 {
@@ -12,7 +24,7 @@ bool gibs_store_move_limit(gibs_store *store, size_t limit)
         return true;
     }
     settings->max_memory = used - limit > STEP ? used - STEP : limit;
-    if (!gibs_store_afford(store, 0)) { /* what is left is locked */
+    if (!gibs_store_make_room(store, 0) && !store->unfinished) { /* what is left is locked */
         settings->max_memory = limit;
     }
     return settings->max_memory == limit;

@@ -7,6 +7,16 @@ static bool is_locked(const gibs_store *store, const gibs_link *place)
     return gibs_link_locked(*place, store->now);
 }
 
+/* What an item without room for its new value comes to. */
+static gibs_visit no_room(const gibs_store *store, gibs_batch *batch)
+{
+    if (store->unfinished) {
+        return GIBS_VISIT_AGAIN;
+    }
+    batch->code = GIB_CODE_MEM;
+    return GIBS_VISIT_STOP;
+}
+
 static gibs_visit mset_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
     const gibs_packed *value = context;
@@ -15,8 +25,7 @@ static gibs_visit mset_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
     }
     gibs_link *changed = gibs_store_change(store, *place, *value);
     if (!changed) {
-        batch->code = GIB_CODE_MEM;
-        return GIBS_VISIT_STOP;
+        return no_room(store, batch);
     }
     *place = changed;
     gibs_store_renew(store, *place, 0);
@@ -39,13 +48,14 @@ static gibs_visit find_unlocked(gibs_store *store, gibs_batch *batch, gibs_link 
     return batch->builds ? GIBS_VISIT_PAUSE : GIBS_VISIT_SKIP;
 }
 
-/* Sets the item that was made. Returns whether the batch goes on. */
+/* Sets the item that was made, or goes on making room for it. Returns whether the batch goes on. */
 static bool set_built(gibs_batch *batch, gibs_store *store)
 {
     gib_code code = gibs_build_set(&batch->build, store, 0, true);
+    bool refused = code == GIB_CODE_MEM && !store->unfinished;
     batch->count += code == GIB_CODE_VAL;
-    batch->code = code == GIB_CODE_MEM ? code : GIB_CODE_OK;
-    return code != GIB_CODE_MEM;
+    batch->code = refused ? code : GIB_CODE_OK;
+    return !refused;
 }
 
 /* Makes an item in slices for each one that is to be replaced. */
@@ -87,8 +97,7 @@ static gibs_visit madd_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
     }
     gib_code code = gibs_store_add_in(store, place, *delta, &result);
     if (code == GIB_CODE_MEM) {
-        batch->code = code;
-        return GIBS_VISIT_STOP;
+        return no_room(store, batch);
     }
     return code == GIB_CODE_VAL ? GIBS_VISIT_COUNT : GIBS_VISIT_SKIP;
 }
@@ -169,10 +178,10 @@ static int64_t items_below(gibs_store *store, gibson_bytes prefix)
 
 static gibs_visit unlock_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    (void)store;
     (void)batch;
     (void)context;
     gibs_item *item = gibs_link_item(**place);
+    store->writes++;
     item->lock = GIBS_LOCK_NONE;
     **place = gibs_link_to(item);
     return GIBS_VISIT_SKIP;

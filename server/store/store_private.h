@@ -2,6 +2,7 @@
 #ifndef GIBS_STORE_PRIVATE_H
 #define GIBS_STORE_PRIVATE_H
 
+#include "store/memory.h"
 #include "store/store.h"
 
 static inline gibson_bytes gibs_item_key(const gibs_item *item)
@@ -23,9 +24,33 @@ gibs_packed gibs_store_pack(gibs_store *store, gibson_bytes value);
    there is none; the limit is not looked at. */
 gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed value);
 
-/* Tells whether `cost` bytes more are within the limit, after making room if need be: then other
-   items may be deleted, though not the pinned one. */
-bool gibs_store_afford(gibs_store *store, size_t cost);
+static inline bool gibs_store_has_room(const gibs_store *store, size_t cost)
+{
+    size_t limit = store->settings.max_memory;
+    return cost <= limit && gibs_store_used(store) <= limit - cost;
+}
+
+/* Deletes items until `cost` bytes more are within the limit, or the hand has passed by so many. */
+void gibs_evict(gibs_store *store, size_t cost, unsigned items);
+
+/* Tells whether nothing can go. */
+bool gibs_evict_is_in_vain(gibs_store *store);
+
+/* What becomes of a new item while eviction remembers. */
+typedef struct gibs_arrival {
+    uint64_t hash;
+    bool known; /* it was here not long ago */
+} gibs_arrival;
+
+/* To be called before an item is made, where eviction remembers: another newcomer may have to
+   leave. */
+gibs_arrival gibs_store_expect(gibs_store *store, gibson_bytes key, size_t cost);
+
+gibs_arrival gibs_evict_arrival(gibs_store *store, gibson_bytes key);
+void gibs_evict_for_newcomer(gibs_store *store, gibs_arrival arrival, size_t cost);
+
+/* To be called when it is in the tree. */
+void gibs_welcome(gibs_store *store, gibs_item *item, gibs_arrival arrival);
 
 /* Allocates an item that does not count, with a key, and room for a value. NULL, with the lack of
    memory noted, if there is none. */
@@ -39,7 +64,15 @@ void gibs_store_adopt(gibs_store *store, gibs_item *item);
 void gibs_store_exchange(gibs_store *store, gibs_link *place, gibs_item *item);
 
 /* What an item counts against the limit. */
-size_t gibs_store_cost_of(const gibs_item *item);
+static inline size_t gibs_store_cost(size_t key_size, size_t value_size)
+{
+    return gibs_memory_cost(gibs_item_size(key_size, value_size));
+}
+
+static inline size_t gibs_store_cost_of(const gibs_item *item)
+{
+    return gibs_store_cost(item->key_size, item->value_size);
+}
 
 /* Keeps the highest use of memory up to date after something was added. */
 void gibs_store_note_peak(gibs_store *store);

@@ -1,107 +1,109 @@
-/* Making room within the limit of memory.
-
-   What goes first was deleted already and is only to be freed; then what has expired. Then comes
-   eviction: a clock with counters (F. J. Corbato, "A Paging Experiment with the Multics System",
-   1968; with counters A. J. Smith, "Sequentiality and Prefetching in Database Systems", 1978),
-   whose hand goes through the items in the order of their keys. An access makes an item warmer, the
-   hand cooler, and it deletes what is cold. So what was accessed once, as by a scan, goes first,
-   and it costs two bits an item. */
+/* Making room within the limit of memory. What goes first was deleted already and is only to be
+   freed; then what has expired, as far as it is found; then what eviction chooses. */
+#include "base/likely.h"
 #include "store/store_private.h"
 
 enum {
     ITEMS_AT_ONCE = 64,
-    /* So many times may a request look at as many items in vain: below a millisecond. */
-    STEPS_FOR_ONE = 64,
+    /* So many items may a request look at, in a turn: half a millisecond. */
+    ITEMS_OF_TURN = 1024,
+    ITEMS_SWEPT = 4096, /* where nothing else can be done */
+    /* Else so many for expired ones, and those that requests before it have left over. */
+    SWEPT_BY_EACH = 16,
+    MOST_CREDIT = 4096,
 };
 
-/* What a request may still do to get room. */
-typedef struct effort {
-    unsigned sweep_steps;
-    unsigned mild_steps;  /* of the hand, sparing what is warm */
-    unsigned stern_steps; /* and then sparing only what is locked */
-} effort;
-
-static bool can_go(const gibs_store *store, gibs_link link)
+/* Looks for what has expired. A pass begins where something has, so it may take its time; so may
+   one that finds a lot. */
+static void look_for_expired(gibs_store *store)
 {
-    return gibs_link_item(link) != store->pinned && !gibs_link_locked(link, store->now);
+    uint64_t before = store->expired_items;
+    if (!store->sweep.active) {
+        store->sweep_credit = MOST_CREDIT;
+    }
+    gibs_store_sweep_begin(store, false);
+    gibs_store_sweep(store, ITEMS_AT_ONCE);
+    if (before == store->expired_items) {
+        store->sweep_credit -= ITEMS_AT_ONCE;
+    }
 }
 
-/* Moves the hand on by some items. Returns how many went. */
-static size_t move_hand(gibs_store *store, bool stern)
+static bool may_look_for_expired(const gibs_store *store)
 {
-    gibs_hand *hand = &store->hand;
-    gibs_walk walk;
-    gibs_link *place = NULL;
-    const gibs_item *last = NULL;
-    size_t evicted = 0;
-    gibs_walk_begin_after(&walk, &store->tree, (gibson_bytes){hand->last, hand->last_size});
-    for (unsigned i = 0; i < ITEMS_AT_ONCE && (place = gibs_walk_next(&walk)); i++) {
-        gibs_item *item = gibs_link_item(*place);
-        if (can_go(store, *place) && (stern || !item->heat)) {
-            gibs_store_take_walking(store, item, &walk);
-            evicted++;
-        } else {
-            if (item->heat) {
-                item->heat--;
-            }
-            last = item;
+    bool may_look = !store->sweep.active || store->sweep_credit >= ITEMS_AT_ONCE;
+    return may_look && gibs_store_may_expire(store);
+}
+
+/* Takes a step off what a request may still look at. Returns whether there was one. */
+static bool take_step(gibs_store *store, unsigned *items)
+{
+    if (!*items) {
+        return false;
+    }
+    *items -= ITEMS_AT_ONCE;
+    store->looks += ITEMS_AT_ONCE;
+    return true;
+}
+
+/* Clears away what is of no use to anybody, until there is room. */
+static void clear_away(gibs_store *store, size_t bytes, unsigned *items)
+{
+    while (!gibs_store_has_room(store, bytes) && gibs_store_has_waste(store) &&
+           take_step(store, items)) {
+        gibs_store_reclaim(store, ITEMS_AT_ONCE);
+    }
+    if (store->sweep_credit < MOST_CREDIT) {
+        store->sweep_credit += SWEPT_BY_EACH;
+    }
+    while (!gibs_store_has_room(store, bytes) && may_look_for_expired(store) &&
+           take_step(store, items)) {
+        look_for_expired(store);
+    }
+}
+
+static void evict(gibs_store *store, size_t bytes, unsigned *items)
+{
+    while (!gibs_store_has_room(store, bytes) && !gibs_evict_is_in_vain(store) &&
+           take_step(store, items)) {
+        gibs_eviction_open(&store->eviction, store->items);
+        gibs_evict(store, bytes, ITEMS_AT_ONCE);
+    }
+}
+
+GIB_COLD static bool make_room(gibs_store *store, size_t bytes)
+{
+    bool evicts = store->settings.evict;
+    unsigned items = evicts ? ITEMS_OF_TURN : ITEMS_SWEPT;
+    if (!evicts) {
+        store->sweep_credit = MOST_CREDIT;
+    }
+    if (bytes <= store->settings.max_memory) {
+        clear_away(store, bytes, &items);
+        if (evicts) {
+            evict(store, bytes, &items);
         }
     }
-    if (!place) {
-        hand->last_size = 0; /* around again; an empty key does not exist */
-    } else if (last) {
-        hand->last_size = last->key_size;
-        memcpy(hand->last, last->bytes, last->key_size);
-    }
-    store->evicted_items += evicted;
-    return evicted;
-}
-
-/* Lets items go. Returns whether it makes sense to try again. */
-static bool evict_some(gibs_store *store, effort *left)
-{
-    bool stern = !left->mild_steps;
-    unsigned *steps = stern ? &left->stern_steps : &left->mild_steps;
-    if (!store->items || !*steps) {
-        return false;
-    }
-    if (!move_hand(store, stern)) {
-        --*steps;
-    }
-    return true;
-}
-
-/* Makes some room where that may be possible. */
-static bool make_some_room(gibs_store *store, effort *left)
-{
-    if (gibs_store_reclaim(store, ITEMS_AT_ONCE)) {
+    if (gibs_store_has_room(store, bytes)) {
         return true;
     }
-    if (left->sweep_steps && gibs_store_may_expire(store)) {
-        left->sweep_steps--;
-        gibs_store_sweep_begin(store, false);
-        gibs_store_sweep(store, ITEMS_AT_ONCE);
-        return true;
-    }
-    return store->settings.evict && evict_some(store, left);
+    store->unfinished = (evicts && !items) || gibs_store_has_waste(store) ? bytes : 0;
+    store->short_of_memory = store->short_of_memory || !store->unfinished;
+    return false;
 }
 
-static bool is_within_limit(const gibs_store *store, size_t cost)
+bool gibs_store_make_room(gibs_store *store, size_t bytes)
 {
-    size_t limit = store->settings.max_memory;
-    return cost <= limit && gibs_store_used(store) <= limit - cost;
+    store->unfinished = 0;
+    return gibs_store_has_room(store, bytes) || make_room(store, bytes);
 }
 
-bool gibs_store_afford(gibs_store *store, size_t cost)
+gibs_arrival gibs_store_expect(gibs_store *store, gibson_bytes key, size_t cost)
 {
-    effort left = {STEPS_FOR_ONE, STEPS_FOR_ONE, STEPS_FOR_ONE};
-    bool possible = cost <= store->settings.max_memory;
-    while (possible && !is_within_limit(store, cost)) {
-        possible = make_some_room(store, &left);
+    unsigned items = ITEMS_OF_TURN;
+    gibs_arrival arrival = gibs_evict_arrival(store, key);
+    if (cost <= store->settings.max_memory) {
+        clear_away(store, cost, &items);
+        gibs_evict_for_newcomer(store, arrival, cost);
     }
-    if (!is_within_limit(store, cost)) {
-        store->short_of_memory = true;
-        return false;
-    }
-    return true;
+    return arrival;
 }

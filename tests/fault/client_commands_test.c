@@ -255,14 +255,15 @@ START_TEST(command_function_without_out_parameter)
 {
     peer *server = peer_start(PEER_UNIX, sample_serve, NULL);
     gibson_client *client = sample_client(server, NULL);
-    ck_assert_status(gibson_client_get(client, "k", 1, NULL), GIBSON_USAGE);
+    ck_assert_status(gibson_client_get(client, gibson_str("k"), NULL), GIBSON_USAGE);
     ck_assert_message_has(gibson_client_error(client), "NULL");
-    ck_assert_status(gibson_client_mget(client, "k", 1, 0, NULL), GIBSON_USAGE);
-    ck_assert_status(gibson_client_keys(client, "k", 1, NULL), GIBSON_USAGE);
+    ck_assert_status(gibson_client_mget(client, gibson_str("k"), 0, NULL), GIBSON_USAGE);
+    ck_assert_status(gibson_client_keys(client, gibson_str("k"), NULL), GIBSON_USAGE);
     ck_assert_status(gibson_client_stats(client, NULL), GIBSON_USAGE);
-    ck_assert_status(gibson_client_count(client, "k", 1, NULL), GIBSON_USAGE);
-    ck_assert_status(gibson_client_meta(client, "k", 1, GIBSON_META_TTL, NULL), GIBSON_USAGE);
-    ck_assert_status(gibson_client_get(NULL, "k", 1, NULL), GIBSON_USAGE);
+    ck_assert_status(gibson_client_count(client, gibson_str("k"), NULL), GIBSON_USAGE);
+    ck_assert_status(gibson_client_meta(client, gibson_str("k"), GIBSON_META_TTL, NULL),
+                     GIBSON_USAGE);
+    ck_assert_status(gibson_client_get(NULL, gibson_str("k"), NULL), GIBSON_USAGE);
     gibson_request ping = gibson_request_bare(GIBSON_OP_PING);
     gibson_reply reply;
     ck_assert_status(gibson_client_call(client, &ping, NULL), GIBSON_USAGE);
@@ -270,15 +271,15 @@ START_TEST(command_function_without_out_parameter)
     ck_assert_status(reply.status, GIBSON_USAGE);
     ck_assert_status(gibson_client_take_reply(client, NULL), GIBSON_USAGE);
 
-    ck_assert_status(gibson_client_inc(client, "k", 1, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_dec(client, "k", 1, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_mset(client, "k", 1, "v", 1, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_mdel(client, "k", 1, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_mttl(client, "k", 1, 1, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_minc(client, "k", 1, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_mdec(client, "k", 1, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_mlock(client, "k", 1, 1, NULL), GIBSON_OK);
-    ck_assert_status(gibson_client_munlock(client, "k", 1, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_inc(client, gibson_str("k"), NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_dec(client, gibson_str("k"), NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_mset(client, gibson_str("k"), gibson_str("v"), NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_mdel(client, gibson_str("k"), NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_mttl(client, gibson_str("k"), 1, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_minc(client, gibson_str("k"), NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_mdec(client, gibson_str("k"), NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_mlock(client, gibson_str("k"), 1, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_munlock(client, gibson_str("k"), NULL), GIBSON_OK);
     gibson_client_free(client);
     peer_stop(server);
 }
@@ -291,14 +292,20 @@ START_TEST(command_function_with_a_bad_argument_sends_nothing)
     gibson_client *client = sample_client(server, NULL);
     gibson_value value;
     int64_t number = 7;
-    ck_assert_status(gibson_client_set(client, "key", 3, "", 0, 0), GIBSON_INVALID);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str(""), 0),
+                     GIBSON_INVALID);
     ck_assert_message_has(gibson_client_error(client), "set: the value is empty");
-    ck_assert_status(gibson_client_get(client, "a b", 3, &value), GIBSON_INVALID);
+    ck_assert_status(gibson_client_get(client, gibson_str("a b"), &value), GIBSON_INVALID);
     ck_assert_int_eq(value.kind, GIBSON_KIND_NONE);
-    ck_assert_status(gibson_client_ttl(client, "key", 3, -1), GIBSON_INVALID);
-    ck_assert_status(gibson_client_mlock(client, "p", 1, 40000, &number), GIBSON_INVALID);
+    ck_assert_status(gibson_client_get(client, gibson_str(NULL), &value), GIBSON_INVALID);
+    ck_assert_message_has(gibson_client_error(client), "get: the key is empty");
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str(NULL), 0),
+                     GIBSON_INVALID);
+    ck_assert_message_has(gibson_client_error(client), "set: the value is empty");
+    ck_assert_status(gibson_client_ttl(client, gibson_str("key"), -1), GIBSON_INVALID);
+    ck_assert_status(gibson_client_mlock(client, gibson_str("p"), 40000, &number), GIBSON_INVALID);
     ck_assert_int_eq(number, 0);
-    ck_assert_status(gibson_client_meta(client, "key", 3, (gibson_meta_field)9, &number),
+    ck_assert_status(gibson_client_meta(client, gibson_str("key"), (gibson_meta_field)9, &number),
                      GIBSON_INVALID);
     gibson_request unknown = gibson_request_bare((gibson_opcode)99);
     gibson_reply reply;
@@ -329,13 +336,16 @@ START_TEST(set_that_was_stored_cut_is_truncated)
     echo_instead = "val";
     peer *server = peer_start(PEER_UNIX, serve_other_echo, NULL);
     gibson_client *client = sample_client(server, NULL);
-    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 0), GIBSON_TRUNCATED);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str("value"), 0),
+                     GIBSON_TRUNCATED);
     ck_assert_status(gibson_client_error(client)->status, GIBSON_TRUNCATED);
     ck_assert_message_has(gibson_client_error(client), "the server stored 3");
     static char large[100000]; /* which is sent from where it is */
-    ck_assert_status(gibson_client_set(client, "key", 3, large, sizeof large, 0), GIBSON_TRUNCATED);
+    ck_assert_status(
+        gibson_client_set(client, gibson_str("key"), gibson_bytes_of(large, sizeof large), 0),
+        GIBSON_TRUNCATED);
     ck_assert_message_has(gibson_client_error(client), "100000 bytes that were sent");
-    ck_assert_status(gibson_client_set(client, "key", 3, "val", 3, 0), GIBSON_OK);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str("val"), 0), GIBSON_OK);
     gibson_client_free(client);
     peer_stop(server);
 }
@@ -354,7 +364,9 @@ START_TEST(large_values_go_both_ways_whole)
     static const size_t sizes[] = {1, 4095, 4096, 4097, 16383, 16384, 65536, SIZE};
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         /* The echo is compared with what was sent, byte by byte. */
-        ck_assert_status(gibson_client_set(client, "key", 3, value, sizes[i], 0), GIBSON_OK);
+        ck_assert_status(
+            gibson_client_set(client, gibson_str("key"), gibson_bytes_of(value, sizes[i]), 0),
+            GIBSON_OK);
     }
     free(value);
     gibson_client_free(client);
@@ -372,7 +384,7 @@ START_TEST(taken_reply_outlives_the_client)
     ck_assert_status(gibson_client_take_reply(client, &owned),
                      suite_mode == SAMPLE_WARM ? GIBSON_OK : GIBSON_USAGE);
     gibson_owned_reply_free(owned);
-    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_OK);
     ck_assert_status(gibson_client_take_reply(client, &owned), GIBSON_OK);
     ck_assert_status(gibson_client_take_reply(client, &again), GIBSON_USAGE);
     ck_assert_ptr_null(again);

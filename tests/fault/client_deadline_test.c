@@ -51,7 +51,7 @@ static void end(void)
 static gibson_status get(void)
 {
     gibson_value value;
-    gibson_status status = gibson_client_get(client, "key", 3, &value);
+    gibson_status status = gibson_client_get(client, gibson_str("key"), &value);
     if (status != GIBSON_OK) {
         ck_assert_int_eq(value.kind, GIBSON_KIND_NONE);
     }
@@ -160,7 +160,8 @@ static gibson_status flush_much(void)
 {
     enum { SIZE = 1 << 20 };
     char *value = calloc(1, SIZE);
-    gibson_request set = gibson_request_value(GIBSON_OP_SET, "key", 3, value, SIZE, 0);
+    gibson_request set =
+        gibson_request_value(GIBSON_OP_SET, gibson_str("key"), gibson_bytes_of(value, SIZE), 0);
     ck_assert_status(gibson_client_queue(client, &sample_of(GIBSON_OP_GET)->request), GIBSON_OK);
     for (int i = 1; i < 8; i++) {
         ck_assert_status(gibson_client_queue(client, &set), GIBSON_OK);
@@ -220,7 +221,7 @@ START_TEST(late_reply_after_a_timeout_is_never_read)
     gibson_client_set_timeout(client, 5000);
     for (int i = 0; i < 3; i++) {
         gibson_value value;
-        ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+        ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_OK);
         ck_assert_mem_eq(value.bytes.data, "#1", 2);
     }
     end();

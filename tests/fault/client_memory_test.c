@@ -199,10 +199,10 @@ START_TEST(reply_larger_than_the_limit_allocates_nothing)
     gibson_client *client = sample_client(server, &options);
     gibson_value value;
     gibson_items items;
-    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_PROTOCOL);
+    ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_PROTOCOL);
     ck_assert_message_has(gibson_client_error(client), "over max_reply_size (67108864)");
     ck_assert_status(gibson_client_connect(client), GIBSON_OK);
-    ck_assert_status(gibson_client_mget(client, "p", 1, 0, &items), GIBSON_PROTOCOL);
+    ck_assert_status(gibson_client_mget(client, gibson_str("p"), 0, &items), GIBSON_PROTOCOL);
     ck_assert_uint_le(counts.largest, small_size);
     gibson_client_free(client);
     end();
@@ -252,7 +252,8 @@ START_TEST(flush_takes_in_no_more_than_was_asked_for)
         options.timeout_ms = 20000;
         options.max_request_size = SIZE + 100;
         gibson_client *client = sample_client(server, &options);
-        gibson_request set = gibson_request_value(GIBSON_OP_SET, "k", 1, value, SIZE, 0);
+        gibson_request set =
+            gibson_request_value(GIBSON_OP_SET, gibson_str("k"), gibson_bytes_of(value, SIZE), 0);
         gibson_request ping = gibson_request_bare(GIBSON_OP_PING);
         ck_assert_status(gibson_client_queue(client, &ping), GIBSON_OK);
         ck_assert_status(gibson_client_queue(client, &set), GIBSON_OK);
@@ -291,11 +292,11 @@ START_TEST(memory_of_a_large_reply_is_given_back)
     gibson_client *client = sample_client(server, &options);
     gibson_value value;
     value_size = 10 << 20;
-    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_OK);
     ck_assert_uint_eq(value.bytes.size, value_size);
     ck_assert_uint_ge(counts.live_bytes, value_size);
     value_size = 1;
-    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_OK);
     ck_assert_uint_le(counts.live_bytes, 2 * small_size);
     gibson_client_free(client);
     end();
@@ -336,7 +337,7 @@ START_TEST(mget_of_100000_items_takes_less_than_twice_its_bytes)
     gibson_value value;
     size_t bytes = 0;
     uint32_t index = 0;
-    ck_assert_status(gibson_client_mget(client, "key", 3, 0, &items), GIBSON_OK);
+    ck_assert_status(gibson_client_mget(client, gibson_str("key"), 0, &items), GIBSON_OK);
     ck_assert_uint_eq(gibson_items_count(&items), item_count);
     while (gibson_items_next(&items, &key, &value)) {
         char expected[16];

@@ -85,7 +85,8 @@ START_TEST(pipeline_random_mix_gives_each_request_its_own_reply)
                 memset(value, (int)pushed, sizeof value);
                 memcpy(value, &pushed, sizeof pushed);
                 size_t size = suite_random() % 10 ? 4 + suite_random() % 200 : sizeof value;
-                gibson_request set = gibson_request_value(GIBSON_OP_SET, "key", 3, value, size, 0);
+                gibson_request set = gibson_request_value(GIBSON_OP_SET, gibson_str("key"),
+                                                          gibson_bytes_of(value, size), 0);
                 if (gibson_client_queue(client, &set) == GIBSON_WOULD_BLOCK) {
                     break;
                 }
@@ -160,7 +161,8 @@ START_TEST(queue_past_the_bytes_would_block)
     options.pipeline_bytes = 1000;
     connect_client();
     char value[1500] = {0};
-    gibson_request set = gibson_request_value(GIBSON_OP_SET, "key", 3, value, sizeof value, 0);
+    gibson_request set = gibson_request_value(GIBSON_OP_SET, gibson_str("key"),
+                                              gibson_bytes_of(value, sizeof value), 0);
     /* A single request is let through, or it could never be sent. */
     ck_assert_status(gibson_client_queue(client, &set), GIBSON_OK);
     ck_assert_status(queue(GIBSON_OP_PING), GIBSON_WOULD_BLOCK);
@@ -179,7 +181,7 @@ START_TEST(queue_of_keys_past_the_bytes_would_block)
     begin(PEER_UNIX, sample_serve);
     char key[KEY_SIZE];
     memset(key, 'k', sizeof key);
-    gibson_request get = gibson_request_key(GIBSON_OP_GET, key, sizeof key);
+    gibson_request get = gibson_request_key(GIBSON_OP_GET, gibson_bytes_of(key, sizeof key));
     for (options.pipeline_bytes = 1; options.pipeline_bytes < 3000; options.pipeline_bytes += 97) {
         connect_client();
         size_t most = (options.pipeline_bytes - 1) / FRAME_SIZE + 1; /* the last may pass it */
@@ -203,7 +205,7 @@ START_TEST(queue_refused_gets_no_reply)
 {
     begin(PEER_UNIX, sample_serve);
     connect_client();
-    gibson_request bad = gibson_request_key(GIBSON_OP_GET, "", 0);
+    gibson_request bad = gibson_request_key(GIBSON_OP_GET, gibson_str(""));
     ck_assert_status(queue(GIBSON_OP_PING), GIBSON_OK);
     ck_assert_status(gibson_client_queue(client, &bad), GIBSON_INVALID);
     ck_assert_status(gibson_client_queue(client, NULL), GIBSON_USAGE);
@@ -225,12 +227,12 @@ START_TEST(single_command_while_replies_are_unread_is_usage)
     connect_client();
     gibson_value value = {.kind = GIBSON_KIND_NUMBER};
     ck_assert_status(queue(GIBSON_OP_PING), GIBSON_OK);
-    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_USAGE);
+    ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_USAGE);
     ck_assert_int_eq(value.kind, GIBSON_KIND_NONE);
     ck_assert_message_has(gibson_client_error(client), "unread");
     gibson_reply reply;
     ck_assert_status(next(&reply), GIBSON_OK);
-    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_OK);
     end();
 }
 END_TEST
@@ -296,8 +298,8 @@ START_TEST(pipeline_with_both_buffers_full_does_not_deadlock)
             options.timeout_ms = 30000;
             connect_client();
             make_buffers_small(gibson_client_descriptor(client));
-            gibson_request set =
-                gibson_request_value(GIBSON_OP_SET, "key", 3, value, VALUE_SIZE, 0);
+            gibson_request set = gibson_request_value(GIBSON_OP_SET, gibson_str("key"),
+                                                      gibson_bytes_of(value, VALUE_SIZE), 0);
             for (int i = 0; i < PAIRS; i++) {
                 ck_assert_status(queue(GIBSON_OP_GET), GIBSON_OK);
                 ck_assert_status(gibson_client_queue(client, &set), GIBSON_OK);

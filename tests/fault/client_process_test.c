@@ -35,8 +35,8 @@ START_TEST(sigpipe_is_not_raised_when_the_peer_has_closed)
             gibson_client *client = sample_client(server, NULL);
             peer_hear(server);
             static char value[1 << 20];
-            gibson_request set =
-                gibson_request_value(GIBSON_OP_SET, "key", 3, value, sizeof value, 0);
+            gibson_request set = gibson_request_value(GIBSON_OP_SET, gibson_str("key"),
+                                                      gibson_bytes_of(value, sizeof value), 0);
             gibson_reply reply;
             pretend_busy(client); /* or else it would see the end before it sends */
             if (way == 0) {
@@ -122,7 +122,7 @@ static int child_is_told_that_its_connection_is_gone(gibson_client *client)
     if (gibson_client_connected(client)) {
         return 1;
     }
-    if (gibson_client_get(client, "key", 3, &value) != GIBSON_CLOSED) {
+    if (gibson_client_get(client, gibson_str("key"), &value) != GIBSON_CLOSED) {
         return 2;
     }
     if (!strstr(gibson_client_error(client)->message, "parent process")) {
@@ -132,7 +132,7 @@ static int child_is_told_that_its_connection_is_gone(gibson_client *client)
         return 4;
     }
     if (gibson_client_connect(client) != GIBSON_OK ||
-        gibson_client_get(client, "key", 3, &value) != GIBSON_OK) {
+        gibson_client_get(client, gibson_str("key"), &value) != GIBSON_OK) {
         return 5;
     }
     gibson_client_free(client);
@@ -149,7 +149,8 @@ static int child_quits_and_frees(gibson_client *client)
 static int child_reconnects_by_itself(gibson_client *client)
 {
     gibson_value value;
-    if (gibson_client_get(client, "key", 3, &value) != GIBSON_OK || value.bytes.size != 5) {
+    if (gibson_client_get(client, gibson_str("key"), &value) != GIBSON_OK ||
+        value.bytes.size != 5) {
         return 1;
     }
     gibson_client_free(client);
@@ -197,10 +198,10 @@ START_TEST(fork_leaves_parent_and_child_right)
         peer *server = peer_start(PEER_UNIX, sample_serve, NULL);
         gibson_client *client = sample_client(server, &options);
         gibson_value value;
-        ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+        ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_OK);
         check_child(fork_child(rows[i].work, client));
         ck_assert(gibson_client_connected(client));
-        ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+        ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_OK);
         ck_assert_mem_eq(value.bytes.data, "value", 5);
         gibson_client_free(client);
         peer_stop(server);
@@ -243,7 +244,7 @@ static void *be_busy(void *argument)
     busy *self = argument;
     while (!atomic_load(&self->stop)) {
         gibson_value value;
-        if (gibson_client_get(self->client, "key", 3, &value) != GIBSON_OK ||
+        if (gibson_client_get(self->client, gibson_str("key"), &value) != GIBSON_OK ||
             value.bytes.size != 5 || memcmp(value.bytes.data, "value", 5) != 0) {
             self->wrong++;
         }
@@ -321,14 +322,14 @@ START_TEST(fork_in_the_callback_of_a_call_leaves_the_reply_to_the_parent)
     peer *server = peer_start(PEER_UNIX, serve_keys_slowly, NULL);
     gibson_client *client = forking_client(server);
     gibson_value value;
-    const gibson_status status = gibson_client_get(client, "key:1", 5, &value);
+    const gibson_status status = gibson_client_get(client, gibson_str("key:1"), &value);
     if (forked_child == 0) {
         if (status != GIBSON_CLOSED ||
             !strstr(gibson_client_error(client)->message, "parent process")) {
             _exit(1);
         }
         _exit(gibson_client_connect(client) == GIBSON_OK &&
-                      gibson_client_get(client, "key:3", 5, &value) == GIBSON_OK &&
+                      gibson_client_get(client, gibson_str("key:3"), &value) == GIBSON_OK &&
                       is_text(&value, "key:3")
                   ? 0
                   : 2);
@@ -336,7 +337,7 @@ START_TEST(fork_in_the_callback_of_a_call_leaves_the_reply_to_the_parent)
     check_child(forked_child);
     ck_assert_status(status, GIBSON_OK);
     ck_assert(is_text(&value, "key:1"));
-    ck_assert_status(gibson_client_get(client, "key:2", 5, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("key:2"), &value), GIBSON_OK);
     ck_assert(is_text(&value, "key:2"));
     gibson_client_free(client);
     peer_stop(server);
@@ -349,7 +350,7 @@ START_TEST(fork_in_the_callback_of_a_pipeline_leaves_the_replies_to_the_parent)
     peer *server = peer_start(PEER_UNIX, serve_keys_slowly, NULL);
     gibson_client *client = forking_client(server);
     for (int i = 0; i < FORKED_REQUESTS; i++) {
-        const gibson_request request = gibson_request_key(GIBSON_OP_GET, keys[i], 5);
+        const gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str(keys[i]));
         ck_assert_status(gibson_client_queue(client, &request), GIBSON_OK);
     }
     for (int i = 0; i < FORKED_REQUESTS; i++) {
@@ -372,7 +373,7 @@ END_TEST
 static void *get_slowly(void *argument)
 {
     gibson_value value;
-    const gibson_status status = gibson_client_get(argument, "key:1", 5, &value);
+    const gibson_status status = gibson_client_get(argument, gibson_str("key:1"), &value);
     return status == GIBSON_OK && is_text(&value, "key:1") ? argument : NULL;
 }
 
@@ -394,11 +395,11 @@ static void serve_one_when_told(peer_link *link)
 static int child_gets_closed(gibson_client *client)
 {
     gibson_value value;
-    if (gibson_client_get(client, "key:2", 5, &value) != GIBSON_CLOSED) {
+    if (gibson_client_get(client, gibson_str("key:2"), &value) != GIBSON_CLOSED) {
         return 1;
     }
     return gibson_client_connect(client) == GIBSON_OK &&
-                   gibson_client_get(client, "key:2", 5, &value) == GIBSON_OK
+                   gibson_client_get(client, gibson_str("key:2"), &value) == GIBSON_OK
                ? 0
                : 2;
 }

@@ -247,7 +247,7 @@ START_TEST(operation_whose_system_call_fails_says_so_and_closes)
         int64_t number = 7;
         pretend_idle(client);
         make_fail(rows[i].call, rows[i].failure);
-        ck_assert_status(gibson_client_inc(client, "n", 1, &number), rows[i].expected);
+        ck_assert_status(gibson_client_inc(client, gibson_str("n"), &number), rows[i].expected);
         ck_assert_int_eq(number, 0);
         ck_assert_int_eq(gibson_client_error(client)->system_errno, rows[i].failure);
         ck_assert_int_eq(gibson_client_descriptor(client), -1);
@@ -323,10 +323,13 @@ START_TEST(short_send_of_a_large_value_goes_on_where_it_stopped)
     static const size_t takes[] = {97, 1, 4096, SIZE - 1, SIZE};
     for (size_t i = 0; i < COUNT_OF(takes); i++) {
         make_short("sendmsg", takes[i]);
-        ck_assert_status(gibson_client_set(client, "key", 3, value, SIZE, 0), GIBSON_OK);
+        ck_assert_status(
+            gibson_client_set(client, gibson_str("key"), gibson_bytes_of(value, SIZE), 0),
+            GIBSON_OK);
     }
     make_fail("sendmsg", EPIPE);
-    ck_assert_status(gibson_client_set(client, "key", 3, value, SIZE, 0), GIBSON_CLOSED);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_bytes_of(value, SIZE), 0),
+                     GIBSON_CLOSED);
     end();
 }
 END_TEST
@@ -356,7 +359,7 @@ START_TEST(reply_that_is_always_ready_in_part_ends_at_the_deadline)
     gibson_value value;
     make_short("recv", 1);
     int64_t began = suite_now_ms();
-    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_TIMEOUT);
+    ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_TIMEOUT);
     ck_assert_int_le(suite_now_ms() - began, 100 + SUITE_SLACK_MS);
     ck_assert_int_eq(gibson_client_descriptor(client), -1);
     fault.call = NULL;
@@ -377,7 +380,9 @@ START_TEST(every_send_has_its_flags)
         ck_assert_status(gibson_client_queue(client, &samples[n].request), GIBSON_OK);
         ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
     }
-    ck_assert_status(gibson_client_set(client, "key", 3, value, sizeof value, 0), GIBSON_OK);
+    ck_assert_status(
+        gibson_client_set(client, gibson_str("key"), gibson_bytes_of(value, sizeof value), 0),
+        GIBSON_OK);
     ck_assert_int_eq(seen.send_flags, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR);
     end();
 }
@@ -407,7 +412,7 @@ START_TEST(operation_checks_the_connection_once_in_127_calls)
     begin(PEER_UNIX);
     client = sample_client(server, &options);
     gibson_value value;
-    ck_assert_status(gibson_client_get(client, "key", 3, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("key"), &value), GIBSON_OK);
     pretend_busy(client);
     seen.calls = 0;
     enum { CALLS = 5 * GIB_IDLE_USES + 1 };
@@ -415,7 +420,7 @@ START_TEST(operation_checks_the_connection_once_in_127_calls)
     for (size_t n = 0; n < CALLS; n++) { /* without an assertion, which may call malloc */
         client->connection.idle.since_ns =
             gib_now_ns() + INT64_C(3600000000000); /* no pause, ever */
-        failures += gibson_client_get(client, "key", 3, &value) != GIBSON_OK;
+        failures += gibson_client_get(client, gibson_str("key"), &value) != GIBSON_OK;
     }
     size_t calls = seen.calls;
     ck_assert_uint_eq(failures, 0);
@@ -423,7 +428,7 @@ START_TEST(operation_checks_the_connection_once_in_127_calls)
     for (size_t n = 0; n < 10; n++) {
         pretend_idle(client);
         seen.calls = 0;
-        gibson_status status = gibson_client_get(client, "key", 3, &value);
+        gibson_status status = gibson_client_get(client, gibson_str("key"), &value);
         calls = seen.calls;
         ck_assert_status(status, GIBSON_OK);
         ck_assert_uint_eq(calls, 3);

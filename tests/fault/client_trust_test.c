@@ -25,7 +25,7 @@ static void use_defaults(void)
 
 static gibson_status get(gibson_client *client, const char *key, gibson_value *value)
 {
-    return gibson_client_get(client, key, strlen(key), value);
+    return gibson_client_get(client, gibson_str(key), value);
 }
 
 static void check_is(const gibson_value *value, const char *text)
@@ -70,8 +70,8 @@ START_TEST(refused_request_leaves_nothing_to_be_sent_with_the_next_batch)
     use_defaults();
     peer *server = peer_start(PEER_UNIX, serve_keys, NULL);
     gibson_client *client = sample_client(server, &options);
-    gibson_request bad = gibson_request_key(GIBSON_OP_GET, "a b", 3);
-    gibson_request good = gibson_request_key(GIBSON_OP_GET, "batch", 5);
+    gibson_request bad = gibson_request_key(GIBSON_OP_GET, gibson_str("a b"));
+    gibson_request good = gibson_request_key(GIBSON_OP_GET, gibson_str("batch"));
     gibson_value value;
     gibson_reply reply;
     ck_assert_status(get(client, "warm", &value), GIBSON_OK);
@@ -201,7 +201,7 @@ START_TEST(stray_reply_before_quit_is_forgotten_with_the_connection)
     options.reconnect = true;
     peer *server;
     gibson_client *client = client_with_stray(&server, PEER_UNIX);
-    gibson_request request = gibson_request_key(GIBSON_OP_GET, "d", 1);
+    gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str("d"));
     gibson_value value;
     gibson_reply reply;
     ck_assert_status(gibson_client_quit(client), GIBSON_OK);
@@ -287,7 +287,7 @@ START_TEST(stray_reply_among_counts_of_nothing_is_noticed_within_127_calls)
     int calls = 0;
     while (status == GIBSON_OK && calls < 400) {
         client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
-        status = gibson_client_count(client, "queue", 5, &count);
+        status = gibson_client_count(client, gibson_str("queue"), &count);
         calls++;
     }
     ck_assert_status(status, GIBSON_PROTOCOL);
@@ -304,7 +304,7 @@ START_TEST(stray_reply_in_a_pipeline_that_never_runs_empty_is_noticed)
     use_defaults();
     peer *server = peer_start(PEER_UNIX, serve_one_behind, NULL);
     gibson_client *client = sample_client(server, &options);
-    gibson_request request = gibson_request_key(GIBSON_OP_GET, "b", 1);
+    gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str("b"));
     gibson_reply reply;
     gibson_status status = GIBSON_OK;
     int calls = 0;
@@ -347,7 +347,7 @@ static void check_not_called_a_liar(const gibson_opcode *refused)
     use_defaults();
     peer *server = peer_start(PEER_UNIX, serve_short_keys, (void *)(uintptr_t)refused);
     gibson_client *client = sample_client(server, &options);
-    gibson_request request = gibson_request_key(GIBSON_OP_GET, "b", 1);
+    gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str("b"));
     gibson_reply reply;
     gibson_value value;
     for (int i = 0; i < 2 * GIB_IDLE_USES; i++) {
@@ -449,8 +449,8 @@ START_TEST(stray_reply_before_a_batch_is_sent_is_not_its_answer)
         gibson_client *client = sample_client(server, &options);
         gibson_value value;
         ck_assert_status(get(client, "last", &value), GIBSON_OK);
-        gibson_request requests[] = {gibson_request_key(GIBSON_OP_GET, "x", 1),
-                                     gibson_request_key(GIBSON_OP_GET, "y", 1)};
+        gibson_request requests[] = {gibson_request_key(GIBSON_OP_GET, gibson_str("x")),
+                                     gibson_request_key(GIBSON_OP_GET, gibson_str("y"))};
         for (size_t i = 0; i < COUNT_OF(requests); i++) {
             ck_assert_status(gibson_client_queue(client, &requests[i]), GIBSON_OK);
         }
@@ -494,9 +494,9 @@ START_TEST(stray_reply_behind_unread_ones_does_not_answer_what_is_queued_later)
     use_defaults();
     peer *server = peer_start(PEER_UNIX, serve_two_and_a_stray, NULL);
     gibson_client *client = sample_client(server, &options);
-    gibson_request requests[] = {gibson_request_key(GIBSON_OP_GET, "x", 1),
-                                 gibson_request_key(GIBSON_OP_GET, "y", 1),
-                                 gibson_request_key(GIBSON_OP_GET, "z", 1)};
+    gibson_request requests[] = {gibson_request_key(GIBSON_OP_GET, gibson_str("x")),
+                                 gibson_request_key(GIBSON_OP_GET, gibson_str("y")),
+                                 gibson_request_key(GIBSON_OP_GET, gibson_str("z"))};
     ck_assert_status(gibson_client_queue(client, &requests[0]), GIBSON_OK);
     ck_assert_status(gibson_client_queue(client, &requests[1]), GIBSON_OK);
     ck_assert_status(gibson_client_flush(client), GIBSON_OK);
@@ -524,7 +524,7 @@ START_TEST(refused_call_does_not_hide_a_pause)
     use_defaults();
     peer *server;
     gibson_client *client = client_with_stray(&server, PEER_UNIX);
-    gibson_request bad = gibson_request_key(GIBSON_OP_GET, "a b", 3);
+    gibson_request bad = gibson_request_key(GIBSON_OP_GET, gibson_str("a b"));
     gibson_value value;
     pretend_busy(client);
     ck_assert_status(get(client, "a b", &value), GIBSON_INVALID);
@@ -716,18 +716,19 @@ START_TEST(long_time_is_sent_to_a_server_that_keeps_it)
     atomic_store(&frames_seen, 0);
     peer *server = peer_start(PEER_UNIX, serve_times, "month");
     gibson_client *client = sample_client(server, &options);
-    ck_assert_status(gibson_client_ttl(client, "key", 3, 32767), GIBSON_OK);
+    ck_assert_status(gibson_client_ttl(client, gibson_str("key"), 32767), GIBSON_OK);
     ck_assert_uint_eq(atomic_load(&frames_seen), 0); /* nothing to ask */
-    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 86400), GIBSON_OK);
-    ck_assert_status(gibson_client_lock(client, "key", 3, 2592000), GIBSON_OK);
-    ck_assert_status(gibson_client_ttl(client, "key", 3, 2592001), GIBSON_INVALID);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str("value"), 86400),
+                     GIBSON_OK);
+    ck_assert_status(gibson_client_lock(client, gibson_str("key"), 2592000), GIBSON_OK);
+    ck_assert_status(gibson_client_ttl(client, gibson_str("key"), 2592001), GIBSON_INVALID);
     ck_assert_message_has(gibson_client_error(client), "max_item_ttl of the server (2592000)");
-    ck_assert_status(gibson_client_ttl(client, "a b", 3, 86400), GIBSON_INVALID);
+    ck_assert_status(gibson_client_ttl(client, gibson_str("a b"), 86400), GIBSON_INVALID);
     ck_assert_uint_eq(atomic_load(&frames_seen), 1); /* asked once */
     ck_assert_status(gibson_client_connect(client), GIBSON_OK);
-    ck_assert_status(gibson_client_ttl(client, "a b", 3, 86400), GIBSON_INVALID);
+    ck_assert_status(gibson_client_ttl(client, gibson_str("a b"), 86400), GIBSON_INVALID);
     ck_assert_uint_eq(atomic_load(&frames_seen), 1); /* a bad key is bad whatever the server says */
-    ck_assert_status(gibson_client_ttl(client, "key", 3, 86400), GIBSON_OK);
+    ck_assert_status(gibson_client_ttl(client, gibson_str("key"), 86400), GIBSON_OK);
     ck_assert_uint_eq(atomic_load(&frames_seen), 2); /* once a connection */
     gibson_client_free(client);
     peer_stop(server);
@@ -741,7 +742,8 @@ START_TEST(long_time_is_learned_whatever_the_limit_of_replies)
     options.max_reply_size = 20;
     peer *server = peer_start(PEER_UNIX, serve_times, "month");
     gibson_client *client = sample_client(server, &options);
-    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 86400), GIBSON_OK);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str("value"), 86400),
+                     GIBSON_OK);
     gibson_items items;
     ck_assert_status(gibson_client_stats(client, &items), GIBSON_PROTOCOL);
     gibson_client_free(client);
@@ -754,13 +756,16 @@ START_TEST(long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it)
     use_defaults();
     peer *server = peer_start(PEER_UNIX, serve_times, NULL);
     gibson_client *client = sample_client(server, &options);
-    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 86400), GIBSON_INVALID);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str("value"), 86400),
+                     GIBSON_INVALID);
     ck_assert_message_has(gibson_client_error(client), "no max_item_ttl in STATS (32767)");
-    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 32767), GIBSON_OK);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str("value"), 32767),
+                     GIBSON_OK);
     gibson_client_free(client);
     options.max_seconds = 100000; /* the caller knows better */
     client = sample_client(server, &options);
-    ck_assert_status(gibson_client_set(client, "key", 3, "value", 5, 86400), GIBSON_OK);
+    ck_assert_status(gibson_client_set(client, gibson_str("key"), gibson_str("value"), 86400),
+                     GIBSON_OK);
     gibson_client_free(client);
     peer_stop(server);
 }
@@ -772,8 +777,8 @@ START_TEST(long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
     atomic_store(&frames_seen, 0);
     peer *server = peer_start(PEER_UNIX, serve_times, "month");
     gibson_client *client = sample_client(server, &options);
-    gibson_request get_key = gibson_request_key(GIBSON_OP_GET, "key", 3);
-    gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, "key", 3, 86400);
+    gibson_request get_key = gibson_request_key(GIBSON_OP_GET, gibson_str("key"));
+    gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 86400);
     gibson_reply reply;
     ck_assert_status(gibson_client_queue(client, &get_key), GIBSON_OK);
     ck_assert_status(gibson_client_queue(client, &day), GIBSON_WOULD_BLOCK);
@@ -789,6 +794,108 @@ START_TEST(long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
     }
     ck_assert_status(gibson_client_next(client, &reply), GIBSON_END);
     ck_assert_uint_eq(atomic_load(&frames_seen), 1);
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* What was learned of the server concerns the times that need it, and no other requests. */
+START_TEST(batch_without_a_long_time_is_replaced_though_the_server_was_asked)
+{
+    use_defaults();
+    options.reconnect = true;
+    peer *server = peer_start(PEER_UNIX, serve_times, "month");
+    gibson_client *client = sample_client(server, &options);
+    const gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 86400);
+    const gibson_request minute = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 60);
+    for (int with_long = 0; with_long < 2; with_long++) {
+        gibson_reply reply;
+        ck_assert_status(gibson_client_call(client, &day, &reply), GIBSON_OK);
+        ck_assert_status(gibson_client_queue(client, &minute), GIBSON_OK);
+        ck_assert_status(gibson_client_queue(client, with_long ? &day : &minute), GIBSON_OK);
+        peer_go_down(server);
+        peer_come_up(server);
+        pretend_idle(client);
+        for (int i = 0; i < 2; i++) {
+            ck_assert_status(gibson_client_next(client, &reply),
+                             with_long ? GIBSON_CLOSED : GIBSON_OK);
+        }
+    }
+    gibson_client_free(client);
+    peer_stop(server);
+}
+END_TEST
+
+/* Sends a reply that nobody asked for on every connection before anything else. */
+static void serve_with_greeting(peer_link *link)
+{
+    peer_send(link, "\6\0\0\5\0\0\0stray", 12);
+    serve_keys(link);
+}
+
+/* A client that is connected to such a server, whose reply has arrived. */
+static gibson_client *client_that_was_greeted(const peer *server)
+{
+    peer_point(server, &options);
+    gibson_client *client;
+    ck_assert_status(gibson_client_new(&client, &options, NULL), GIBSON_OK);
+    ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+    struct pollfd arrived = {.fd = gibson_client_descriptor(client), .events = POLLIN};
+    ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
+    return client;
+}
+
+static bool is(const gibson_value *value, const char *text)
+{
+    return value->bytes.size == strlen(text) && !memcmp(value->bytes.data, text, strlen(text));
+}
+
+/* Such a server is never trusted again, however often there is a new connection to it. */
+START_TEST(stray_reply_on_every_connection_is_not_taken_twice)
+{
+    for (int reconnect = 0; reconnect < 2; reconnect++) {
+        use_defaults();
+        options.reconnect = reconnect;
+        peer *server = peer_start(PEER_UNIX, serve_with_greeting, NULL);
+        gibson_client *client = client_that_was_greeted(server);
+        int wrong = 0;
+        for (int i = 0; i < 300; i++) {
+            gibson_value value;
+            if (i % 3) {
+                pretend_idle(client);
+            }
+            if (!reconnect && !gibson_client_connected(client)) {
+                ck_assert_status(gibson_client_connect(client), GIBSON_OK);
+            }
+            const gibson_status status = get(client, "key", &value);
+            wrong += status == GIBSON_OK && !is(&value, "key");
+            ck_assert(status == GIBSON_OK || status == GIBSON_PROTOCOL);
+        }
+        ck_assert_int_le(wrong, 1);
+        gibson_client_free(client);
+        peer_stop(server);
+    }
+}
+END_TEST
+
+START_TEST(stray_reply_on_every_connection_is_not_taken_by_a_batch_that_is_replaced)
+{
+    use_defaults();
+    options.reconnect = true;
+    peer *server = peer_start(PEER_UNIX, serve_with_greeting, NULL);
+    gibson_client *client = client_that_was_greeted(server);
+    const gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str("key"));
+    int wrong = 0;
+    for (int i = 0; i < 20; i++) {
+        gibson_reply reply;
+        for (int j = 0; j < 3 && gibson_client_queue(client, &request) == GIBSON_OK; j++) {
+        }
+        pretend_idle(client);
+        while (gibson_client_next(client, &reply) != GIBSON_END) {
+            wrong += reply.status == GIBSON_OK && !is(&reply.value, "key");
+        }
+    }
+    ck_assert_int_eq(wrong, 0);
     gibson_client_free(client);
     peer_stop(server);
 }
@@ -811,4 +918,7 @@ SUITE_IN_MODES(
     repeated_request_keeps_the_deadline_of_the_first, long_time_is_sent_to_a_server_that_keeps_it,
     long_time_is_learned_whatever_the_limit_of_replies,
     long_time_is_refused_for_a_server_that_does_not_say_that_it_keeps_it,
-    long_time_in_a_pipeline_waits_until_the_server_can_be_asked)
+    long_time_in_a_pipeline_waits_until_the_server_can_be_asked,
+    batch_without_a_long_time_is_replaced_though_the_server_was_asked,
+    stray_reply_on_every_connection_is_not_taken_twice,
+    stray_reply_on_every_connection_is_not_taken_by_a_batch_that_is_replaced)

@@ -72,8 +72,8 @@ static const size_t sizes[] = {1, 60, 1000, 4096, 4097, 20000, LARGEST};
 static gibson_status copy(gibson_client *client, int64_t ttl)
 {
     gibson_value value;
-    ck_assert_status(gibson_client_get(client, "from", 4, &value), GIBSON_OK);
-    return gibson_client_set(client, "to", 2, value.bytes.data, value.bytes.size, ttl);
+    ck_assert_status(gibson_client_get(client, gibson_str("from"), &value), GIBSON_OK);
+    return gibson_client_set(client, gibson_str("to"), value.bytes, ttl);
 }
 
 START_TEST(value_of_the_last_reply_can_be_stored_whatever_is_asked_first)
@@ -133,10 +133,9 @@ START_TEST(key_of_the_last_reply_can_be_asked_for)
     peer *server = peer_start(PEER_UNIX, serve_keys, NULL);
     gibson_client *client = sample_client(server, &options);
     gibson_value value;
-    ck_assert_status(gibson_client_get(client, "key:1", 5, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("key:1"), &value), GIBSON_OK);
     for (int i = 0; i < ROUNDS; i++) {
-        ck_assert_status(gibson_client_get(client, value.bytes.data, value.bytes.size, &value),
-                         GIBSON_OK);
+        ck_assert_status(gibson_client_get(client, value.bytes, &value), GIBSON_OK);
         ck_assert_uint_eq(value.bytes.size, 5);
         ck_assert_mem_eq(value.bytes.data, "key:1", 5);
     }
@@ -210,12 +209,60 @@ START_TEST(request_made_of_a_reply_is_not_repeated_as_another_one)
     gibson_client *client = sample_client(server, &options);
     for (int i = 0; i < 3; i++) {
         gibson_value value;
-        ck_assert_status(gibson_client_get(client, "which", 5, &value), GIBSON_OK);
-        ck_assert_status(gibson_client_get(client, value.bytes.data, value.bytes.size, &value),
-                         GIBSON_CLOSED);
+        ck_assert_status(gibson_client_get(client, gibson_str("which"), &value), GIBSON_OK);
+        ck_assert_status(gibson_client_get(client, value.bytes, &value), GIBSON_CLOSED);
     }
     gibson_client_free(client);
     peer_stop(server);
+}
+END_TEST
+
+/* Answers with a value of the size that is set; the second GET of the first connection with no more
+   than the beginning of a large one. */
+static void serve_beginning(peer_link *link)
+{
+    static const char beginning[] = "\6\0\0\0\0\2\0xxxxxxxxxxxx"; /* of 128 KiB */
+    peer_frame frame;
+    int gets = 0;
+    while (peer_read_frame(link, &frame)) {
+        gets += frame.opcode == GIBSON_OP_GET;
+        if (link->index && frame.opcode == GIBSON_OP_GET) { /* repeated: the same, that is 200 k */
+            atomic_fetch_add(&stored, frame.size == 200 && !memcmp(frame.payload, pattern, 200));
+        }
+        if (gets == 2 && link->index == 0) {
+            peer_send(link, beginning, link->context ? sizeof beginning - 1 : 0);
+            return;
+        }
+        if (!answer(link, &frame)) {
+            return;
+        }
+    }
+}
+
+/* The buffer that the request is made of moves to make room for the reply. */
+START_TEST(request_made_of_a_reply_is_not_repeated_when_that_has_moved)
+{
+    static const size_t before[] = {5000, LARGEST};
+    for (size_t i = 0; i < COUNT_OF(before); i++) {
+        for (int part = 0; part < 2; part++) {
+            use_defaults();
+            memset(pattern, 'k', sizeof pattern);
+            options.reconnect = true;
+            options.retry_repeatable = true;
+            atomic_store(&value_size, before[i]);
+            peer *server = peer_start(PEER_UNIX, serve_beginning, part ? &stored : NULL);
+            gibson_client *client = sample_client(server, &options);
+            gibson_value value;
+            ck_assert_status(gibson_client_get(client, gibson_str("which"), &value), GIBSON_OK);
+            const bool moves = before[i] == 5000 && part; /* large ones are put aside */
+            ck_assert_status(
+                gibson_client_get(client, gibson_bytes_of(value.bytes.data, 200), &value),
+                moves ? GIBSON_CLOSED : GIBSON_OK);
+            ck_assert_uint_eq(atomic_load(&stored), moves ? 0 : 1);
+            gibson_client_free(client);
+            peer_stop(server);
+        }
+    }
 }
 END_TEST
 
@@ -249,10 +296,9 @@ START_TEST(request_made_of_a_reply_is_repeated_while_nothing_came)
     peer *server = peer_start(PEER_UNIX, serve_and_leave, NULL);
     gibson_client *client = sample_client(server, &options);
     gibson_value value;
-    ck_assert_status(gibson_client_get(client, "which", 5, &value), GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, gibson_str("which"), &value), GIBSON_OK);
     ck_assert_uint_eq(atomic_load(&stored), 1);
-    ck_assert_status(gibson_client_get(client, value.bytes.data, value.bytes.size, &value),
-                     GIBSON_OK);
+    ck_assert_status(gibson_client_get(client, value.bytes, &value), GIBSON_OK);
     ck_assert_uint_eq(atomic_load(&stored), 1); /* it was the same key */
     ck_assert_uint_eq(peer_connections(server), 2);
     gibson_client_free(client);
@@ -266,4 +312,5 @@ SUITE_IN_MODES("client_views", SAMPLE_MODES,
                key_of_the_last_reply_can_be_asked_for,
                value_of_the_last_reply_is_compared_with_what_is_stored,
                request_made_of_a_reply_is_not_repeated_as_another_one,
+               request_made_of_a_reply_is_not_repeated_when_that_has_moved,
                request_made_of_a_reply_is_repeated_while_nothing_came)

@@ -60,7 +60,8 @@ static void set_up(void)
     ck_assert_msg(gibp_proxy_start(&test.proxy, &options, error), "%s", error);
     test.direct = make_client(test.server.unix_socket);
     ck_assert_int_eq(gibson_client_connect(test.direct), GIBSON_OK);
-    ck_assert_int_eq(gibson_client_set(test.direct, "probe", 5, "the probe", 9, 0), GIBSON_OK);
+    ck_assert_int_eq(
+        gibson_client_set(test.direct, gibson_str("probe"), gibson_str("the probe"), 0), GIBSON_OK);
     test.client = make_client(listen + strlen("unix:"));
 }
 
@@ -90,7 +91,7 @@ static const char *this_case(gibson_status status)
 static void expect_probe(gibson_status status)
 {
     gibson_value value;
-    assert_case(gibson_client_get(test.client, "probe", 5, &value) == GIBSON_OK, status);
+    assert_case(gibson_client_get(test.client, gibson_str("probe"), &value) == GIBSON_OK, status);
     assert_case(value.bytes.size == 9 && memcmp(value.bytes.data, "the probe", 9) == 0, status);
 }
 
@@ -102,8 +103,7 @@ static gibson_status call(gibson_reply *reply)
         return gibson_client_call(test.client, request, reply);
     }
     *reply = (gibson_reply){.opcode = request->opcode};
-    reply->status =
-        gibson_client_get(test.client, request->key.data, request->key.size, &reply->value);
+    reply->status = gibson_client_get(test.client, request->key, &reply->value);
     return reply->status;
 }
 

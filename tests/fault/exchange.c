@@ -51,13 +51,13 @@ static void expect_ok(gibson_client *client, gibson_status status)
 
 void exchange_prepare(gibson_client *client)
 {
-    (void)gibson_client_munlock(client, "k", 1, NULL);
-    (void)gibson_client_mdel(client, "k", 1, NULL);
-    expect_ok(client, gibson_client_set(client, "k:text", 6, TEXT, sizeof TEXT - 1, 0));
-    expect_ok(client, gibson_client_set(client, "k:other", 7, OTHER, sizeof OTHER - 1, 0));
-    expect_ok(client, gibson_client_lock(client, "k:other", 7, 600));
-    expect_ok(client, gibson_client_set(client, "k:number", 8, "41", 2, 0));
-    expect_ok(client, gibson_client_inc(client, "k:number", 8, NULL));
+    (void)gibson_client_munlock(client, gibson_str("k"), NULL);
+    (void)gibson_client_mdel(client, gibson_str("k"), NULL);
+    expect_ok(client, gibson_client_set(client, gibson_str("k:text"), gibson_str(TEXT), 0));
+    expect_ok(client, gibson_client_set(client, gibson_str("k:other"), gibson_str(OTHER), 0));
+    expect_ok(client, gibson_client_lock(client, gibson_str("k:other"), 600));
+    expect_ok(client, gibson_client_set(client, gibson_str("k:number"), gibson_str("41"), 0));
+    expect_ok(client, gibson_client_inc(client, gibson_str("k:number"), NULL));
 }
 
 /* The items are asked for by names that cannot be borrowed from a reply, as that lives for one
@@ -67,7 +67,7 @@ static size_t list_keys(gibson_client *client, char keys[8][16])
     size_t count = 0;
     gibson_items items;
     gibson_bytes key;
-    gibson_client_mget(client, "k", 1, 0, &items);
+    gibson_client_mget(client, gibson_str("k"), 0, &items);
     while (count < 8 && gibson_items_next(&items, &key, NULL)) {
         snprintf(keys[count++], 16, "%.*s", (int)key.size, (const char *)key.data);
     }
@@ -81,13 +81,13 @@ void exchange_state(gibson_client *client, char to[EXCHANGE_STATE_SIZE])
     size_t size = 0;
     to[0] = '\0';
     for (size_t i = 0; i < count; i++) {
-        const size_t key_size = strlen(keys[i]);
+        const gibson_bytes key = gibson_str(keys[i]);
         int64_t ttl;
         int64_t lock;
         gibson_value value;
-        expect_ok(client, gibson_client_meta(client, keys[i], key_size, GIBSON_META_TTL, &ttl));
-        expect_ok(client, gibson_client_meta(client, keys[i], key_size, GIBSON_META_LOCK, &lock));
-        expect_ok(client, gibson_client_get(client, keys[i], key_size, &value));
+        expect_ok(client, gibson_client_meta(client, key, GIBSON_META_TTL, &ttl));
+        expect_ok(client, gibson_client_meta(client, key, GIBSON_META_LOCK, &lock));
+        expect_ok(client, gibson_client_get(client, key, &value));
         size += (size_t)snprintf(to + size, EXCHANGE_STATE_SIZE - size,
                                  "%s=\"%.*s\"%" PRId64 " ttl %" PRId64 " lock %" PRId64 "\n",
                                  keys[i], (int)value.bytes.size,
@@ -171,10 +171,8 @@ void exchange_record(exchange *made, size_t index, int raw, gibson_client *clien
     ck_assert_uint_lt(index, sizeof samples / sizeof samples[0]);
     const struct sample *from = &samples[index];
     memset(made, 0, sizeof *made);
-    made->request = gibson_request_make(
-        gibson_command_at(index)->opcode,
-        gibson_bytes_of(from->key, from->key ? strlen(from->key) : 0),
-        gibson_bytes_of(from->value, from->value ? strlen(from->value) : 0), from->number);
+    made->request = gibson_request_make(gibson_command_at(index)->opcode, gibson_str(from->key),
+                                        gibson_str(from->value), from->number);
     exchange_prepare(client);
     exchange_state(client, made->before);
     record_bytes(made, raw);

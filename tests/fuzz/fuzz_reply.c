@@ -41,7 +41,7 @@ static void walk(const gibson_reply *reply, const uint8_t *bytes, size_t frame_s
         FUZZ_CHECK(value.kind != GIBSON_KIND_NONE);
     }
     FUZZ_CHECK(left == 0);
-    gibson_items_find(&reply->items, "k", 1, &value);
+    gibson_items_find(&reply->items, gibson_str("k"), &value);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../support/store_batch.h"
+#include "../support/store_check.h"
 #include "fuzz.h"
 #include "service/service.h"
 #include "wire/command.h"
@@ -155,21 +156,10 @@ static void check_accounts(gibs_store *store)
 {
     while (gibs_store_reclaim(store, 1000)) {
     }
-    gibs_walk walk;
-    uint64_t items = 0;
-    uint64_t compressed = 0;
-    gibs_link *place;
-    gibs_walk_begin(&walk, gibs_tree_find_prefix(&store->tree, (gibson_bytes){"", 0}));
-    while ((place = gibs_walk_next(&walk))) {
-        items++;
-        compressed += (*place & GIBS_LINK_COMPRESSED) != 0;
-        require(*place == gibs_link_to(gibs_link_item(*place)));
-    }
-    require(items == store->items);
-    require(compressed == store->compressed_items);
+    require(store_is_sound(store));
     int64_t count;
-    do_munlock(store, (gibson_bytes){"", 0}, &count);
-    do_mdel(store, (gibson_bytes){"", 0}, &count);
+    do_munlock(store, gibson_str(""), &count);
+    do_mdel(store, gibson_str(""), &count);
     while (gibs_store_reclaim(store, 1000)) {
     }
     require(gibs_store_used(store) == 0 && store->items == 0 && store->allocated_items == 0);

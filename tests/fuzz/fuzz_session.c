@@ -86,7 +86,7 @@ static void push(gib_session *session, model *at, uint8_t choice, bool queue)
 static void push_refused(gib_session *session, bool queue)
 {
     gibson_error error;
-    const gibson_request request = gibson_request_key(GIBSON_OP_GET, "a b", 3);
+    const gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_str("a b"));
     gibson_status status = append(session, &request, GIB_VALUE_COPIED, queue, &error);
     FUZZ_CHECK(status == GIBSON_INVALID || (status == GIBSON_NOMEM && counts.fail_at) ||
                (status == GIBSON_WOULD_BLOCK && queue));

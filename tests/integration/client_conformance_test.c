@@ -95,11 +95,11 @@ static void encode_reply(const gibson_reply *reply, gib_buffer *out)
         ck_assert(gib_items_encode_begin(&encoder, out));
         while (gibson_items_next(&items, &key, &value)) {
             if (value.kind == GIBSON_KIND_NUMBER) {
-                ck_assert(gib_items_encode_number(&encoder, key.data, key.size, value.number));
+                ck_assert(gib_items_encode_number(&encoder, key, value.number));
                 continue;
             }
-            ck_assert(gib_items_encode_add(&encoder, key.data, key.size, GIB_ENCODING_PLAIN,
-                                           value.bytes.size, &room));
+            ck_assert(
+                gib_items_encode_add(&encoder, key, GIB_ENCODING_PLAIN, value.bytes.size, &room));
             memcpy(room, value.bytes.data, value.bytes.size);
         }
         gib_items_encode_end(&encoder);

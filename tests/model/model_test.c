@@ -13,14 +13,22 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <gibson/client.h>
 
 #include "random.h"
+#include "raw_client.h"
 #include "support/suite.h"
 #include "test_server.h"
 #include "worker.h"
 
 enum { THREADS = 6, DEFAULT_SECONDS = 6, STEPS = 120 };
+
+/* What the clients set takes less than that, whatever they lock: what is refused is a violation. */
+#define LITTLE_MEMORY "4M"
 
 static worker workers[THREADS];
 static pthread_t threads[THREADS];
@@ -74,10 +82,10 @@ static void print_counts(const worker_counts *counts, uint64_t rounds, int64_t t
     printf("%" PRIu64 " rounds in %.1f s: %" PRIu64 " requests, %" PRIu64 " connections, %" PRIu64
            " faults, settled %" PRIu64 " times (gave up %" PRIu64 "), %" PRIu64
            " answers judged in more than one world (at most %" PRIu64
-           "), deadline exceeded by at most %" PRId64 " ms\n",
+           "), deadline exceeded by at most %" PRId64 " ms, %" PRIu64 " items evicted\n",
            rounds, (double)took_ms / 1000, counts->requests, counts->connections, counts->faults,
            counts->settled, counts->given_up, counts->judged_in_many, counts->most_worlds,
-           counts->longest_over_ms);
+           counts->longest_over_ms, counts->evicted);
     for (int i = 0; i < WORKER_STATUSES; i++) {
         if (counts->by_status[i]) {
             printf("  %-14s %" PRIu64 "\n", gibson_status_name((gibson_status)i),
@@ -100,7 +108,6 @@ static void run_threads(uint64_t *random)
     pthread_t storm;
     uint64_t storm_random = test_random(random);
     sem_init(&finished, 0, 0);
-    atomic_store(&storm_is_over, false);
     for (unsigned i = 0; i < thread_count; i++) {
         pthread_create(&threads[i], NULL, run_worker, &workers[i]);
     }
@@ -125,11 +132,67 @@ static void write_address(const test_server *server, char *to, size_t size)
     }
 }
 
+/* Sets items of all sizes, so that the server has to let others go. */
+static void *press(void *context)
+{
+    static char value[SPACE_LARGEST_TEXT];
+    const test_server *server = context;
+    gibson_options options;
+    gibson_client *client;
+    gibson_error error;
+    uint64_t random = server->port + 1U;
+    gibson_options_init(&options);
+    options.unix_socket = server->port ? NULL : server->unix_socket;
+    options.port = server->port;
+    if (gibson_client_new(&client, &options, &error) != GIBSON_OK ||
+        gibson_client_connect(client) != GIBSON_OK) {
+        abort();
+    }
+    memset(value, 'p', sizeof value);
+    while (!atomic_load(&storm_is_over)) {
+        char key[32];
+        snprintf(key, sizeof key, "press:%u", test_random_below(&random, 4000));
+        size_t value_size = 1 + test_random_below(&random, SPACE_LARGEST_TEXT) / 2;
+        if (gibson_client_set(client, gibson_str(key), gibson_bytes_of(value, value_size), 0) !=
+            GIBSON_OK) {
+            fprintf(stderr, "SET: %s\n", gibson_client_error(client)->message);
+            abort();
+        }
+    }
+    gibson_client_free(client);
+    return NULL;
+}
+
+static uint64_t evicted_items(const test_server *server)
+{
+    int descriptor = test_server_connect(server);
+    int64_t items = raw_stat(descriptor, "total_evicted_items");
+    close(descriptor);
+    return (uint64_t)items;
+}
+
+/* Runs the threads, where the server evicts beside one that makes it do so. */
+static void run_pressed(uint64_t *random, test_server *server, bool evicts)
+{
+    pthread_t presser;
+    atomic_store(&storm_is_over, false);
+    if (evicts) {
+        pthread_create(&presser, NULL, press, server);
+    }
+    run_threads(random);
+    if (evicts) {
+        pthread_join(presser, NULL);
+    }
+}
+
 /* One round: a server, and threads with clients. Returns whether all was right. */
 static bool run_round(uint64_t seed, worker_counts *counts)
 {
-    static const char *const directives[] = {"max_value_size", "1M", "compression", "1M", NULL};
     uint64_t random = seed;
+    const bool evicts = test_random_below(&random, 4) == 0;
+    const char *const directives[] = {
+        "max_value_size", "1M", "compression", "1M", evicts ? "max_memory" : NULL,
+        LITTLE_MEMORY,    NULL};
     test_server server;
     char address[120];
     test_server_start(&server, test_random_below(&random, 2) ? TEST_UNIX : TEST_TCP, directives);
@@ -141,9 +204,11 @@ static bool run_round(uint64_t seed, worker_counts *counts)
                               .index = i,
                               .steps = STEPS,
                               .faulty = faulty,
+                              .evicts = evicts,
                               .server = address};
     }
-    run_threads(&random);
+    run_pressed(&random, &server, evicts);
+    counts->evicted += evicts ? evicted_items(&server) : 0;
     bool fine = true;
     for (unsigned i = 0; i < thread_count; i++) {
         add_counts(counts, &workers[i].counts);

@@ -296,9 +296,9 @@ static bool stats_match(gibson_items stats)
 {
     gibson_value items;
     gibson_value version;
-    return gibson_items_find(&stats, "total_items", 11, &items) &&
+    return gibson_items_find(&stats, gibson_str("total_items"), &items) &&
            items.kind == GIBSON_KIND_NUMBER && items.number >= 0 &&
-           gibson_items_find(&stats, "server_version", 14, &version) &&
+           gibson_items_find(&stats, gibson_str("server_version"), &version) &&
            version.kind == GIBSON_KIND_BYTES && version.bytes.size > 0;
 }
 

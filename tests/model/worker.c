@@ -122,6 +122,7 @@ static void start(worker *self)
     self->interrupt_percent = self->faulty ? 5 : 0;
     snprintf(self->space, sizeof self->space, "t%u", self->index);
     worlds_init(&self->worlds, self->space);
+    self->worlds.evicts = self->evicts;
     start_proxy(self);
     gibson_options options;
     gibson_options_init(&options);

@@ -24,6 +24,7 @@ typedef struct worker_counts {
     uint64_t given_up;       /* of these, how many as there were too many worlds */
     uint64_t judged_in_many; /* answers that were judged in more than one world */
     uint64_t most_worlds;
+    uint64_t evicted;        /* items of all clients */
     int64_t longest_over_ms; /* that a call took more than its deadline */
 } worker_counts;
 
@@ -38,6 +39,7 @@ typedef struct worker {
     unsigned index;
     unsigned steps;
     bool faulty; /* else nothing goes wrong, and an error is a violation */
+    bool evicts; /* the server may delete what is not locked */
 
     /* Its own. */
     bool violated;

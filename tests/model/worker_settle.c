@@ -14,14 +14,14 @@ static void ask_directly(worker *self, const space_request *request)
     worker_judge(self, request, &reply);
 }
 
-/* Reads all values, ttls and locks. Afterwards there is one world. */
+/* Reads all values, ttls and locks. Afterwards the worlds are one. */
 static void ask_for_all(worker *self)
 {
     static const gibson_meta_field fields[] = {GIBSON_META_TTL, GIBSON_META_LOCK};
     space_request request = {.opcode = GIBSON_OP_MGET};
     space_name_prefix(&request, self->space, 0);
     ask_directly(self, &request);
-    for (unsigned i = 0; i < SPACE_KEYS && self->worlds.count > 1; i++) {
+    for (unsigned i = 0; i < SPACE_KEYS && !worlds_are_one(&self->worlds); i++) {
         for (size_t field = 0; field < 2; field++) {
             request = (space_request){.opcode = GIBSON_OP_META, .number = (int64_t)fields[field]};
             space_name_key(&request, self->space, i);
@@ -29,7 +29,7 @@ static void ask_for_all(worker *self)
         }
     }
     request = (space_request){.opcode = GIBSON_OP_GET};
-    for (unsigned i = 0; i < SPACE_KEYS && self->worlds.count > 1; i++) {
+    for (unsigned i = 0; i < SPACE_KEYS && !worlds_are_one(&self->worlds); i++) {
         space_name_key(&request, self->space, i); /* tells text from digits by its bytes */
         ask_directly(self, &request);
     }
@@ -70,7 +70,7 @@ void worker_settle(worker *self)
     } else {
         ask_for_all(self);
     }
-    if (!self->violated && self->worlds.count != 1) {
+    if (!self->violated && !worlds_are_one(&self->worlds)) {
         worker_violate(self, "%zu worlds are left", self->worlds.count);
     }
 }

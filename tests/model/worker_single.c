@@ -1,6 +1,5 @@
 #include "worker_steps.h"
 
-#include <string.h>
 #include <sys/stat.h>
 
 #include "choice.h"
@@ -13,8 +12,7 @@ gibson_request worker_request(worker *self, const space_request *request)
     if (request->value.kind != SPACE_ABSENT) {
         size = space_value_bytes(self->space, &request->value, value);
     }
-    return gibson_request_make(request->opcode,
-                               gibson_bytes_of(request->name, strlen(request->name)),
+    return gibson_request_make(request->opcode, gibson_str(request->name),
                                gibson_bytes_of(value, size), request->number);
 }
 
@@ -37,17 +35,14 @@ static void call(worker *self, gibson_client *client, const gibson_request *requ
     *reply = (gibson_reply){.opcode = request->opcode};
     switch (request->opcode) {
     case GIBSON_OP_GET:
-        reply->status =
-            gibson_client_get(client, request->key.data, request->key.size, &reply->value);
+        reply->status = gibson_client_get(client, request->key, &reply->value);
         break;
     case GIBSON_OP_MGET:
-        reply->status = gibson_client_mget(client, request->key.data, request->key.size,
-                                           request->number, &reply->items);
+        reply->status = gibson_client_mget(client, request->key, request->number, &reply->items);
         break;
     case GIBSON_OP_COUNT:
         reply->value.kind = GIBSON_KIND_NUMBER;
-        reply->status =
-            gibson_client_count(client, request->key.data, request->key.size, &reply->value.number);
+        reply->status = gibson_client_count(client, request->key, &reply->value.number);
         break;
     default:
         gibson_client_call(client, request, reply);

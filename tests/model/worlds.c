@@ -80,7 +80,19 @@ static void insert(worlds *set, world *array, size_t *count, const world *added)
     array[(*count)++] = *added;
 }
 
-/* Adds the worlds in which more of what is on its way has been carried out. */
+/* Adds the worlds in which one item less is there than in a world. */
+static void let_one_go(worlds *set, size_t which)
+{
+    for (size_t i = 0; i < SPACE_KEYS; i++) {
+        world later = set->all[which];
+        if (later.items[i].kind != SPACE_ABSENT && !later.items[i].lock_s) {
+            later.items[i] = (space_item){0};
+            insert(set, set->all, &set->count, &later);
+        }
+    }
+}
+
+/* Adds the worlds in which more of what is on its way has been carried out, or evicted. */
 static void let_time_pass(worlds *set)
 {
     forget_hashes(set);
@@ -90,6 +102,9 @@ static void let_time_pass(worlds *set)
         insert(set, set->all, &set->count, &old); /* they differ from one another */
     }
     for (size_t i = 0; i < set->count && !set->too_many; i++) {
+        if (set->evicts) {
+            let_one_go(set, i);
+        }
         for (size_t batch = 0; batch < set->batch_count; batch++) {
             world later = set->all[i];
             space_answer ignored;
@@ -149,6 +164,33 @@ bool worlds_answer(worlds *set, const space_request *request, const gibson_reply
     set->next = old;
     set->count = count;
     return true;
+}
+
+/* Tells whether a key has the same item in all worlds, or may have gone in some. */
+static bool is_one_item(const worlds *set, size_t key)
+{
+    const space_item *there = NULL;
+    bool gone = false;
+    for (size_t i = 0; i < set->count; i++) {
+        const space_item *item = &set->all[i].items[key];
+        if (item->kind == SPACE_ABSENT) {
+            gone = true;
+        } else if (there && memcmp(item, there, sizeof *item) != 0) {
+            return false;
+        } else {
+            there = item;
+        }
+    }
+    return !gone || !there || (set->evicts && !there->lock_s);
+}
+
+bool worlds_are_one(const worlds *set)
+{
+    bool one = set->count > 0;
+    for (size_t key = 0; key < SPACE_KEYS; key++) {
+        one = one && is_one_item(set, key);
+    }
+    return one;
 }
 
 void worlds_settle(worlds *set)

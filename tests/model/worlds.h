@@ -1,6 +1,9 @@
 /* What may be the case on the server, given all that was answered. A request that ended in an error
    may have been carried out, may not have been, and may still be: each way is a world of its own.
-   An answer rules out the worlds that would have answered otherwise. None left is a violation. */
+   An answer rules out the worlds that would have answered otherwise. None left is a violation.
+
+   Where the server evicts, an item that is not locked may be gone at any time, which makes a world
+   more for each set of those. It never is another item than the one that was set. */
 #ifndef MODEL_WORLDS_H
 #define MODEL_WORLDS_H
 
@@ -32,6 +35,7 @@ typedef struct worlds {
     size_t most; /* that there ever were */
     worlds_batch batches[WORLDS_BATCHES];
     size_t batch_count;
+    bool evicts;     /* set by the caller */
     bool too_many;   /* some are missing: no answer can be judged until worlds_reset */
     uint16_t *table; /* finds a world by its hash */
 } worlds;
@@ -51,6 +55,9 @@ size_t worlds_may_become(const worlds *set);
 
 /* Takes note of an answer. Returns false if it is right in no world; then nothing has changed. */
 bool worlds_answer(worlds *set, const space_request *request, const gibson_reply *reply);
+
+/* Tells whether the worlds differ in nothing that may be known for more than a moment. */
+bool worlds_are_one(const worlds *set);
 
 /* Takes note that all connections have ended on the side of the server: what was on its way has
    been carried out by now, or never will be. */

@@ -134,7 +134,7 @@ int64_t raw_stat(int descriptor, const char *name)
     if (!reply.closed && reply.code == GIB_CODE_KVAL) {
         gib_items_decode(reply.data, reply.size, gibson_command_by_opcode(GIBSON_OP_STATS), &items,
                          NULL);
-        gibson_items_find(&items, name, strlen(name), &value);
+        gibson_items_find(&items, gibson_str(name), &value);
     }
     int64_t number = value.kind == GIBSON_KIND_NUMBER ? value.number : INT64_MIN;
     raw_reply_free(&reply);

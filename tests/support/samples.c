@@ -140,52 +140,50 @@ bool sample_reply_matches(const gibson_reply *reply)
 gibson_status sample_run(gibson_client *client, const gibson_request *with, int64_t *number,
                          gibson_value *value, gibson_items *items)
 {
-    const void *key = with->key.data;
-    size_t size = with->key.size;
+    const gibson_bytes key = with->key;
     switch (with->opcode) {
     case GIBSON_OP_SET:
-        return gibson_client_set(client, key, size, with->value.data, with->value.size,
-                                 with->number);
+        return gibson_client_set(client, key, with->value, with->number);
     case GIBSON_OP_TTL:
-        return gibson_client_ttl(client, key, size, with->number);
+        return gibson_client_ttl(client, key, with->number);
     case GIBSON_OP_GET:
-        return gibson_client_get(client, key, size, value);
+        return gibson_client_get(client, key, value);
     case GIBSON_OP_DEL:
-        return gibson_client_del(client, key, size);
+        return gibson_client_del(client, key);
     case GIBSON_OP_INC:
-        return gibson_client_inc(client, key, size, number);
+        return gibson_client_inc(client, key, number);
     case GIBSON_OP_DEC:
-        return gibson_client_dec(client, key, size, number);
+        return gibson_client_dec(client, key, number);
     case GIBSON_OP_LOCK:
-        return gibson_client_lock(client, key, size, with->number);
+        return gibson_client_lock(client, key, with->number);
     case GIBSON_OP_UNLOCK:
-        return gibson_client_unlock(client, key, size);
+        return gibson_client_unlock(client, key);
     case GIBSON_OP_MSET:
-        return gibson_client_mset(client, key, size, with->value.data, with->value.size, number);
+        return gibson_client_mset(client, key, with->value, number);
     case GIBSON_OP_MTTL:
-        return gibson_client_mttl(client, key, size, with->number, number);
+        return gibson_client_mttl(client, key, with->number, number);
     case GIBSON_OP_MGET:
-        return gibson_client_mget(client, key, size, with->number, items);
+        return gibson_client_mget(client, key, with->number, items);
     case GIBSON_OP_MDEL:
-        return gibson_client_mdel(client, key, size, number);
+        return gibson_client_mdel(client, key, number);
     case GIBSON_OP_MINC:
-        return gibson_client_minc(client, key, size, number);
+        return gibson_client_minc(client, key, number);
     case GIBSON_OP_MDEC:
-        return gibson_client_mdec(client, key, size, number);
+        return gibson_client_mdec(client, key, number);
     case GIBSON_OP_MLOCK:
-        return gibson_client_mlock(client, key, size, with->number, number);
+        return gibson_client_mlock(client, key, with->number, number);
     case GIBSON_OP_MUNLOCK:
-        return gibson_client_munlock(client, key, size, number);
+        return gibson_client_munlock(client, key, number);
     case GIBSON_OP_COUNT:
-        return gibson_client_count(client, key, size, number);
+        return gibson_client_count(client, key, number);
     case GIBSON_OP_STATS:
         return gibson_client_stats(client, items);
     case GIBSON_OP_PING:
         return gibson_client_ping(client);
     case GIBSON_OP_META:
-        return gibson_client_meta(client, key, size, (gibson_meta_field)with->number, number);
+        return gibson_client_meta(client, key, (gibson_meta_field)with->number, number);
     case GIBSON_OP_KEYS:
-        return gibson_client_keys(client, key, size, items);
+        return gibson_client_keys(client, key, items);
     case GIBSON_OP_END:
         return gibson_client_quit(client);
     }

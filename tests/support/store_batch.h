@@ -25,8 +25,7 @@ static inline gib_code do_mset(gibs_store *store, gibson_bytes prefix, gibson_by
                                int64_t *count)
 {
     gibs_batch batch = {0};
-    while (
-        gibs_batch_mset(&batch, store, prefix, value, SIZE_MAX)) { /* large values take several */
+    while (gibs_batch_mset(&batch, store, prefix, value, SIZE_MAX)) { /* makes room, or is large */
     }
     return finish_batch(&batch, store, false, count);
 }
@@ -35,8 +34,9 @@ static inline gib_code do_madd(gibs_store *store, gibson_bytes prefix, int64_t d
                                int64_t *count)
 {
     gibs_batch batch = {0};
-    bool more = gibs_batch_madd(&batch, store, prefix, delta, SIZE_MAX);
-    return finish_batch(&batch, store, more, count);
+    while (gibs_batch_madd(&batch, store, prefix, delta, SIZE_MAX)) {
+    }
+    return finish_batch(&batch, store, false, count);
 }
 
 static inline gib_code do_mttl(gibs_store *store, gibson_bytes prefix, int64_t ttl, int64_t *count)

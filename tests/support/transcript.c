@@ -58,7 +58,7 @@ static uint16_t read_opcode(const json_t *op)
         return (uint16_t)json_integer_value(op);
     }
     const char *name = json_string_value(op);
-    const gibson_command *command = name ? gibson_command_by_name(name, strlen(name)) : NULL;
+    const gibson_command *command = name ? gibson_command_by_name(gibson_str(name)) : NULL;
     if (!command) {
         fail("op", name ? name : "missing");
     }

@@ -84,7 +84,8 @@ START_TEST(command_arguments_are_sets_of_those_they_take)
     for (size_t i = 0; i < COUNT_OF(shapes); i++) {
         const char *end;
         for (const char *name = shapes[i].names; (end = strchr(name, ' ')); name = end + 1) {
-            const gibson_command *command = gibson_command_by_name(name, (size_t)(end - name));
+            const gibson_command *command =
+                gibson_command_by_name(gibson_bytes_of(name, (size_t)(end - name)));
             ck_assert_ptr_nonnull(command);
             ck_assert_uint_eq(command->arguments, shapes[i].takes);
             ck_assert(gibson_takes_time(command->arguments) == shapes[i].time);
@@ -141,20 +142,20 @@ START_TEST(command_by_name_takes_either_case)
 {
     for (size_t i = 0; i < COUNT_OF(expected); i++) {
         const char *name = expected[i].name;
-        ck_assert_ptr_eq(gibson_command_by_name(name, strlen(name)), gibson_command_at(i));
-        ck_assert_ptr_null(gibson_command_by_name(name, strlen(name) - 1));
+        ck_assert_ptr_eq(gibson_command_by_name(gibson_str(name)), gibson_command_at(i));
+        ck_assert_ptr_null(gibson_command_by_name(gibson_bytes_of(name, strlen(name) - 1)));
     }
-    ck_assert_uint_eq(gibson_command_by_name("MGet", 4)->opcode, GIBSON_OP_MGET);
-    ck_assert_uint_eq(gibson_command_by_name("getx", 3)->opcode, GIBSON_OP_GET);
+    ck_assert_uint_eq(gibson_command_by_name(gibson_str("MGet"))->opcode, GIBSON_OP_MGET);
+    ck_assert_uint_eq(gibson_command_by_name(gibson_bytes_of("getx", 3))->opcode, GIBSON_OP_GET);
 }
 END_TEST
 
 START_TEST(command_by_name_unknown_is_null)
 {
-    ck_assert_ptr_null(gibson_command_by_name("quit", 4));
-    ck_assert_ptr_null(gibson_command_by_name("", 0));
-    ck_assert_ptr_null(gibson_command_by_name("get\0", 4));
-    ck_assert_ptr_null(gibson_command_by_name(NULL, 3));
+    ck_assert_ptr_null(gibson_command_by_name(gibson_str("quit")));
+    ck_assert_ptr_null(gibson_command_by_name(gibson_str("")));
+    ck_assert_ptr_null(gibson_command_by_name(gibson_bytes_of("get\0", 4)));
+    ck_assert_ptr_null(gibson_command_by_name(gibson_bytes_of(NULL, 3)));
 }
 END_TEST
 
@@ -166,7 +167,7 @@ START_TEST(meta_fields_have_names_both_ways)
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         gibson_meta_field field = (gibson_meta_field)99;
         ck_assert_str_eq(gibson_meta_field_name((gibson_meta_field)i), names[i]);
-        ck_assert(gibson_meta_field_by_name(names[i], strlen(names[i]), &field));
+        ck_assert(gibson_meta_field_by_name(gibson_str(names[i]), &field));
         ck_assert_uint_eq(field, i);
     }
     ck_assert_ptr_null(gibson_meta_field_name((gibson_meta_field)COUNT_OF(names)));
@@ -177,11 +178,11 @@ END_TEST
 START_TEST(meta_field_by_name_unknown_changes_nothing)
 {
     gibson_meta_field field = GIBSON_META_LOCK;
-    ck_assert(!gibson_meta_field_by_name("si", 2, &field));
-    ck_assert(!gibson_meta_field_by_name("SIZE", 4, &field));
-    ck_assert(!gibson_meta_field_by_name("sizes", 5, &field));
-    ck_assert(!gibson_meta_field_by_name(NULL, 4, &field));
-    ck_assert(!gibson_meta_field_by_name("size", 4, NULL));
+    ck_assert(!gibson_meta_field_by_name(gibson_str("si"), &field));
+    ck_assert(!gibson_meta_field_by_name(gibson_str("SIZE"), &field));
+    ck_assert(!gibson_meta_field_by_name(gibson_str("sizes"), &field));
+    ck_assert(!gibson_meta_field_by_name(gibson_bytes_of(NULL, 4), &field));
+    ck_assert(!gibson_meta_field_by_name(gibson_str("size"), NULL));
     ck_assert_int_eq(field, GIBSON_META_LOCK);
 }
 END_TEST

@@ -128,7 +128,7 @@ static void check_sent(const char *payload, uint16_t opcode)
 static const gibson_request *get_key(void)
 {
     static gibson_request request;
-    request = gibson_request_key(GIBSON_OP_GET, "key", 3);
+    request = gibson_request_key(GIBSON_OP_GET, gibson_str("key"));
     return &request;
 }
 

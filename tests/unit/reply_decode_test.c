@@ -183,16 +183,16 @@ START_TEST(items_find_does_not_move_the_walk)
     ck_assert_status(decode_growing(GIBSON_OP_STATS, &frame), GIBSON_OK);
     gibson_items walk = reply.items;
     gibson_value value;
-    ck_assert(gibson_items_find(&walk, "a", 1, &value));
+    ck_assert(gibson_items_find(&walk, gibson_str("a"), &value));
     ck_assert_mem_eq(value.bytes.data, "1", 1);
-    ck_assert(gibson_items_find(&walk, NULL, 0, &value));
+    ck_assert(gibson_items_find(&walk, gibson_bytes_of(NULL, 0), &value));
     ck_assert_mem_eq(value.bytes.data, "2", 1);
-    ck_assert(gibson_items_find(&walk, "a", 1, NULL));
-    ck_assert(!gibson_items_find(&walk, "b", 1, &value));
+    ck_assert(gibson_items_find(&walk, gibson_str("a"), NULL));
+    ck_assert(!gibson_items_find(&walk, gibson_str("b"), &value));
     ck_assert_int_eq(value.kind, GIBSON_KIND_NONE);
     ck_assert_uint_eq(gibson_items_count(&walk), 2);
     ck_assert(gibson_items_next(&walk, NULL, NULL));
-    ck_assert(!gibson_items_find(&walk, "a", 1, &value)); /* it looks from here on */
+    ck_assert(!gibson_items_find(&walk, gibson_str("a"), &value)); /* it looks from here on */
     gib_buffer_clear(&frame);
 }
 END_TEST
@@ -206,7 +206,7 @@ START_TEST(items_of_nothing_are_empty)
     ck_assert_uint_eq(key.size, 0);
     ck_assert_int_eq(value.kind, GIBSON_KIND_NONE);
     value.kind = GIBSON_KIND_NUMBER;
-    ck_assert(!gibson_items_find(NULL, "x", 1, &value));
+    ck_assert(!gibson_items_find(NULL, gibson_str("x"), &value));
     ck_assert_int_eq(value.kind, GIBSON_KIND_NONE);
 
     gib_buffer frame = bytes_new();

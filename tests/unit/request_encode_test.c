@@ -83,7 +83,8 @@ START_TEST(encode_set_is_byte_exact)
 {
     static const uint8_t frame[] = {12,  0,   0,   0,   1, 0,   '7', ' ',
                                     'k', 'e', 'y', ' ', 0, 255, ' ', '\n'};
-    gibson_request request = gibson_request_value(GIBSON_OP_SET, "key", 3, "\0\377 \n", 4, 7);
+    gibson_request request =
+        gibson_request_value(GIBSON_OP_SET, gibson_str("key"), gibson_bytes_of("\0\377 \n", 4), 7);
     out = bytes_new();
     ck_assert_status(encode(&request, GIB_VALUE_COPIED), GIBSON_OK);
     ck_assert_uint_eq(gib_buffer_size(&out), sizeof frame);
@@ -122,7 +123,7 @@ START_TEST(encode_opcode_that_is_none_is_refused)
 {
     static const unsigned int opcodes[] = {0, 22, 100, 254, 256, 257, 65537, UINT32_MAX};
     for (size_t i = 0; i < COUNT_OF(opcodes); i++) {
-        check_refused(gibson_request_key((gibson_opcode)opcodes[i], "key", 3), "opcode");
+        check_refused(gibson_request_key((gibson_opcode)opcodes[i], gibson_str("key")), "opcode");
     }
 }
 END_TEST
@@ -177,8 +178,10 @@ START_TEST(encode_key_with_space_or_nul_anywhere_is_refused)
                 ck_assert_ptr_nonnull(key);
                 memset(key, 'k', size);
                 key[at] = forbidden[i];
-                check_refused(gibson_request_key(GIBSON_OP_GET, key, size), "space or a NUL");
-                check_refused(gibson_request_key(GIBSON_OP_MDEL, key, size), "prefix contains");
+                check_refused(gibson_request_key(GIBSON_OP_GET, gibson_bytes_of(key, size)),
+                              "space or a NUL");
+                check_refused(gibson_request_key(GIBSON_OP_MDEL, gibson_bytes_of(key, size)),
+                              "prefix contains");
                 free(key);
             }
         }
@@ -196,7 +199,7 @@ START_TEST(encode_key_of_any_other_byte_is_sent)
             char key[24];
             memset(key, byte, sizeof key);
             out = bytes_new();
-            gibson_request request = gibson_request_key(GIBSON_OP_GET, key, size);
+            gibson_request request = gibson_request_key(GIBSON_OP_GET, gibson_bytes_of(key, size));
             ck_assert_status(encode(&request, GIB_VALUE_COPIED), GIBSON_OK);
             check_frame(bytes_of(&out), gib_buffer_size(&out), GIBSON_OP_GET, key, size);
             gib_buffer_clear(&out);
@@ -210,9 +213,14 @@ START_TEST(encode_value_empty_or_null_is_refused)
 {
     static const gibson_opcode opcodes[] = {GIBSON_OP_SET, GIBSON_OP_MSET};
     for (size_t i = 0; i < COUNT_OF(opcodes); i++) {
-        check_refused(gibson_request_value(opcodes[i], "key", 3, "", 0, 0), "value is empty");
-        check_refused(gibson_request_value(opcodes[i], "key", 3, NULL, 0, 0), "value is empty");
-        check_refused(gibson_request_value(opcodes[i], "key", 3, NULL, 3, 0), "value is NULL");
+        check_refused(gibson_request_value(opcodes[i], gibson_str("key"), gibson_str(""), 0),
+                      "value is empty");
+        check_refused(
+            gibson_request_value(opcodes[i], gibson_str("key"), gibson_bytes_of(NULL, 0), 0),
+            "value is empty");
+        check_refused(
+            gibson_request_value(opcodes[i], gibson_str("key"), gibson_bytes_of(NULL, 3), 0),
+            "value is NULL");
     }
 }
 END_TEST
@@ -222,7 +230,8 @@ START_TEST(encode_value_too_long_is_refused)
     gib_limits small = limits;
     small.max_value_size = 10;
     out = bytes_new();
-    gibson_request request = gibson_request_value(GIBSON_OP_MSET, "p", 1, "0123456789A", 11, 0);
+    gibson_request request =
+        gibson_request_value(GIBSON_OP_MSET, gibson_str("p"), gibson_str("0123456789A"), 0);
     ck_assert_status(gib_request_encode(&request, &small, GIB_VALUE_COPIED, &out, &encoded, &error),
                      GIBSON_INVALID);
     ck_assert_message_has(&error, "max_value_size");
@@ -264,7 +273,7 @@ START_TEST(encode_seconds_follow_the_limit_of_the_options)
     gib_limits wide = limits;
     wide.max_seconds = INT64_MAX;
     out = bytes_new();
-    gibson_request request = gibson_request_key_number(GIBSON_OP_TTL, "k", 1, INT64_MAX);
+    gibson_request request = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("k"), INT64_MAX);
     ck_assert_status(gib_request_encode(&request, &wide, GIB_VALUE_COPIED, &out, &encoded, &error),
                      GIBSON_OK);
     check_frame(bytes_of(&out), gib_buffer_size(&out), GIBSON_OP_TTL, "k 9223372036854775807", 21);
@@ -276,7 +285,8 @@ START_TEST(encode_meta_field_that_is_none_is_refused)
 {
     static const int64_t fields[] = {-1, 7, 255, INT64_C(1) << 32, INT64_MIN, INT64_MAX};
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
-        check_refused(gibson_request_key_number(GIBSON_OP_META, "key", 3, fields[i]), "no field");
+        check_refused(gibson_request_key_number(GIBSON_OP_META, gibson_str("key"), fields[i]),
+                      "no field");
     }
 }
 END_TEST
@@ -288,7 +298,8 @@ START_TEST(encode_meta_sends_the_name_of_the_field)
         int size = snprintf(payload, sizeof payload, "key %s",
                             gibson_meta_field_name((gibson_meta_field)field));
         out = bytes_new();
-        gibson_request request = gibson_request_key_number(GIBSON_OP_META, "key", 3, field);
+        gibson_request request =
+            gibson_request_key_number(GIBSON_OP_META, gibson_str("key"), field);
         ck_assert_status(encode(&request, GIB_VALUE_COPIED), GIBSON_OK);
         check_frame(bytes_of(&out), gib_buffer_size(&out), GIBSON_OP_META, payload, (size_t)size);
         gib_buffer_clear(&out);
@@ -305,7 +316,8 @@ START_TEST(encode_mget_limit_of_0_or_less_is_left_out)
                 {1, "p 1"}, {10, "p 10"}, {INT64_MAX, "p 9223372036854775807"}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         out = bytes_new();
-        gibson_request request = gibson_request_key_number(GIBSON_OP_MGET, "p", 1, rows[i].limit);
+        gibson_request request =
+            gibson_request_key_number(GIBSON_OP_MGET, gibson_str("p"), rows[i].limit);
         ck_assert_status(encode(&request, GIB_VALUE_COPIED), GIBSON_OK);
         check_frame(bytes_of(&out), gib_buffer_size(&out), GIBSON_OP_MGET, rows[i].payload,
                     strlen(rows[i].payload));
@@ -338,8 +350,10 @@ START_TEST(encode_request_of_exactly_max_request_size_is_the_last_accepted)
     ck_assert_ptr_nonnull(value);
     memset(value, 'v', limits.max_request_size);
     size_t fits = limits.max_request_size - 2 - strlen("60 key ");
-    check_accepted(gibson_request_value(GIBSON_OP_SET, "key", 3, value, fits, 60));
-    check_refused(gibson_request_value(GIBSON_OP_SET, "key", 3, value, fits + 1, 60),
+    check_accepted(
+        gibson_request_value(GIBSON_OP_SET, gibson_str("key"), gibson_bytes_of(value, fits), 60));
+    check_refused(gibson_request_value(GIBSON_OP_SET, gibson_str("key"),
+                                       gibson_bytes_of(value, fits + 1), 60),
                   "65537 bytes, over max_request_size (65536)");
     free(value);
 
@@ -353,6 +367,18 @@ START_TEST(encode_request_of_exactly_max_request_size_is_the_last_accepted)
     ck_assert_status(gib_request_encode(&ping, &small, GIB_VALUE_COPIED, &out, &encoded, &error),
                      GIBSON_INVALID);
     gib_buffer_clear(&out);
+}
+END_TEST
+
+START_TEST(str_is_a_view_up_to_the_nul)
+{
+    static const char string[] = "key\0more";
+    ck_assert_ptr_eq(gibson_str(string).data, string);
+    ck_assert_uint_eq(gibson_str(string).size, 3);
+    ck_assert_ptr_nonnull(gibson_str("").data);
+    ck_assert_uint_eq(gibson_str("").size, 0);
+    ck_assert_ptr_null(gibson_str(NULL).data);
+    ck_assert_uint_eq(gibson_str(NULL).size, 0);
 }
 END_TEST
 
@@ -501,6 +527,6 @@ SUITE("request_encode", encode_each_command_gives_its_frame, encode_set_is_byte_
       encode_seconds_follow_the_limit_of_the_options, encode_meta_field_that_is_none_is_refused,
       encode_meta_sends_the_name_of_the_field, encode_mget_limit_of_0_or_less_is_left_out,
       encode_members_a_command_does_not_take_are_ignored,
-      encode_request_of_exactly_max_request_size_is_the_last_accepted,
+      encode_request_of_exactly_max_request_size_is_the_last_accepted, str_is_a_view_up_to_the_nul,
       encode_without_memory_appends_nothing, number_write_is_decimal_text,
       encode_what_is_accepted_decodes_to_the_same)

@@ -27,7 +27,7 @@ static void set_up(void)
                                            .max_seconds = 100};
     shared = (gibs_exchange){.max_output_size = MOST_OUTPUT, .slice_ns = INT64_C(1000000000000)};
     gibs_exchange_open(&shared, &service, NULL);
-    gibs_store_set(service.store, (gibson_bytes){"k", 1}, (gibson_bytes){value, sizeof value}, 0);
+    gibs_store_set(service.store, gibson_str("k"), (gibson_bytes){value, sizeof value}, 0);
     int ends[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     peer = ends[0];
@@ -175,8 +175,7 @@ START_TEST(connection_ends_a_long_command_by_the_rules_it_was_begun_with)
     char text[64];
     for (int i = 0; i < ITEMS; i++) {
         gibson_bytes key = {text, (size_t)snprintf(text, sizeof text, "key:%d", i)};
-        ck_assert_int_eq(gibs_store_set(service.store, key, (gibson_bytes){"v", 1}, 0),
-                         GIB_CODE_VAL);
+        ck_assert_int_eq(gibs_store_set(service.store, key, gibson_str("v"), 0), GIB_CODE_VAL);
     }
     shared.slice_ns = 0;
     ck_assert(raw_send_request(peer, GIBSON_OP_MSET, "key: other", 10));
@@ -196,7 +195,7 @@ START_TEST(connection_ends_a_long_command_by_the_rules_it_was_begun_with)
     raw_reply_free(&reply);
     service.settings = before;
     ck_assert_uint_eq(service.counters.replies[GIBSON_OP_MSET][GIB_CODE_VAL], 1);
-    gibs_item *last = gibs_store_get(service.store, (gibson_bytes){"key:2999", 8});
+    gibs_item *last = gibs_store_get(service.store, gibson_str("key:2999"));
     ck_assert_ptr_nonnull(last);
     ck_assert_uint_eq(gibs_item_plain_size(last), 5);
 }

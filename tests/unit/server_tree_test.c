@@ -41,7 +41,7 @@ static gibson_bytes key_of(const gibs_item *item)
 
 static gibson_bytes text(const char *key)
 {
-    return (gibson_bytes){key, strlen(key)};
+    return gibson_str(key);
 }
 
 static int compare(gibson_bytes a, gibson_bytes b)
@@ -300,8 +300,8 @@ static void run_random(uint64_t seed, unsigned letters, unsigned longest, unsign
         do_random(&tree, &list, &seed, letters, longest);
         EXPECT(i % 16 || !gibs_tree_check(&tree));
     }
-    do_walk_prefix(&tree, &list, (gibson_bytes){"", 0});
-    do_detach(&tree, &list, (gibson_bytes){"", 0});
+    do_walk_prefix(&tree, &list, gibson_str(""));
+    do_detach(&tree, &list, gibson_str(""));
     EXPECT(tree.root == 0);
     EXPECT(tree.node_bytes == 0);
 }

@@ -51,8 +51,7 @@ END_TEST
 static gib_code decode(gibson_opcode opcode, const char *payload, gib_excess excess,
                        gibson_request *request)
 {
-    return gib_request_decode(gib_command(opcode), (gibson_bytes){payload, strlen(payload)},
-                              &limits, excess, request);
+    return gib_request_decode(gib_command(opcode), gibson_str(payload), &limits, excess, request);
 }
 
 static void expect_code(gibson_opcode opcode, const char *payload, gib_code code)
@@ -133,8 +132,8 @@ START_TEST(replies_are_read_by_the_client)
     ck_assert_int_eq(reply.value.number, -5);
     size_t start = out.end;
     ck_assert(gib_items_encode_begin(&encoder, &out));
-    ck_assert(gib_items_encode_number(&encoder, "a", 1, 7));
-    ck_assert(gib_items_encode_add(&encoder, "bc", 2, GIB_ENCODING_PLAIN, 3, &room));
+    ck_assert(gib_items_encode_number(&encoder, gibson_str("a"), 7));
+    ck_assert(gib_items_encode_add(&encoder, gibson_str("bc"), GIB_ENCODING_PLAIN, 3, &room));
     memcpy(room, "xyz", 3);
     gib_items_encode_end(&encoder);
     ck_assert_uint_eq(gib_items_encode_size(&encoder), 4 + 9 + 1 + 8 + 9 + 2 + 3);
@@ -144,7 +143,7 @@ START_TEST(replies_are_read_by_the_client)
                      GIBSON_OK);
     ck_assert_uint_eq(frame_size, out.end - start);
     gibson_value value;
-    ck_assert(gibson_items_find(&reply.items, "bc", 2, &value));
+    ck_assert(gibson_items_find(&reply.items, gibson_str("bc"), &value));
     ck_assert_mem_eq(value.bytes.data, "xyz", 3);
     gib_buffer_clear(&out);
 }

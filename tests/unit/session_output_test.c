@@ -48,7 +48,8 @@ static void push_frame(size_t size, gib_value_place place)
     }
     size_t overhead = GIB_REQUEST_HEADER + strlen("0 k ");
     ck_assert(size > overhead && size - overhead <= sizeof value);
-    gibson_request request = gibson_request_value(GIBSON_OP_SET, "k", 1, value, size - overhead, 0);
+    gibson_request request = gibson_request_value(GIBSON_OP_SET, gibson_str("k"),
+                                                  gibson_bytes_of(value, size - overhead), 0);
     ck_assert_status(gib_session_push(&session, &request, place, &error), GIBSON_OK);
     ck_assert_status(gib_request_encode(&request, &session.limits, GIB_VALUE_COPIED, &expected,
                                         &encoded, &error),

@@ -140,8 +140,8 @@ START_TEST(session_random_pipelines_give_each_request_its_own_reply)
     uint32_t answered = 0;
     for (int round = 0; round < 3000; round++) {
         for (uint32_t n = suite_random() % 5; n; n--, pushed++) {
-            gibson_request request =
-                gibson_request_value(GIBSON_OP_SET, "key", 3, &pushed, sizeof pushed, 0);
+            gibson_request request = gibson_request_value(
+                GIBSON_OP_SET, gibson_str("key"), gibson_bytes_of(&pushed, sizeof pushed), 0);
             push(&request);
             reply_add_bytes(&replies, &pushed, sizeof pushed);
         }
@@ -264,7 +264,8 @@ END_TEST
 
 static void push_set(const void *value, size_t size, gib_value_place place)
 {
-    gibson_request request = gibson_request_value(GIBSON_OP_SET, "key", 3, value, size, 0);
+    gibson_request request =
+        gibson_request_value(GIBSON_OP_SET, gibson_str("key"), gibson_bytes_of(value, size), 0);
     ck_assert_status(gib_session_push(&session, &request, place, &error), GIBSON_OK);
 }
 
@@ -530,7 +531,7 @@ START_TEST(session_push_refused_leaves_nothing_behind)
 {
     begin();
     push_get();
-    gibson_request bad = gibson_request_key(GIBSON_OP_GET, "a b", 3);
+    gibson_request bad = gibson_request_key(GIBSON_OP_GET, gibson_str("a b"));
     ck_assert_status(gib_session_push(&session, &bad, GIB_VALUE_COPIED, &error), GIBSON_INVALID);
     ck_assert_uint_eq(gib_session_count(&session), 1);
     end();

@@ -243,6 +243,19 @@ walk_verdict walk_link_verdict(const walk *self, const gibson_request *request)
                : WALK_INVALID;
 }
 
+bool walk_link_has_long_time(const walk *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        const space_request *request =
+            &self->pending[(self->first + i) % WALK_MOST_PENDING].request;
+        if (!self->options.max_seconds && walk_request_takes_time(request->opcode) &&
+            request->number > GIBSON_DEFAULT_MAX_SECONDS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void walk_link_ask(walk *self)
 {
     const gibson_request stats = gibson_request_bare(GIBSON_OP_STATS);

@@ -43,6 +43,9 @@ ino_t walk_link_socket(const walk *self);
 /* What a client may do with a request on this connection. */
 walk_verdict walk_link_verdict(const walk *self, const gibson_request *request);
 
+/* Whether a time is pending that is allowed only because the server has told that it keeps it. */
+bool walk_link_has_long_time(const walk *self);
+
 /* The server was asked for its limit of times. */
 void walk_link_ask(walk *self);
 

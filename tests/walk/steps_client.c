@@ -97,7 +97,7 @@ void walk_step_no_client(walk *self)
     bool fine = true;
     for (size_t i = 0; i < gibson_command_count(); i++) {
         const gibson_request request =
-            gibson_request_value(gibson_command_at(i)->opcode, "k", 1, "v", 1, 0);
+            gibson_request_value(gibson_command_at(i)->opcode, gibson_str("k"), gibson_str("v"), 0);
         fine &= !walk_typed(NULL, &request, true, &reply, &told) || is_usage(reply.status);
     }
     for (unsigned i = 0; i < WALK_TYPED_NULLS; i++) {

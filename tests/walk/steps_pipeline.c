@@ -158,8 +158,8 @@ void walk_step_queue(walk *self)
 /* Whether nothing of what is queued was sent on a connection that is lost. */
 static bool was_lost_unused(const walk *self)
 {
-    if (!self->connected || !self->count || self->asked || self->unsent < self->count ||
-        pending_at(self, 0)->request.opcode == GIBSON_OP_END) {
+    if (!self->connected || !self->count || walk_link_has_long_time(self) ||
+        self->unsent < self->count || pending_at(self, 0)->request.opcode == GIBSON_OP_END) {
         return false; /* nobody connects to say END, nor with what the old server was asked for */
     }
     return self->stale == WALK_STRAY || (self->stale == WALK_CUT && pending_at(self, 0)->lost);

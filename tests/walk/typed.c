@@ -48,15 +48,15 @@ gibson_status walk_typed_null(gibson_client *client, unsigned which)
 {
     switch (which) {
     case 0:
-        return gibson_client_get(client, "k", 1, NULL);
+        return gibson_client_get(client, gibson_str("k"), NULL);
     case 1:
-        return gibson_client_mget(client, "k", 1, 0, NULL);
+        return gibson_client_mget(client, gibson_str("k"), 0, NULL);
     case 2:
-        return gibson_client_count(client, "k", 1, NULL);
+        return gibson_client_count(client, gibson_str("k"), NULL);
     case 3:
-        return gibson_client_meta(client, "k", 1, GIBSON_META_SIZE, NULL);
+        return gibson_client_meta(client, gibson_str("k"), GIBSON_META_SIZE, NULL);
     case 4:
-        return gibson_client_keys(client, "k", 1, NULL);
+        return gibson_client_keys(client, gibson_str("k"), NULL);
     default:
         return gibson_client_stats(client, NULL);
     }

@@ -24,7 +24,7 @@ static int64_t ask_limit(walk_world *world)
         gibson_client_stats(client, &stats) != GIBSON_OK) {
         abort();
     }
-    (void)gibson_items_find(&stats, row, sizeof row - 1, &value);
+    (void)gibson_items_find(&stats, gibson_str(row), &value);
     world->connections++;
     gibson_client_free(client);
     if (world->recorder && !recorder_await_end(world->recorder, 0)) {

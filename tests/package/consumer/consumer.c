@@ -16,7 +16,10 @@ int main(void)
         return 1;
     }
     gibson_status status = gibson_client_connect(client);
-    printf("%s %s\n", gibson_version(), gibson_status_name(status));
+    gibson_value value;
+    gibson_status without = gibson_client_get(client, gibson_str("key"), &value);
+    printf("%s %s %s\n", gibson_version(), gibson_status_name(status), gibson_status_name(without));
     gibson_client_free(client);
-    return status == GIBSON_UNREACHABLE && !strcmp(gibson_version(), GIBSON_VERSION) ? 0 : 1;
+    const bool right = status == GIBSON_UNREACHABLE && without == GIBSON_CLOSED;
+    return right && !strcmp(gibson_version(), GIBSON_VERSION) ? 0 : 1;
 }
