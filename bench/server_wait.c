@@ -1,11 +1,10 @@
 /* Measures how long a GET of one client waits for what another one asks for: each of the commands
    on a prefix that ITEMS items have, and those on one large value. See docs/benchmarks-server.md.
 
-   For each it prints the median, the 99th percentile and the largest time from a GET to its reply,
-   and the largest CPU time that the server used meanwhile, which depends less on what else the
-   machine does.
+   For each it prints how long the command took, and the median, the 99th percentile and the largest
+   time from a GET to its reply. GETs go on for a while after the command is over.
 
-   usage: server_wait SOCKET PID [ITEMS] */
+   usage: server_wait SOCKET [ITEMS] */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -14,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <gibson/command.h>
@@ -33,20 +31,11 @@ typedef struct command {
     uint8_t *payload;
     size_t size;
     int64_t took_ns;
-    uint16_t code; /* of the reply */
     atomic_bool done;
 } command;
 
 static int busy;   /* the connection that asks for much */
 static int second; /* the one whose GETs wait */
-static clockid_t server_clock;
-
-static int64_t cpu_ns(void)
-{
-    struct timespec now;
-    clock_gettime(server_clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static size_t write_header(uint8_t *to, gibson_opcode opcode, size_t payload)
 {
@@ -62,13 +51,12 @@ static void receive_exactly(int descriptor, void *to, size_t size)
     }
 }
 
-/* Receives a reply, and returns its code. */
-static uint16_t receive_reply(int descriptor)
+/* Receives a reply and forgets it. */
+static void receive_reply(int descriptor)
 {
     uint8_t header[GIB_REPLY_HEADER];
     receive_exactly(descriptor, header, sizeof header);
     client_receive(descriptor, gib_load_u32(header + GIB_REPLY_HEADER - sizeof(uint32_t)));
-    return gib_load_u16(header);
 }
 
 static void *run_command(void *argument)
@@ -78,7 +66,7 @@ static void *run_command(void *argument)
     int64_t start = gib_now_ns();
     client_send(busy, header, write_header(header, what->opcode, what->size));
     client_send(busy, what->payload, what->size);
-    what->code = receive_reply(busy);
+    receive_reply(busy);
     what->took_ns = gib_now_ns() - start;
     atomic_store(&what->done, true);
     return NULL;
@@ -100,20 +88,16 @@ static int compare(const void *a, const void *b)
 
 static int64_t *waits;
 static size_t count;
-static int64_t largest_cpu_ns;
 
 static void get_once(void)
 {
     uint8_t request[GIB_REQUEST_HEADER + sizeof probe];
     size_t size = write_header(request, GIBSON_OP_GET, sizeof probe - 1);
     memcpy(request + size, probe, sizeof probe - 1);
-    int64_t cpu = cpu_ns();
     int64_t start = gib_now_ns();
     client_send(second, request, size + sizeof probe - 1);
     receive_reply(second);
     int64_t waited = gib_now_ns() - start;
-    cpu = cpu_ns() - cpu;
-    largest_cpu_ns = cpu > largest_cpu_ns ? cpu : largest_cpu_ns;
     if (count < MOST_SAMPLES) {
         waits[count++] = waited;
     }
@@ -147,7 +131,6 @@ static void measure(const char *name, gibson_opcode opcode, const void *payload,
     command what = {.name = name, .opcode = opcode, .payload = (uint8_t *)payload, .size = size};
     pthread_t thread;
     count = 0;
-    largest_cpu_ns = 0;
     if (opcode != GIBSON_OP_PING && !start_thread(&thread, &what)) {
         client_fail("pthread_create");
     }
@@ -163,10 +146,9 @@ static void measure(const char *name, gibson_opcode opcode, const void *payload,
         pthread_join(thread, NULL);
     }
     qsort(waits, count, sizeof *waits, compare);
-    printf("| %-34s | %9.2f | %6.3f | %6.3f | %6.3f | %6.3f | %u\n", name,
-           (double)what.took_ns / 1e6, (double)waits[count / 2] / 1e6,
-           (double)waits[count - 1 - count / 100] / 1e6, (double)waits[count - 1] / 1e6,
-           (double)largest_cpu_ns / 1e6, what.code);
+    printf("| %-34s | %9.2f | %6.3f | %6.3f | %7.3f |\n", name, (double)what.took_ns / 1e6,
+           (double)waits[count / 2] / 1e6, (double)waits[count - 1 - count / 100] / 1e6,
+           (double)waits[count - 1] / 1e6);
     fflush(stdout);
 }
 
@@ -272,7 +254,6 @@ static void measure_large(size_t size, bool compressible, unsigned items)
     measure(name, GIBSON_OP_MSET, payload, start + size);
     snprintf(name, sizeof name, "MGET of %u times %zu MB, %s", items + 1, size >> 20, kind);
     measure_text(name, GIBSON_OP_MGET, "large");
-    measure_text("MINC of them", GIBSON_OP_MINC, "large");
     measure_text("DEL of one", GIBSON_OP_DEL, "large");
     measure_text("MDEL of the rest", GIBSON_OP_MDEL, "large");
     free(payload);
@@ -280,11 +261,11 @@ static void measure_large(size_t size, bool compressible, unsigned items)
 
 int main(int arguments, char **argument)
 {
-    if (arguments < 3 || clock_getcpuclockid((pid_t)strtol(argument[2], NULL, 10), &server_clock)) {
-        fprintf(stderr, "usage: server_wait SOCKET PID [ITEMS]\n");
+    if (arguments < 2) {
+        fprintf(stderr, "usage: server_wait SOCKET [ITEMS]\n");
         return EXIT_FAILURE;
     }
-    unsigned items = arguments > 3 ? (unsigned)strtoul(argument[3], NULL, 10) : 1000000;
+    unsigned items = arguments > 2 ? (unsigned)strtoul(argument[2], NULL, 10) : 1000000;
     waits = malloc(MOST_SAMPLES * sizeof *waits);
     busy = client_connect(argument[1]);
     second = client_connect(argument[1]);
@@ -293,8 +274,7 @@ int main(int arguments, char **argument)
     }
     become_urgent();
     ask(GIBSON_OP_SET, "0 probe value");
-    printf("| milliseconds                       |   command |    p50 |    p99 |    max |    CPU | "
-           "code\n");
+    printf("| milliseconds                       |   command |    p50 |    p99 |     max |\n");
     measure_prefix_commands(items);
     for (int compressible = 0; compressible < 2; compressible++) {
         measure_large(2 << 20, compressible, 20);

@@ -28,10 +28,10 @@ start() {
 # Without rounds of looking for expired items, for the commands to find them.
 start --expired_cron 1000 --max_value_size 52M --max_request_size 53M --max_response_size 400M \
     --max_client_memory 2G
-"$build/bench/server_wait" "$folder/socket" "$pid"
+"$build/bench/server_wait" "$folder/socket"
 kill "$pid" && wait "$pid"
 start
 for batch in 64 640; do
     echo "100 clients with batches of $batch GETs"
-    "$build/bench/server_fair" "$folder/socket" 100 $batch
+    "${first[@]}" "$build/bench/server_fair" "$folder/socket" 100 $batch
 done
