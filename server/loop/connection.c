@@ -17,20 +17,38 @@ enum {
     KEPT_OUTPUT = 1024 * 1024,    /* capacity of the shared output that is kept */
     PART_DUE = 8,                 /* of what waits, in the time of a stall */
     SMALLEST_DUE = 64 * 1024,     /* bytes: about 2 KB/s */
-    WORK_AT_ONCE = 512,           /* items, or KB, between two looks at the clock */
+    WORK_AT_ONCE = 64,            /* items, or KB, between two looks at the clock */
     MUCH_DATA = 16 * 1024,        /* bytes of request and reply after which it is looked at */
+    MOST_MOVED = 256 * 1024,      /* bytes that are read or sent in a turn */
+    FEW_REQUESTS = 16,            /* so many of them, and quick ones, are not much to ask for */
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
 
-gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms)
+void gibs_exchange_open(gibs_exchange *exchange, gibs_service *service, gibs_log *log)
+{
+    exchange->service = service;
+    exchange->log = log;
+    atomic_init(&exchange->work, WORK_AT_ONCE);
+    atomic_init(&exchange->slices, -1);
+    gib_buffer_init(&exchange->in, &service->store->buffers.allocator);
+    gib_buffer_init(&exchange->out, &service->store->buffers.allocator);
+}
+
+void gibs_exchange_close(gibs_exchange *exchange)
+{
+    gib_buffer_clear(&exchange->in);
+    gib_buffer_clear(&exchange->out);
+}
+
+gibs_connection *gibs_connection_new(int descriptor, gibs_exchange *exchange, int64_t now_ms)
 {
     gibs_connection *connection = calloc(1, sizeof *connection);
     if (connection) {
         connection->source = GIBS_SOURCE_CONNECTION;
         connection->descriptor = descriptor;
         connection->come_ms = connection->active_ms = now_ms;
-        gib_buffer_init(&connection->in, &gib_default_allocator);
-        gib_buffer_init(&connection->out, &gib_default_allocator);
+        gib_buffer_init(&connection->in, exchange->in.allocator);
+        gib_buffer_init(&connection->out, exchange->in.allocator);
     }
     return connection;
 }
@@ -39,17 +57,18 @@ gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms)
 static void count(gibs_connection *connection, gibs_exchange *exchange)
 {
     size_t held = connection->in.capacity + connection->out.capacity;
-    held +=
-        connection->job ? sizeof *connection->job + gibs_batch_held(&connection->job->batch) : 0;
+    held += connection->job
+                ? sizeof *connection->job + gibs_job_held(connection->job, exchange->service->store)
+                : 0;
     exchange->service->counters.client_bytes += held;
     exchange->service->counters.client_bytes -= connection->counted;
     connection->counted = held;
 }
 
-static void end_job(gibs_connection *connection)
+static void end_job(gibs_connection *connection, gibs_exchange *exchange)
 {
     if (connection->job) {
-        gibs_job_clear(connection->job);
+        gibs_job_clear(connection->job, exchange->service->store);
         free(connection->job);
         connection->job = NULL;
     }
@@ -57,7 +76,7 @@ static void end_job(gibs_connection *connection)
 
 void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange)
 {
-    end_job(connection);
+    end_job(connection, exchange);
     gib_buffer_clear(&connection->in);
     gib_buffer_clear(&connection->out);
     count(connection, exchange);
@@ -139,14 +158,18 @@ static void note_progress(gibs_connection *connection, size_t sent, size_t left,
     connection->due = left / PART_DUE > SMALLEST_DUE ? left / PART_DUE : SMALLEST_DUE;
 }
 
-/* Sends what the socket takes. False where the connection is broken. */
+/* Sends what the socket takes, or a part: a client that reads while it is written to could be
+   written to for long. False where the connection is broken. */
 static bool send_from(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *out,
                       int64_t now_ms)
 {
     size_t left;
-    while ((left = sendable(connection, out))) {
-        ssize_t sent = send(connection->descriptor, out->data + out->begin, left, MSG_NOSIGNAL);
+    size_t room = MOST_MOVED;
+    while (room && (left = sendable(connection, out))) {
+        ssize_t sent = send(connection->descriptor, out->data + out->begin,
+                            left < room ? left : room, MSG_NOSIGNAL);
         if (sent > 0) {
+            room -= (size_t)sent;
             gib_buffer_consume(out, (size_t)sent);
             connection->bytes_out += (uint64_t)sent;
             exchange->service->counters.bytes_out += (uint64_t)sent;
@@ -167,14 +190,28 @@ static bool may_be_long(const gib_request_frame *frame, size_t replied)
            frame->frame_size + replied > MUCH_DATA;
 }
 
+/* Tells whether a command that is under way may go on; only a test ever keeps it from that. */
+static bool may_go_on(gibs_exchange *exchange)
+{
+    int64_t slices = atomic_load_explicit(&exchange->slices, memory_order_relaxed);
+    if (slices > 0) {
+        atomic_fetch_sub(&exchange->slices, 1);
+    }
+    return slices != 0;
+}
+
 /* Goes on with a request until it is answered or the turn is over; at least a slice is done. */
-static gibs_answer work_on(gibs_service *service, const gib_request_frame *frame, gibs_job *job,
+static gibs_answer work_on(gibs_exchange *exchange, const gib_request_frame *frame, gibs_job *job,
                            gib_buffer *out, int64_t end_ns)
 {
+    size_t work = atomic_load_explicit(&exchange->work, memory_order_relaxed);
     gibs_answer result;
     do {
-        result = gibs_service_answer(service, frame, WORK_AT_ONCE, job, out);
-    } while (result == GIBS_ANSWER_MORE && gib_now_ns() < end_ns);
+        if (GIB_UNLIKELY(job->begun) && !may_go_on(exchange)) {
+            return GIBS_ANSWER_MORE;
+        }
+        result = gibs_service_answer(exchange->service, frame, work, job, out);
+    } while (GIB_UNLIKELY(result == GIBS_ANSWER_MORE) && gib_now_ns() < end_ns);
     return result;
 }
 
@@ -215,7 +252,7 @@ static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
                        const gib_request_frame *frame, gib_buffer *out, int64_t end_ns)
 {
     gibs_job *job = connection->job ? connection->job : &exchange->job;
-    gibs_answer result = work_on(exchange->service, frame, job, out, end_ns);
+    gibs_answer result = work_on(exchange, frame, job, out, end_ns);
     if (result == GIBS_ANSWER_MORE && keep_job(connection, exchange)) {
         return false;
     }
@@ -227,8 +264,8 @@ static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
         exchange->service->counters.partings[GIBS_PARTING_malformed]++;
     }
     change_rules(connection, exchange);
-    end_job(connection);
-    gibs_job_clear(&exchange->job);
+    end_job(connection, exchange);
+    gibs_job_clear(&exchange->job, exchange->service->store);
     return true;
 }
 
@@ -291,6 +328,7 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     }
     change_rules(connection, exchange);
     connection->requests += answered;
+    connection->heavy = answered > FEW_REQUESTS || connection->job;
     exchange->timed_since_ns = connection->asked_ns;
     exchange->timed = answered;
 }
@@ -387,7 +425,8 @@ gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *ex
     if (!make_room(in, exchange->service->settings.limits.max_request_size)) {
         return GIBS_OUTCOME_CLOSED;
     }
-    ssize_t received = recv(connection->descriptor, in->data + in->end, gib_buffer_room(in), 0);
+    size_t room = gib_buffer_room(in) < MOST_MOVED ? gib_buffer_room(in) : MOST_MOVED;
+    ssize_t received = recv(connection->descriptor, in->data + in->end, room, 0);
     if (received < 0) {
         bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
         return later ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;

@@ -5,12 +5,6 @@
 #include "store/memory.h"
 #include "store/store.h"
 
-/* A value in the form in which it is stored. */
-typedef struct gibs_packed {
-    gibson_bytes bytes;
-    gib_encoding encoding;
-} gibs_packed;
-
 static inline gibson_bytes gibs_item_key(const gibs_item *item)
 {
     return (gibson_bytes){item->bytes, item->key_size};
@@ -58,6 +52,17 @@ void gibs_evict_for_newcomer(gibs_store *store, gibs_arrival arrival, size_t cos
 /* To be called when it is in the tree. */
 void gibs_welcome(gibs_store *store, gibs_item *item, gibs_arrival arrival);
 
+/* Allocates an item that does not count, with a key, and room for a value. NULL, with the lack of
+   memory noted, if there is none. */
+gibs_item *gibs_store_new_item(gibs_store *store, gibson_bytes key, gibs_packed value);
+
+/* Takes over an item that was made outside the store: it counts from now on. */
+void gibs_store_adopt(gibs_store *store, gibs_item *item);
+
+/* Exchanges the item in a place for another one with the same key, which gets its ttl and is
+   unlocked. */
+void gibs_store_exchange(gibs_store *store, gibs_link *place, gibs_item *item);
+
 /* What an item counts against the limit. */
 static inline size_t gibs_store_cost(size_t key_size, size_t value_size)
 {
@@ -71,6 +76,16 @@ static inline size_t gibs_store_cost_of(const gibs_item *item)
 
 /* Keeps the highest use of memory up to date after something was added. */
 void gibs_store_note_peak(gibs_store *store);
+
+/* Finds a live item; one that has expired is deleted on the way. */
+gibs_link *gibs_store_find(gibs_store *store, gibson_bytes key);
+
+/* Makes room for the item in a place to grow. Returns its place then, or NULL where there is none.
+ */
+gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t growth);
+
+/* Begins the life of a new item: it counts as accessed, and its age begins. */
+void gibs_store_begin(gibs_store *store, gibs_item *item, int64_t ttl);
 
 /* Makes an item without a lock; a ttl of 0 or less is none. NULL, with the lack of memory noted,
    where it does not fit. */
@@ -96,6 +111,15 @@ void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock);
 /* Takes an item out of the tree, and frees it. */
 void gibs_store_take(gibs_store *store, gibs_item *item);
 void gibs_store_free_item(gibs_store *store, gibs_item *item);
+
+/* Tells whether an item is held. */
+bool gibs_store_is_held(const gibs_store *store, const gibs_item *item);
+
+/* Leaves an item that the store is done with to those who hold it. False where nobody does. */
+bool gibs_store_orphan(gibs_store *store, const gibs_item *item);
+
+/* Takes all items below a place, of a node, out of the tree, and leaves them to be freed. */
+void gibs_store_discard(gibs_store *store, const gibs_link *place);
 
 /* Takes an item out of the tree in the midst of a walk, frees it, and lets the walk go on with the
    item behind it, through the whole tree. */

@@ -152,12 +152,12 @@ START_TEST(config_contradictions_are_refused)
     ck_assert_str_eq(error.message, "max_value_size (2097152) is above max_response_size (1024): "
                                     "such values could be stored and not read");
     gibson_server_config_set(config, "max_response_size", "4M", &error);
-    gibson_server_config_set(config, "max_client_memory", "15M", &error);
+    gibson_server_config_set(config, "max_client_memory", "17M", &error);
     ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_INVALID);
     ck_assert_str_eq(error.message,
-                     "max_client_memory (15728640) is below 16777216: max_request_size, "
-                     "max_output_size and twice max_response_size");
-    gibson_server_config_set(config, "max_client_memory", "16M", &error);
+                     "max_client_memory (17825792) is below 18874368: max_request_size, "
+                     "max_value_size, max_output_size and twice max_response_size");
+    gibson_server_config_set(config, "max_client_memory", "18M", &error);
     ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
 }
 END_TEST
@@ -168,7 +168,7 @@ START_TEST(config_client_memory_grows_with_what_a_client_needs)
     ck_assert_int_eq(gibs_config_client_memory(config), 256 << 20);
     gibson_server_config_set(config, "max_response_size", "1G", &error);
     ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
-    ck_assert_int_eq(gibs_config_client_memory(config), (INT64_C(2) << 30) + (8 << 20));
+    ck_assert_int_eq(gibs_config_client_memory(config), (INT64_C(2) << 30) + (10 << 20));
 }
 END_TEST
 
