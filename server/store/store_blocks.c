@@ -75,6 +75,14 @@ void gibs_store_free_item(gibs_store *store, gibs_item *item)
     }
 }
 
+void gibs_store_release(gibs_store *store, gibs_item *item)
+{
+    if (gibs_store_let_go(store, item)) { /* it is the store's again, for being freed */
+        gibs_store_adopt(store, item);
+        gibs_store_free_item(store, item);
+    }
+}
+
 void gibs_store_discard(gibs_store *store, const gibs_link *place)
 {
     gibs_link detached = gibs_tree_detach_part(&store->tree, place);

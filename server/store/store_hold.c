@@ -33,18 +33,15 @@ bool gibs_store_hold(gibs_store *store, gibs_item *item)
     return true;
 }
 
-void gibs_store_release(gibs_store *store, gibs_item *item)
+bool gibs_store_let_go(gibs_store *store, const gibs_item *item)
 {
     gibs_hold *hold = find(store, item);
     if (--hold->count) {
-        return;
+        return false;
     }
     bool orphaned = hold->orphaned;
     *hold = store->holds[--store->hold_count];
-    if (orphaned) { /* it is the store's again, for being freed */
-        gibs_store_adopt(store, item);
-        gibs_store_free_item(store, item);
-    }
+    return orphaned;
 }
 
 bool gibs_store_is_held(const gibs_store *store, const gibs_item *item)

@@ -115,6 +115,9 @@ void gibs_store_free_item(gibs_store *store, gibs_item *item);
 /* Tells whether an item is held. */
 bool gibs_store_is_held(const gibs_store *store, const gibs_item *item);
 
+/* Holds an item once less. Returns whether nobody keeps it any more. */
+bool gibs_store_let_go(gibs_store *store, const gibs_item *item);
+
 /* Leaves an item that the store is done with to those who hold it. False where nobody does. */
 bool gibs_store_orphan(gibs_store *store, const gibs_item *item);
 
