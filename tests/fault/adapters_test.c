@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/async_loop.h"
@@ -380,6 +381,40 @@ START_TEST(adapter_detached_in_a_callback_stops)
 }
 END_TEST
 
+/* Answers when the test says so. */
+static void serve_when_told(peer_link *link)
+{
+    peer_frame frame;
+    while (peer_read_frame(link, &frame) && peer_await(link) && sample_answer(link, &frame)) {
+    }
+}
+
+START_TEST(adapter_in_the_child_of_a_fork_leaves_the_parent_alone)
+{
+    begin(_i, serve_when_told);
+    connect_handle();
+    async_result result;
+    ck_assert_status(async_submit(async, get(), 0, &result), GIBSON_OK);
+    kind->turn(loop, 0);
+    const pid_t child = fork();
+    if (!child) {
+        kind->forked(loop);
+        gibson_async_close(async);
+        const bool right = result.calls == 1 && result.status == GIBSON_CLOSED;
+        if (!right) { fprintf(stderr, "child: %d %d %s\n", result.calls, result.status, result.message); }
+        gibson_async_free(async);
+        _exit(right ? 0 : 1);
+    }
+    int how;
+    ck_assert_int_eq(waitpid(child, &how, 0), child);
+    ck_assert(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    peer_tell(server);
+    loop_until(kind, loop, result.calls);
+    ck_assert(result.matches);
+    end();
+}
+END_TEST
+
 /* ---- Freeing ---- */
 
 static int frees;
@@ -510,6 +545,7 @@ int main(void)
                adapter_detached_under_way_leaves_the_requests_to_the_next,
                adapter_without_memory_fails_or_closes_the_connection,
                adapter_detached_in_a_callback_stops,
+               adapter_in_the_child_of_a_fork_leaves_the_parent_alone,
                adapter_survives_a_handle_that_is_freed_in_each_callback,
                adapter_of_a_handle_that_is_freed_at_each_turn_leaves_nothing,
                adapter_runs_several_handles_in_one_loop)},

@@ -83,6 +83,11 @@ static void poll_turn(void *loop, int most_ms)
     }
 }
 
+static void nothing_forked(void *loop)
+{
+    (void)loop;
+}
+
 static bool poll_destroy(void *loop)
 {
     free(loop);
@@ -124,6 +129,13 @@ static void libuv_turn(void *loop, int most_ms)
     uv_run(&self->loop, UV_RUN_ONCE);
 }
 
+static void libuv_forked(void *loop)
+{
+    if (uv_loop_fork(&((uv_test_loop *)loop)->loop)) {
+        abort();
+    }
+}
+
 static bool libuv_destroy(void *loop)
 {
     uv_test_loop *self = loop;
@@ -162,6 +174,13 @@ static void libevent_turn(void *loop, int most_ms)
     evtimer_add(alarm, &most);
     event_base_loop(loop, EVLOOP_ONCE);
     event_free(alarm);
+}
+
+static void libevent_forked(void *loop)
+{
+    if (event_reinit(loop)) {
+        abort();
+    }
 }
 
 static int count_one(const struct event_base *base, const struct event *event, void *context)
@@ -232,15 +251,15 @@ static bool glib_destroy(void *loop)
 #endif
 
 const loop_kind loop_kinds[] = {
-    {"poll", poll_make, poll_attach, poll_turn, poll_destroy},
+    {"poll", poll_make, poll_attach, poll_turn, nothing_forked, poll_destroy},
 #if defined(HAVE_LIBUV)
-    {"libuv", libuv_make, libuv_attach, libuv_turn, libuv_destroy},
+    {"libuv", libuv_make, libuv_attach, libuv_turn, libuv_forked, libuv_destroy},
 #endif
 #if defined(HAVE_LIBEVENT)
-    {"libevent", libevent_make, libevent_attach, libevent_turn, libevent_destroy},
+    {"libevent", libevent_make, libevent_attach, libevent_turn, libevent_forked, libevent_destroy},
 #endif
 #if defined(HAVE_GLIB)
-    {"glib", glib_make, glib_attach, glib_turn, glib_destroy},
+    {"glib", glib_make, glib_attach, glib_turn, nothing_forked, glib_destroy},
 #endif
 };
 const int loop_kind_count = (int)(sizeof loop_kinds / sizeof *loop_kinds);

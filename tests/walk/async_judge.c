@@ -151,7 +151,7 @@ void async_walk_called(gibson_async *async, const gibson_reply *reply, void *con
     if (walk_percent(&self->choices, 10)) {
         take_over(self, request, reply);
     }
-    while (walk_percent(&self->choices, 25)) {
+    while (!walk_choices_end(&self->choices) && walk_percent(&self->choices, 25)) {
         async_walk_act(self);
     }
 }
