@@ -158,8 +158,8 @@ void gib_async_set_quick(gibson_async *async);
 /* Tells whether there is no room for another request. */
 bool gib_async_is_full(const gibson_async *async);
 
-/* Tells whether there is room for half of the window or more. */
-bool gib_async_is_half_empty(const gibson_async *async);
+/* Tells whether there is room for half of the window or more, and requests are taken. */
+bool gib_async_has_room_to_offer(const gibson_async *async);
 
 /* Gives up a request that is to be called back, which its callback is not: its reply is dropped,
    or, if nothing of it was sent, it never is. */

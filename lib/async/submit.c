@@ -26,11 +26,11 @@ bool gib_async_is_full(const gibson_async *async)
            (requests && bytes_kept(async) >= settings->pipeline_bytes);
 }
 
-bool gib_async_is_half_empty(const gibson_async *async)
+bool gib_async_has_room_to_offer(const gibson_async *async)
 {
     const gibson_options *settings = &async->connection.settings;
     const size_t requests = requests_kept(async);
-    return requests <= settings->pipeline_window / 2 &&
+    return async->end == GIB_ASYNC_STAYS && requests <= settings->pipeline_window / 2 &&
            (!requests || bytes_kept(async) <= settings->pipeline_bytes / 2);
 }
 

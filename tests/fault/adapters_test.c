@@ -401,7 +401,6 @@ START_TEST(adapter_in_the_child_of_a_fork_leaves_the_parent_alone)
         kind->forked(loop);
         gibson_async_close(async);
         const bool right = result.calls == 1 && result.status == GIBSON_CLOSED;
-        if (!right) { fprintf(stderr, "child: %d %d %s\n", result.calls, result.status, result.message); }
         gibson_async_free(async);
         _exit(right ? 0 : 1);
     }

@@ -118,7 +118,7 @@ static gibson_status libuv_attach(gibson_async *async, void *loop)
 
 static void ring(uv_timer_t *timer)
 {
-    (void)timer;
+    uv_stop(timer->loop); /* it is not to wait for another event */
 }
 
 static void libuv_turn(void *loop, int most_ms)

@@ -7,7 +7,10 @@
 
 #include "async_walk.h"
 
-enum { LOOK_EVERY_NS = 1000000 }; /* so late may a deadline be noticed */
+enum {
+    LOOK_EVERY_NS = 1000000, /* so late may a deadline be noticed */
+    MOST_ASKED = 3,
+};
 
 void async_walk_note(async_walk *self, const char *format, ...)
 {
@@ -162,8 +165,8 @@ void async_walk_called(gibson_async *async, const gibson_reply *reply, void *con
    have come. */
 static bool may_be_full(const async_walk *self)
 {
-    /* It may have asked for the limit of times, which counts, too. */
-    size_t count = self->held + self->submitting;
+    /* It may have asked for the limit of times, which counts, too, and again after a timeout. */
+    size_t count = (self->held ? MOST_ASKED : 0) + self->submitting;
     size_t size = count * 64;
     for (size_t i = self->requests.first_open; i < self->requests.count; i++) {
         const async_request *each = self->requests.all[i];
