@@ -59,7 +59,8 @@ void gib_async_tell_waits(gibson_async *async)
     gibson_async_waits *told = &async->waits;
     const bool has_come = told->wake_ns <= async->now_ns;
     if (GIB_LIKELY(async->state == GIB_ASYNC_OPEN && told->events == GIBSON_ASYNC_READ &&
-                   !async->blocked && !async->room_asked && !has_come && async->next >= told->wake_ns &&
+                   !async->blocked && !async->room_asked && !has_come &&
+                   async->next >= told->wake_ns &&
                    !gib_session_unsent_frames(&async->connection.session))) {
         return;
     }

@@ -76,8 +76,8 @@ static void get_own_value(int number)
 START_TEST(async_request_cancelled_at_each_byte_of_its_reply_keeps_it_from_others)
 {
     enum { REPLY_SIZE = 7 + 5 };
-    static const gibson_request first = {
-        .opcode = GIBSON_OP_GET, .key = {.data = "first", .size = 5}};
+    static const gibson_request first = {.opcode = GIBSON_OP_GET,
+                                         .key = {.data = "first", .size = 5}};
     for (int at = 0; at < REPLY_SIZE; at++) {
         begin(PEER_UNIX, serve_slowly);
         connect_handle();

@@ -15,9 +15,9 @@ enum {
 void async_walk_note(async_walk *self, const char *format, ...)
 {
     char *to = self->history[self->notes++ % ASYNC_WALK_HISTORY];
-    const int at =
-        snprintf(to, ASYNC_WALK_NOTE_SIZE, "%" PRIu64 " %*s%.3f ms: ", self->steps,
-                 (int)self->depth * 2, "", (double)(async_peer_now_ns % INT64_C(10000000000)) / 1e6);
+    const int at = snprintf(to, ASYNC_WALK_NOTE_SIZE, "%" PRIu64 " %*s%.3f ms: ", self->steps,
+                            (int)self->depth * 2, "",
+                            (double)(async_peer_now_ns % INT64_C(10000000000)) / 1e6);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(to + at, (size_t)(ASYNC_WALK_NOTE_SIZE - at), format, arguments);
@@ -88,9 +88,8 @@ static void take_over(async_walk *self, const async_request *request, const gibs
     gibson_owned_reply *owned;
     const gibson_status status = gibson_async_take_reply(self->async, &owned);
     if (status != (is_answer(reply->status) ? GIBSON_OK : GIBSON_USAGE)) {
-        async_walk_fail(self, "take_reply of request %u, which is %s, returned %s",
-                        request->number, gibson_status_name(reply->status),
-                        gibson_status_name(status));
+        async_walk_fail(self, "take_reply of request %u, which is %s, returned %s", request->number,
+                        gibson_status_name(reply->status), gibson_status_name(status));
     }
     if (status == GIBSON_OK) {
         gibson_owned_reply_free(place->owned);
@@ -104,8 +103,7 @@ void async_walk_give_back(async_walk *self)
 {
     for (size_t i = 0; i < ASYNC_WALK_OWNED; i++) {
         async_walk_owned *each = &self->owned[i];
-        if (each->owned && each->request &&
-            !async_request_matches(each->request, &each->reply)) {
+        if (each->owned && each->request && !async_request_matches(each->request, &each->reply)) {
             async_walk_fail(self, "the reply of request %u, which was taken over, has changed",
                             each->request->number);
         }
@@ -258,7 +256,8 @@ static void check_lost(async_walk *self)
 
 void async_walk_end(async_walk *self)
 {
-    if (!self->dying && !self->submitting && gibson_async_outstanding(self->async) != self->outstanding) {
+    if (!self->dying && !self->submitting &&
+        gibson_async_outstanding(self->async) != self->outstanding) {
         async_walk_fail(self, "%zu requests are outstanding, and should be %zu",
                         gibson_async_outstanding(self->async), self->outstanding);
     }

@@ -57,9 +57,9 @@ async_request *async_request_make(async_requests *all, walk_choices *choices, gi
         abort();
     }
     memcpy(self->value, value, size);
-    *with = gibson_request_make(self->opcode, gibson_str(self->key),
-                                gibson_bytes_of(self->value, size),
-                                times ? (self->is_long ? LONG_TIME_S : SHORT_TIME_S) : 0);
+    *with =
+        gibson_request_make(self->opcode, gibson_str(self->key), gibson_bytes_of(self->value, size),
+                            times ? (self->is_long ? LONG_TIME_S : SHORT_TIME_S) : 0);
     self->most_size = 64 + (self->opcode == GIBSON_OP_SET ? size : 0);
     return self;
 }

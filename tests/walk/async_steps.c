@@ -108,7 +108,8 @@ void async_walk_make(async_walk *self)
         abort();
     }
     self->attached = true;
-    self->async->connection.backoff.random = 1 + walk_below(&self->choices, 1000); /* not the clock */
+    self->async->connection.backoff.random =
+        1 + walk_below(&self->choices, 1000); /* not the clock */
     async_walk_note(self, "new: reconnect %d, window %u, bytes %zu, timeout %d ms",
                     self->options.reconnect, self->options.pipeline_window,
                     self->options.pipeline_bytes, (int)self->options.timeout_ms);
@@ -164,7 +165,8 @@ static void submit(async_walk *self)
     self->submitting--;
     async_walk_submitted(self, request, status);
     if (closed && status == GIBSON_OK) {
-        async_walk_fail(self, "request %u was accepted by a handle that is closing", request->number);
+        async_walk_fail(self, "request %u was accepted by a handle that is closing",
+                        request->number);
     }
     async_walk_end(self);
 }
