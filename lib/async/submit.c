@@ -143,7 +143,8 @@ static gibson_status refuse(gibson_async *async, const gibson_request *request, 
         return GIBSON_USAGE;
     }
     if (!request) {
-        return gib_async_fail(async, GIBSON_USAGE, "request is NULL");
+        gib_async_fail(async, GIBSON_USAGE, "request is NULL");
+        return GIBSON_USAGE;
     }
     if (timeout_ms < 0 && timeout_ms != GIBSON_NO_DEADLINE) {
         return gib_async_fail(async, GIBSON_INVALID, "timeout_ms is negative");

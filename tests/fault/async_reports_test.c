@@ -347,7 +347,9 @@ static void serve_one_too_many(peer_link *link)
 {
     peer_frame frame;
     gib_buffer replies = bytes_new();
-    if (peer_read_frame(link, &frame) && peer_read_frame(link, &frame)) {
+    bool fine = peer_read_frame(link, &frame);
+    fine = fine && peer_read_frame(link, &frame);
+    if (fine) {
         reply_add_bytes(&replies, "value", 5);
         reply_add_bytes(&replies, "value", 5);
         reply_add_bytes(&replies, "stray", 5);

@@ -170,7 +170,7 @@ static void libevent_ring(evutil_socket_t descriptor, short events, void *contex
 static void libevent_turn(void *loop, int most_ms)
 {
     struct event *alarm = made(evtimer_new(loop, libevent_ring, NULL));
-    const struct timeval most = {.tv_sec = most_ms / 1000, .tv_usec = most_ms % 1000 * 1000};
+    const struct timeval most = {.tv_sec = most_ms / 1000, .tv_usec = most_ms % 1000 * 1000L};
     evtimer_add(alarm, &most);
     event_base_loop(loop, EVLOOP_ONCE);
     event_free(alarm);
