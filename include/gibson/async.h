@@ -13,16 +13,18 @@ GIBSON_BEGIN_DECLS
 /* gibson_async is a connection to a server for programs with an event loop. Requests are submitted
    at any time, and each has a callback for its reply. They go over the connection in order, as many
    at a time as options.pipeline_window and options.pipeline_bytes allow; those that were submitted
-   in one turn of the loop leave in one system call.
+   in one turn of the loop leave in one system call, as far as the socket takes them. See
+   docs/async.md.
 
    The loop does the waiting. gibson_async_wants says for what: one descriptor, and a time. The loop
    calls gibson_async_run when that is there. The adapters in gibson/adapters/ do so for libuv,
    libevent, GLib and poll; the one for poll shows how to write another.
 
    Thread rule: a gibson_async belongs to the thread of its loop: one thread at a time may use it.
-   No function waits: names are resolved by a thread of the library's. Of options.interrupt no use
-   is made. After a fork the connection is the parent's: in the child, the next call on the handle
-   fails all requests that it has, with GIBSON_CLOSED, and never touches the parent's socket.
+   No function waits: names are resolved by a thread of the library's. Of options.interrupt and
+   options.retry_repeatable no use is made: a request of which a byte was sent is never sent again.
+   After a fork the connection is the parent's: in the child, the next call on the handle fails all
+   requests that it has, with GIBSON_CLOSED, and never touches the parent's socket.
 
    Callbacks: a reply callback or hook (but `changed`) may call every function on the handle it is
    called for: submit, cancel, close, drain, connect, even free. gibson_async_run alone returns
@@ -36,6 +38,11 @@ typedef struct gibson_async gibson_async;
    - GIBSON_TIMEOUT: the request was not answered within its time. Others go on: its reply is
      dropped when it comes. What the server did with it is not known.
    - GIBSON_CLOSED: the connection was lost, or closed by gibson_async_close or gibson_async_free.
+   - All requests that are lost with a connection get the status that the hook `connection` is
+     told: beside GIBSON_CLOSED, GIBSON_PROTOCOL where the server sends what answers no request,
+     GIBSON_TIMEOUT where a reply that nobody waits for any more stays away for
+     options.timeout_ms after the last that came, GIBSON_NOMEM, GIBSON_SYSTEM; where connecting
+     fails, what gibson_client_connect returns.
 
    gibson_async_error tells more, while the callback runs. The views of *reply live until the
    callback returns, or as long as gibson_async_take_reply makes them. */
@@ -55,8 +62,8 @@ typedef struct gibson_async_hooks {
 
     /* status GIBSON_OK: there is a connection. Another: connecting has failed, or the connection
        was lost, and this is why (gibson_async_error tells more); GIBSON_END: gibson_async_drain is
-       done. Called before the callbacks of the requests that were lost. gibson_async_close and
-       gibson_async_free do not call it. */
+       done. Called before the callbacks of the requests that were lost. gibson_async_close,
+       gibson_async_free and the end of a parent's connection in a child do not call it. */
     void (*connection)(gibson_async *async, gibson_status status, void *context);
 
     /* After gibson_async_submit has returned GIBSON_WOULD_BLOCK: there is room again, for half of
@@ -68,6 +75,9 @@ typedef struct gibson_async_hooks {
 #define gibson_async_hooks_init(hooks)                                                             \
     gibson_async_hooks_init_sized((hooks), sizeof(gibson_async_hooks))
 GIBSON_API void gibson_async_hooks_init_sized(gibson_async_hooks *hooks, size_t struct_size);
+
+/* A function that is told something of a handle. */
+typedef void gibson_async_hook(gibson_async *async, void *context);
 
 /* Events of a descriptor. */
 typedef enum gibson_async_events {
@@ -112,7 +122,8 @@ GIBSON_API void gibson_async_close(gibson_async *async);
 
 /* gibson_async_drain refuses requests from here on (GIBSON_CLOSED), and closes the connection once
    all that there are have been called back; then the hook `connection` gets GIBSON_END, from within
-   this call if there are none. After that, the handle can be connected again. Since 0.3. */
+   this call if there are none. From that on, the handle can be connected again. Does nothing in the
+   hook that is told so. Since 0.3. */
 GIBSON_API void gibson_async_drain(gibson_async *async);
 
 /* gibson_async_submit makes a request wait for its turn. Key and value are copied. timeout_ms is
@@ -121,11 +132,16 @@ GIBSON_API void gibson_async_drain(gibson_async *async);
    NULL: then the reply is dropped. *id, which may be NULL, is for gibson_async_cancel, and is
    never 0.
 
-   Without a connection, and with options.reconnect, it begins to connect. Returns GIBSON_OK;
-   GIBSON_INVALID; GIBSON_NOMEM; GIBSON_WOULD_BLOCK when options.pipeline_window or pipeline_bytes
-   is reached, see the hook `room`; GIBSON_CLOSED without a connection; GIBSON_UNREACHABLE while no
-   attempt to connect is made after one has failed, see options.reconnect_delay_ms; GIBSON_USAGE for
-   a NULL. What was not accepted is not called back. A time above 32767 s is checked when the server
+   Without a connection, and with options.reconnect, it begins to connect, but for END. Requests of
+   which nothing was sent when a connection is lost go to the next one then, in their order.
+
+   Returns GIBSON_OK; GIBSON_INVALID; GIBSON_NOMEM; GIBSON_WOULD_BLOCK when options.pipeline_window
+   or pipeline_bytes is reached, see the hook `room`: requests count until their reply has come, also
+   those that were cancelled or timed out, and so does the question for the limit of times, below;
+   GIBSON_CLOSED without a connection, or while the handle is drained or freed; GIBSON_PROTOCOL if
+   bytes are found on an idle connection that nobody has asked for, without options.reconnect;
+   GIBSON_UNREACHABLE while no attempt to connect is made after one has failed, see
+   options.reconnect_delay_ms; GIBSON_USAGE for a NULL. What was not accepted is not called back. A time above 32767 s is checked when the server
    has been asked for its limit: then GIBSON_INVALID goes to the callback. Since 0.3. */
 GIBSON_API gibson_status gibson_async_submit(gibson_async *async, const gibson_request *request,
                                              int64_t timeout_ms, gibson_async_callback callback,
@@ -148,6 +164,18 @@ GIBSON_API gibson_async_waits gibson_async_wants(const gibson_async *async);
 /* gibson_async_timeout_ms returns the milliseconds until waits.wake_ns, rounded up, for those that
    do not wait on CLOCK_MONOTONIC: 0 if that has come, -1 for GIBSON_ASYNC_NEVER. Since 0.3. */
 GIBSON_API int gibson_async_timeout_ms(const gibson_async *async);
+
+/* gibson_async_attach gives the handle to a loop: adapters call it. `changed` is called as the hook
+   of that name, besides it, and once before gibson_async_attach returns, so that the loop begins to
+   wait. `detached`, which may be NULL, is the last call: the handle is being freed, or was detached.
+   It may call what `changed` may. Returns GIBSON_OK; GIBSON_USAGE if async or changed is NULL, or
+   the handle is attached already, or being freed. Since 0.3. */
+GIBSON_API gibson_status gibson_async_attach(gibson_async *async, gibson_async_hook *changed,
+                                             gibson_async_hook *detached, void *context);
+
+/* gibson_async_detach ends what gibson_async_attach began: nothing runs the handle from then on,
+   until it is attached again. Requests stay. Does nothing if it is not attached. Since 0.3. */
+GIBSON_API void gibson_async_detach(gibson_async *async);
 
 /* gibson_async_take_reply, in a callback, makes the views of its reply live until
    gibson_owned_reply_free(*owned). Returns GIBSON_OK; GIBSON_NOMEM; GIBSON_USAGE if there is no

@@ -1,18 +1,12 @@
 /* Making, looking at, closing and freeing a handle. */
 #include "async/async.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "connection/connecting.h"
 #include "connection/settings.h"
 #include "net/fork.h"
-
-/* While attempts to connect race, the loop waits for the last of them; the others are looked at
-   that often. */
-enum { RACE_NS = 5000000 };
 
 void gibson_async_hooks_init_sized(gibson_async_hooks *hooks, size_t struct_size)
 {
@@ -76,71 +70,22 @@ gibson_status gibson_async_new(gibson_async **async, const gibson_options *optio
 
 static void destroy(gibson_async *async)
 {
+    gib_async_detach(async);
     gibson_allocator allocator = async->connection.settings.allocator;
     gib_connection_clear(&async->connection);
     gib_async_list_clear(&async->list, &allocator);
     gib_release(&allocator, async);
 }
 
-static int64_t wake_while_connecting(const gibson_async *async)
+static bool has_drained(const gibson_async *async)
 {
-    const gib_connection *connection = &async->connection;
-    const gib_connector *connector = &connection->connector;
-    int64_t wake_ns =
-        async->next < connection->connect_until ? async->next : connection->connect_until;
-    const int64_t step_ns = connector->count > 1 ? async->now_ns + RACE_NS : connector->wake_ns;
-    return step_ns < wake_ns ? step_ns : wake_ns;
-}
-
-/* What the handle waits for, as it is now. */
-static gibson_async_waits find_waits(const gibson_async *async)
-{
-    gibson_async_waits waits = {.descriptor = -1, .wake_ns = async->next};
-    const gib_connector *connector = &async->connection.connector;
-    if (async->state == GIB_ASYNC_CONNECTING) {
-        waits.wake_ns = wake_while_connecting(async);
-        if (connector->count) {
-            const struct pollfd *wait = &connector->waits[connector->count - 1];
-            waits.descriptor = wait->fd;
-            waits.events = (wait->events & POLLIN ? GIBSON_ASYNC_READ : 0) |
-                           (wait->events & POLLOUT ? GIBSON_ASYNC_WRITE : 0);
-        }
-    } else if (async->state == GIB_ASYNC_OPEN) {
-        waits.descriptor = async->connection.transport.descriptor;
-        waits.events = GIBSON_ASYNC_READ | (async->blocked ? GIBSON_ASYNC_WRITE : 0);
-        if (gib_session_unsent_frames(&async->connection.session) && !async->blocked) {
-            waits.wake_ns = 0;
-        }
-    }
-    return waits;
-}
-
-/* Tells what has changed of that. A time that is later than the one told, which has not come, is
-   not worth a call. */
-static void tell_waits(gibson_async *async)
-{
-    gibson_async_waits *told = &async->waits;
-    const bool has_come = told->wake_ns <= async->now_ns;
-    if (GIB_LIKELY(async->state == GIB_ASYNC_OPEN && told->events == GIBSON_ASYNC_READ &&
-                   !async->blocked && !has_come && async->next >= told->wake_ns &&
-                   !gib_session_unsent_frames(&async->connection.session))) {
-        return;
-    }
-    const gibson_async_waits waits = find_waits(async);
-    if (waits.descriptor == told->descriptor && waits.events == told->events &&
-        (has_come ? waits.wake_ns == told->wake_ns : waits.wake_ns >= told->wake_ns)) {
-        return;
-    }
-    *told = waits;
-    if (async->hooks.changed) {
-        async->hooks.changed(async, async->hooks.context);
-    }
+    return async->end == GIB_ASYNC_DRAINS && !gib_async_list_called(&async->list);
 }
 
 /* Closes the connection once the last request of a handle that drains has ended. */
 static void finish_draining(gibson_async *async)
 {
-    if (async->end != GIB_ASYNC_DRAINS || gib_async_list_called(&async->list)) {
+    if (!has_drained(async)) {
         return;
     }
     gib_async_fail(async, GIBSON_CLOSED, "the connection was closed: all requests have ended");
@@ -148,7 +93,9 @@ static void finish_draining(gibson_async *async)
     async->end = GIB_ASYNC_STAYS;
     if (async->hooks.connection) {
         gib_async_fail(async, GIBSON_END, "all requests have ended");
+        async->telling_end = true;
         async->hooks.connection(async, GIBSON_END, async->hooks.context);
+        async->telling_end = false;
     }
 }
 
@@ -180,8 +127,10 @@ void gib_async_enter(gibson_async *async)
 void gib_async_leave(gibson_async *async)
 {
     if (async->depth == 1) {
-        finish_draining(async);
-        offer_room(async);
+        do {
+            finish_draining(async);
+            offer_room(async);
+        } while (has_drained(async)); /* by the hook */
     }
     if (--async->depth) {
         return;
@@ -194,7 +143,7 @@ void gib_async_leave(gibson_async *async)
         destroy(async);
         return;
     }
-    tell_waits(async);
+    gib_async_tell_waits(async);
     GIB_ASYNC_ASSERT(async);
 }
 
@@ -242,23 +191,12 @@ void gibson_async_drain(gibson_async *async)
 {
     if (async) {
         gib_async_enter(async);
-        if (async->end == GIB_ASYNC_STAYS) {
+        if (async->end == GIB_ASYNC_STAYS && !async->telling_end) {
             async->end = GIB_ASYNC_DRAINS;
             async->quick_until = 0;
         }
         gib_async_leave(async);
     }
-}
-
-gibson_async_waits gibson_async_wants(const gibson_async *async)
-{
-    return async ? async->waits
-                 : (gibson_async_waits){.descriptor = -1, .wake_ns = GIBSON_ASYNC_NEVER};
-}
-
-int gibson_async_timeout_ms(const gibson_async *async)
-{
-    return async ? gib_deadline_left_ms(async->waits.wake_ns) : -1;
 }
 
 gibson_status gibson_async_take_reply(gibson_async *async, gibson_owned_reply **owned)
@@ -269,7 +207,8 @@ gibson_status gibson_async_take_reply(gibson_async *async, gibson_owned_reply **
     if (!async || !owned) {
         return GIBSON_USAGE;
     }
-    return gib_session_take_reply(&async->connection.session, owned);
+    return async->without_reply ? GIBSON_USAGE
+                                : gib_session_take_reply(&async->connection.session, owned);
 }
 
 size_t gibson_async_outstanding(const gibson_async *async)
@@ -296,35 +235,3 @@ const char *gibson_async_peer(const gibson_async *async)
 {
     return async ? async->connection.peer : "";
 }
-
-#if defined(GIB_CHECK_STATE)
-static const char *check(const gibson_async *async)
-{
-    size_t called = 0;
-    size_t in_session = 0;
-    size_t held = 0;
-    for (uint64_t id = async->list.first; id != async->list.last; id++) {
-        const gib_async_request *request = gib_async_list_at(&async->list, id);
-        called += gib_async_is_callers(request);
-        in_session += gib_async_is_in_session(request);
-        held += request->fate == GIB_FATE_HELD;
-    }
-    return called != gib_async_list_called(&async->list)
-               ? "the count of requests to call back is wrong"
-           : in_session != gib_session_outstanding(&async->connection.session)
-               ? "the list is not that of the session"
-           : held != async->held_count ? "the list is not that of what is held"
-           : (async->state == GIB_ASYNC_OPEN) != gib_connection_is_open(&async->connection)
-               ? "the connection is open, or not, and the handle thinks otherwise"
-               : gib_session_check(&async->connection.session);
-}
-
-void gib_async_assert(const gibson_async *async)
-{
-    const char *fault = check(async);
-    if (fault) {
-        fprintf(stderr, "libgibson: the state of an asynchronous handle is not sound: %s\n", fault);
-        abort();
-    }
-}
-#endif

@@ -1,9 +1,10 @@
 /* The asynchronous client, as its own files see it. It drives the connection as the blocking client
    does, but never waits: gibson_async_run takes one step.
 
-   submit.c takes requests in, run.c goes through a turn, expire.c ends those whose time is over,
-   link.c makes and loses connections, held.c keeps what cannot be sent before the server has told
-   its limit of times, and list.h is the list of requests. */
+   waits.c says what the handle waits for, submit.c takes requests in, run.c goes through a turn,
+   expire.c ends those whose time is over, link.c makes and loses connections, held.c keeps what
+   cannot be sent before the server has told its limit of times, list.h is the list of requests, and
+   check.c says whether all that fits together. */
 #ifndef GIB_ASYNC_ASYNC_H
 #define GIB_ASYNC_ASYNC_H
 
@@ -27,15 +28,24 @@ typedef enum gib_async_end {
 
 typedef struct gib_held gib_held;
 
+/* Who waits for the handle: see gibson_async_attach. */
+typedef struct gib_async_loop {
+    gibson_async_hook *changed; /* or NULL: nobody is attached */
+    gibson_async_hook *detached;
+    void *context;
+} gib_async_loop;
+
 struct gibson_async {
     gib_connection connection;
     gib_async_list list;
     gib_async_state state;
     gib_async_end end;
     bool blocked;    /* the socket took no more */
+    bool telling_end; /* the hook `connection` is told that a handle was drained */
     bool room_asked; /* a request was refused for want of room, and `room` is to be called */
 
     unsigned int depth;    /* public functions on the stack that may call back */
+    unsigned int without_reply; /* callbacks on the stack whose requests have no reply */
     int64_t now_ns;        /* the time of the turn, while depth is not 0 */
     gib_deadline deadline; /* of requests that are submitted in it with the usual timeout */
     uint32_t timeout_ms;   /* which is that, for messages */
@@ -55,6 +65,7 @@ struct gibson_async {
     size_t max_reply_size; /* the caller's, while it does */
 
     gibson_async_hooks hooks;
+    gib_async_loop loop;
     gibson_async_waits waits; /* as told by `changed` */
     gibson_opcode answered;   /* the command, if the status is what the server answered */
     char text[];              /* host, unix socket and peer */
@@ -71,6 +82,17 @@ static inline gibson_status gib_async_fail(gibson_async *async, gibson_status st
    all of its requests after the first. The second may free it. */
 void gib_async_enter(gibson_async *async);
 void gib_async_leave(gibson_async *async);
+
+/* waits.c */
+
+/* Tells the loop what has changed of what the handle waits for. */
+void gib_async_tell_waits(gibson_async *async);
+
+/* Makes the loop forget the descriptor, which is about to be closed. */
+void gib_async_forget_descriptor(gibson_async *async);
+
+/* Ends what gibson_async_attach began. */
+void gib_async_detach(gibson_async *async);
 
 /* link.c */
 
@@ -93,6 +115,9 @@ void gib_async_shut(gibson_async *async);
 
 /* Tells whether the handle came here by a fork, and then gives up what is the parent's. */
 bool gib_async_disown(gibson_async *async);
+
+/* Calls a request back that has no reply, with connection->error. */
+void gib_async_call_without_reply(gibson_async *async, const gib_async_request *request);
 
 /* Fails the requests before that one, the oldest first, with connection->error. Within itself it
    only sees to it that those are failed, too. */

@@ -9,7 +9,7 @@
 enum { LOOK_EVERY_NS = 1000000 };
 
 /* Sets the error: the time of a request is over. */
-static gibson_status timed_out(gibson_async *async, const gib_async_request *request)
+static void timed_out(gibson_async *async, const gib_async_request *request)
 {
     gib_connection *connection = &async->connection;
     char waiting_for[160];
@@ -21,20 +21,16 @@ static gibson_status timed_out(gibson_async *async, const gib_async_request *req
         snprintf(waiting_for, sizeof waiting_for, "waiting for the reply to %s from %.120s",
                  gibson_command_by_opcode(request->opcode)->name, connection->peer);
     }
-    return gib_connection_timed_out(connection, "timeout", request->timeout_ms, waiting_for);
+    gib_connection_timed_out(connection, "timeout", request->timeout_ms, waiting_for);
 }
 
 static void end(gibson_async *async, uint64_t id)
 {
     gib_async_request *entry = gib_async_list_at(&async->list, id);
-    const gibson_async_callback callback = entry->callback;
-    void *context = entry->context;
     gib_async_give_up(async, id);
-    const gibson_reply reply = {.status = timed_out(async, entry),
-                                .opcode = (gibson_opcode)entry->opcode};
-    if (callback) {
-        callback(async, &reply, context);
-    }
+    const gib_async_request request = *entry;
+    timed_out(async, &request);
+    gib_async_call_without_reply(async, &request);
 }
 
 gib_deadline gib_async_overdue(const gibson_async *async, const gib_async_request *request)
@@ -88,11 +84,12 @@ void gib_async_expire(gibson_async *async)
     const uint64_t last = async->list.last;
     async->next = GIB_NO_DEADLINE;
     bool dead = false;
-    for (uint64_t id = async->list.first; id < last && !dead; id++) {
+    for (uint64_t id = async->list.first; id < last; id++) {
         id = id < async->list.first ? async->list.first : id;
-        dead = id < last && look(async, id);
+        dead |= id < last && look(async, id);
     }
-    if (dead) {
+    gib_async_list_trim(&async->list);
+    if (dead && async->state == GIB_ASYNC_OPEN) { /* which a callback may have closed */
         gib_connection_timed_out(connection, "timeout", connection->settings.timeout_ms,
                                  "waiting for a reply that nobody wants any more");
         gib_async_lose(async);

@@ -80,11 +80,7 @@ static void refuse_held(gibson_async *async, uint64_t id)
     gib_async_request *entry = gib_async_list_at(&async->list, id);
     const gib_async_request request = *entry;
     gib_async_list_set_fate(&async->list, entry, GIB_FATE_GONE);
-    if (request.callback) {
-        const gibson_reply reply = {.status = async->connection.error.status,
-                                    .opcode = request.opcode};
-        request.callback(async, &reply, request.context);
-    }
+    gib_async_call_without_reply(async, &request);
 }
 
 /* Makes a request of the session, now that it is known which times are allowed. */
@@ -132,13 +128,14 @@ static void answered(gibson_async *async, const gibson_reply *reply, void *conte
 {
     (void)context;
     gib_connection *connection = &async->connection;
+    /* Those that were held then are lost, too; others may be held for another connection. */
+    const bool is_lost = async->fail_until && async->held;
     async->asking = false;
     gib_session_set_max_reply(&connection->session, async->max_reply_size);
     if (reply->status == GIBSON_OK || reply->status == GIBSON_SERVER_ERROR) {
         gib_question_take_seconds(connection, &reply->items);
         send_all_held(async);
-    } else if (!async->held || reply->status != GIBSON_CLOSED || async->state == GIB_ASYNC_APART ||
-               ask(async) != GIBSON_OK) {
+    } else if (!is_lost || async->state == GIB_ASYNC_APART || ask(async) != GIBSON_OK) {
         fail_all_held(async);
     }
 }

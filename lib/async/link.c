@@ -3,18 +3,7 @@
 #include "connection/connecting.h"
 #include "connection/settings.h"
 #include "session/session.h"
-
-/* Makes the loop forget the descriptor, which is about to be closed. */
-static void forget_descriptor(gibson_async *async)
-{
-    if (async->waits.descriptor >= 0) {
-        async->waits.descriptor = -1;
-        async->waits.events = 0;
-        if (async->hooks.changed) {
-            async->hooks.changed(async, async->hooks.context);
-        }
-    }
-}
+#include "wire/command.h"
 
 static void tell(gibson_async *async, gibson_status status)
 {
@@ -51,6 +40,17 @@ static gib_async_request pop(gibson_async *async)
     return request;
 }
 
+void gib_async_call_without_reply(gibson_async *async, const gib_async_request *request)
+{
+    if (request->callback) {
+        const gibson_reply reply = {.status = async->connection.error.status,
+                                    .opcode = request->opcode};
+        async->without_reply++;
+        request->callback(async, &reply, request->context);
+        async->without_reply--;
+    }
+}
+
 void gib_async_fail_until(gibson_async *async, uint64_t id)
 {
     if (async->fail_until) {
@@ -61,10 +61,9 @@ void gib_async_fail_until(gibson_async *async, uint64_t id)
     const gibson_error why = async->connection.error;
     while (async->list.first < async->fail_until) {
         const gib_async_request request = pop(async);
-        if (gib_async_is_called(&request) && request.callback) {
-            const gibson_reply reply = {.status = why.status, .opcode = request.opcode};
+        if (gib_async_is_called(&request)) {
             async->connection.error = why;
-            request.callback(async, &reply, request.context);
+            gib_async_call_without_reply(async, &request);
         }
     }
     async->fail_until = 0;
@@ -115,7 +114,7 @@ static void not_opened(gibson_async *async, gibson_status status)
 void gib_async_advance(gibson_async *async)
 {
     gib_connector *connector = &async->connection.connector;
-    forget_descriptor(async); /* it may be closed, and the next one get its number */
+    gib_async_forget_descriptor(async); /* it may be closed, and the next one get its number */
     if (connector->count) {
         (void)poll(connector->waits, connector->count, 0);
     }
@@ -137,11 +136,21 @@ static uint64_t behind_sent(const gib_async_list *list, size_t count)
     return id;
 }
 
+/* Tells whether there are requests from that one on for which a connection is to be made. A new one
+   is of no use to END, nor to what is behind it. */
+static bool need_another(const gib_async_list *list, uint64_t id)
+{
+    while (id != list->last && gib_async_list_at(list, id)->fate == GIB_FATE_GONE) {
+        id++;
+    }
+    return id != list->last && gib_command_connects(gib_async_list_at(list, id)->opcode);
+}
+
 void gib_async_lose(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
     gib_session *session = &connection->session;
-    forget_descriptor(async);
+    gib_async_forget_descriptor(async);
     const gibson_error why = connection->error;
     uint64_t end = behind_sent(&async->list, gib_session_drop_sent(session));
     gib_connection_drop(connection);
@@ -149,7 +158,7 @@ void gib_async_lose(gibson_async *async)
     const bool has_long_time = gib_session_has_long_time(session);
     forget_limit(async);
     if (!connection->settings.reconnect || has_long_time || async->end == GIB_ASYNC_DIES ||
-        (end != async->list.last && gib_async_start_again(async) != GIBSON_OK)) {
+        !need_another(&async->list, end) || gib_async_start_again(async) != GIBSON_OK) {
         end = async->list.last;
         forget_requests(async);
     }
@@ -161,7 +170,7 @@ void gib_async_lose(gibson_async *async)
 void gib_async_shut(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
-    forget_descriptor(async);
+    gib_async_forget_descriptor(async);
     const gibson_error why = connection->error;
     gib_connection_drop(connection);
     connection->broken.status = GIBSON_OK; /* that is how the caller wants it */

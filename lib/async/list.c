@@ -46,6 +46,14 @@ uint64_t gib_async_list_due(const gib_async_list *list)
     return id;
 }
 
+void gib_async_list_trim(gib_async_list *list)
+{
+    while (list->first != list->last &&
+           gib_async_list_at(list, list->first)->fate == GIB_FATE_GONE) {
+        gib_async_list_pop(list);
+    }
+}
+
 void gib_async_list_clear(gib_async_list *list, const gibson_allocator *allocator)
 {
     gib_release(allocator, list->requests);

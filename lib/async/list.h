@@ -58,6 +58,9 @@ bool gib_async_list_reserve(gib_async_list *list, const gibson_allocator *alloca
 /* Makes room for as many more as there are, if memory allows. */
 void gib_async_list_widen(gib_async_list *list, const gibson_allocator *allocator);
 
+/* Takes off those at the front of which no reply will come. */
+void gib_async_list_trim(gib_async_list *list);
+
 /* Frees the memory. */
 void gib_async_list_clear(gib_async_list *list, const gibson_allocator *allocator);
 

@@ -18,8 +18,11 @@ static gibson_status take_reply(gib_connection *connection, gibson_reply *reply)
         return GIBSON_OK;
     }
     gib_session_release_reply(session);
-    if (!gib_session_has_input(session) || !gib_session_count(session)) {
+    if (!gib_session_has_input(session)) {
         return GIBSON_WOULD_BLOCK;
+    }
+    if (!gib_session_count(session)) { /* what these bytes stood before was cancelled meanwhile */
+        return gib_session_scan_input(session, &(gib_session_scan){0}, &connection->error);
     }
     if (!gib_session_outstanding(session)) {
         const gibson_status status = gib_session_take_answers(session, &connection->error);
@@ -34,9 +37,7 @@ static GIB_NOINLINE gib_async_request take_later(gib_async_list *list)
     gib_async_request *entry = gib_async_list_at(list, gib_async_list_due(list));
     const gib_async_request request = *entry;
     gib_async_list_set_fate(list, entry, GIB_FATE_GONE);
-    while (gib_async_list_at(list, list->first)->fate == GIB_FATE_GONE) {
-        gib_async_list_pop(list);
-    }
+    gib_async_list_trim(list);
     return request;
 }
 

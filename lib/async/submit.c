@@ -7,6 +7,7 @@
 #include "session/queue.h"
 #include "wire/command.h"
 
+/* With what the handle asks itself: where there is room by this count, there is in the session. */
 static size_t requests_kept(const gibson_async *async)
 {
     return gib_session_outstanding(&async->connection.session) + async->held_count;
@@ -70,23 +71,40 @@ static gibson_status need_connection(gibson_async *async, const gibson_request *
                                                  : gib_connection_closed(connection);
 }
 
+static gibson_status check_not_closing(gibson_async *async)
+{
+    return async->end == GIB_ASYNC_STAYS
+               ? GIBSON_OK
+               : gib_async_fail(async, GIBSON_CLOSED,
+                                "no requests are taken: the handle is closing");
+}
+
+/* Sees to it that there is room for one more. */
+static gibson_status make_room(gibson_async *async)
+{
+    if (gib_async_is_full(async)) {
+        async->room_asked = true;
+        return gib_async_fail(async, GIBSON_WOULD_BLOCK, "the pipeline is full");
+    }
+    if (!gib_async_list_reserve(&async->list, &async->connection.settings.allocator)) {
+        return gib_async_fail(async, GIBSON_NOMEM, "no memory for the request");
+    }
+    return check_not_closing(async);
+}
+
 /* Takes a request in, to be sent or, where *fate is set to that, to be held. */
 static gibson_status take_in(gibson_async *async, const gibson_request *request,
                              gib_async_fate *fate)
 {
     gib_connection *connection = &async->connection;
     gib_session *session = &connection->session;
-    if (async->end != GIB_ASYNC_STAYS) {
-        return gib_async_fail(async, GIBSON_CLOSED, "no requests are taken: the handle is closing");
+    gibson_status status = check_not_closing(async);
+    if (status == GIBSON_OK) {
+        status = need_connection(async, request);
     }
-    if (gib_async_is_full(async)) {
-        async->room_asked = true;
-        return gib_async_fail(async, GIBSON_WOULD_BLOCK, "the pipeline is full");
+    if (status == GIBSON_OK) { /* whatever the hook has done, which may have been called there */
+        status = make_room(async);
     }
-    if (!gib_async_list_reserve(&async->list, &connection->settings.allocator)) {
-        return gib_async_fail(async, GIBSON_NOMEM, "no memory for the request");
-    }
-    gibson_status status = need_connection(async, request);
     if (status != GIBSON_OK) {
         return status;
     }
@@ -143,7 +161,7 @@ void gib_async_set_quick(gibson_async *async)
     gib_async_list *list = &async->list;
     gib_session *session = &async->connection.session;
     const bool quick = !async->held && async->end == GIB_ASYNC_STAYS;
-    if (gib_session_count(session)) {
+    if (gib_session_outstanding(session)) {
         (void)gib_session_reopen(session);
     }
     gib_async_list_widen(list, &async->connection.settings.allocator);
@@ -267,6 +285,7 @@ bool gibson_async_cancel(gibson_async *async, uint64_t id)
     if (request) {
         gib_async_give_up(async, id);
         gib_async_look_at(async, gib_async_overdue(async, request));
+        gib_async_list_trim(&async->list);
     }
     gib_async_leave(async);
     return request;

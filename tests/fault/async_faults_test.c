@@ -199,6 +199,25 @@ START_TEST(async_cancelled_request_is_not_sent_if_nothing_of_it_was)
 END_TEST
 
 /* redis-py 2624, 2665, 2695: the reply to a cancelled request goes to nobody. */
+START_TEST(async_many_cancelled_requests_leave_the_list_as_it_was)
+{
+    begin(PEER_UNIX, sample_serve, NULL);
+    connect_handle();
+    for (int round = 0; round < 100; round++) {
+        uint64_t ids[20];
+        for (size_t i = 0; i < COUNT_OF(ids); i++) {
+            ck_assert_status(gibson_async_submit(async, get(), 0, NULL, NULL, &ids[i]), GIBSON_OK);
+        }
+        for (size_t i = 0; i < COUNT_OF(ids); i++) {
+            ck_assert(gibson_async_cancel(async, ids[i]));
+        }
+        ck_assert_status(async_call(async, get()).status, GIBSON_OK);
+        ck_assert_uint_eq(gibson_async_outstanding(async), 0);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(async_reply_to_a_cancelled_request_is_dropped)
 {
     begin(PEER_UNIX, serve_first_late, NULL);
@@ -581,6 +600,7 @@ int main(void)
                async_connection_that_stays_silent_is_given_up,
                async_connecting_is_bounded_by_both_times,
                async_cancelled_request_is_not_sent_if_nothing_of_it_was,
+               async_many_cancelled_requests_leave_the_list_as_it_was,
                async_reply_to_a_cancelled_request_is_dropped,
                async_requests_under_way_are_lost_with_the_connection_and_said_to_be,
                async_requests_of_which_nothing_was_sent_go_to_the_next_connection,

@@ -9,8 +9,8 @@
            gibson_poll_finish(async, &wait);
        }
 
-   A loop that keeps a list of what it watches, as epoll does, has to follow the hook `changed`
-   instead of asking each time: see gibson/adapters/libuv.h. */
+   A loop that keeps a list of what it watches, as epoll does, has to be told of each change instead
+   of asking each time: see gibson_async_attach, and gibson/adapters/libevent.h. */
 #ifndef GIBSON_ADAPTERS_POLL_H
 #define GIBSON_ADAPTERS_POLL_H
 
