@@ -190,14 +190,15 @@ def test_an_exception_that_nobody_asks_for_is_told_to_the_loop(unix_server: Serv
     async def main() -> None:
         async with connect(unix_server) as client:
             client.get("bad key")
-            replies = [client.get("no such key"), client.get("bad key"), client.get("bad key")]
+            replies = [client.get("none"), client.get("bad key"), client.get("bad key")]
             await client.ping()
             assert type(replies[1].exception()) is InvalidArgumentError
             replies[2].cancel()
 
     loop.run_until_complete(main())
     loop.close()
-    assert [type(each["exception"]) for each in told] == [InvalidArgumentError, NotFoundError]
+    kinds = {type(each["exception"]) for each in told}
+    assert len(told) == 2 and kinds == {InvalidArgumentError, NotFoundError}
     assert {each["message"] for each in told} == {"Reply exception was never retrieved"}
 
 
@@ -947,7 +948,7 @@ def test_objects_of_large_replies_are_made_in_many_turns(
                 await client.ping()  # answers come in between
                 assert ticks >= before
             results = await asyncio.gather(*large)
-            assert ticks > 4 * count / 1000
+            assert ticks > 2 * count / 1000
             keys = sorted(name.encode() for name in expected)
             assert results[0] == expected
             assert sorted(results[1]) == keys
@@ -973,7 +974,6 @@ def test_large_replies_that_are_cancelled_on_the_way(
                 for reply in replies:
                     reply.cancel()
                 assert len(await others) == 5000
-        replies = [client.mget(prefix)]
         await client.connect()
         replies = [client.mget(prefix), client.keys(prefix)]
         await asyncio.sleep(0.005)
