@@ -136,13 +136,14 @@ GIBSON_API void gibson_async_drain(gibson_async *async);
    which nothing was sent when a connection is lost go to the next one then, in their order.
 
    Returns GIBSON_OK; GIBSON_INVALID; GIBSON_NOMEM; GIBSON_WOULD_BLOCK when options.pipeline_window
-   or pipeline_bytes is reached, see the hook `room`: requests count until their reply has come, also
-   those that were cancelled or timed out, and so does the question for the limit of times, below;
-   GIBSON_CLOSED without a connection, or while the handle is drained or freed; GIBSON_PROTOCOL if
-   bytes are found on an idle connection that nobody has asked for, without options.reconnect;
-   GIBSON_UNREACHABLE while no attempt to connect is made after one has failed, see
-   options.reconnect_delay_ms; GIBSON_USAGE for a NULL. What was not accepted is not called back. A time above 32767 s is checked when the server
-   has been asked for its limit: then GIBSON_INVALID goes to the callback. Since 0.3. */
+   or pipeline_bytes is reached, see the hook `room`: requests count until their reply has come,
+   also those that were cancelled or timed out, and so does the question for the limit of times,
+   below; GIBSON_CLOSED without a connection, or while the handle is drained or freed;
+   GIBSON_PROTOCOL if bytes are found on an idle connection that nobody has asked for, without
+   options.reconnect; GIBSON_UNREACHABLE while no attempt to connect is made after one has failed,
+   see options.reconnect_delay_ms; GIBSON_USAGE for a NULL. What was not accepted is not called
+   back. A time above 32767 s is checked when the server has been asked for its limit: then
+   GIBSON_INVALID goes to the callback. Since 0.3. */
 GIBSON_API gibson_status gibson_async_submit(gibson_async *async, const gibson_request *request,
                                              int64_t timeout_ms, gibson_async_callback callback,
                                              void *context, uint64_t *id);
@@ -167,9 +168,9 @@ GIBSON_API int gibson_async_timeout_ms(const gibson_async *async);
 
 /* gibson_async_attach gives the handle to a loop: adapters call it. `changed` is called as the hook
    of that name, besides it, and once before gibson_async_attach returns, so that the loop begins to
-   wait. `detached`, which may be NULL, is the last call: the handle is being freed, or was detached.
-   It may call what `changed` may. Returns GIBSON_OK; GIBSON_USAGE if async or changed is NULL, or
-   the handle is attached already, or being freed. Since 0.3. */
+   wait. `detached`, which may be NULL, is the last call: the handle is being freed, or was
+   detached. It may call what `changed` may. Returns GIBSON_OK; GIBSON_USAGE if async or changed is
+   NULL, or the handle is attached already, or being freed. Since 0.3. */
 GIBSON_API gibson_status gibson_async_attach(gibson_async *async, gibson_async_hook *changed,
                                              gibson_async_hook *detached, void *context);
 

@@ -101,7 +101,7 @@ static void finish_draining(gibson_async *async)
 
 static void offer_room(gibson_async *async)
 {
-    if (async->room_asked && async->end == GIB_ASYNC_STAYS && gib_async_is_half_empty(async)) {
+    if (async->room_asked && gib_async_has_room_to_offer(async)) {
         async->room_asked = false;
         if (async->hooks.room) {
             async->hooks.room(async, async->hooks.context);

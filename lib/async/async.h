@@ -40,22 +40,22 @@ struct gibson_async {
     gib_async_list list;
     gib_async_state state;
     gib_async_end end;
-    bool blocked;    /* the socket took no more */
+    bool blocked;     /* the socket took no more */
     bool telling_end; /* the hook `connection` is told that a handle was drained */
-    bool room_asked; /* a request was refused for want of room, and `room` is to be called */
+    bool room_asked;  /* a request was refused for want of room, and `room` is to be called */
 
-    unsigned int depth;    /* public functions on the stack that may call back */
+    unsigned int depth;         /* public functions on the stack that may call back */
     unsigned int without_reply; /* callbacks on the stack whose requests have no reply */
-    int64_t now_ns;        /* the time of the turn, while depth is not 0 */
-    gib_deadline deadline; /* of requests that are submitted in it with the usual timeout */
-    uint32_t timeout_ms;   /* which is that, for messages */
-    uint64_t quick_until;  /* within a turn: requests before this number need not be looked at, as
-                              there is room and none is refused or held; else 0 */
-    uint64_t entered_at;   /* the number of the next request when the turn began */
-    int64_t queued_ns;     /* when the first request that is to be sent was submitted, or before */
-    int64_t progress_ns;   /* when the first request in flight became that */
-    gib_deadline next;     /* no request's time is over before */
-    uint64_t fail_until;   /* requests before this one are being failed; 0: none are */
+    int64_t now_ns;             /* the time of the turn, while depth is not 0 */
+    gib_deadline deadline;      /* of requests that are submitted in it with the usual timeout */
+    uint32_t timeout_ms;        /* which is that, for messages */
+    uint64_t quick_until; /* within a turn: requests before this number need not be looked at, as
+                             there is room and none is refused or held; else 0 */
+    uint64_t entered_at;  /* the number of the next request when the turn began */
+    int64_t queued_ns;    /* when the first request that is to be sent was submitted, or before */
+    int64_t progress_ns;  /* when the first request in flight became that */
+    gib_deadline next;    /* no request's time is over before */
+    uint64_t fail_until;  /* requests before this one are being failed; 0: none are */
 
     gib_held *held; /* requests that wait for the limit of times, in order; or NULL */
     gib_held **held_end;
@@ -158,8 +158,8 @@ void gib_async_set_quick(gibson_async *async);
 /* Tells whether there is no room for another request. */
 bool gib_async_is_full(const gibson_async *async);
 
-/* Tells whether there is room for half of the window or more. */
-bool gib_async_is_half_empty(const gibson_async *async);
+/* Tells whether there is room for half of the window or more, and requests are taken. */
+bool gib_async_has_room_to_offer(const gibson_async *async);
 
 /* Gives up a request that is to be called back, which its callback is not: its reply is dropped,
    or, if nothing of it was sent, it never is. */

@@ -26,11 +26,11 @@ bool gib_async_is_full(const gibson_async *async)
            (requests && bytes_kept(async) >= settings->pipeline_bytes);
 }
 
-bool gib_async_is_half_empty(const gibson_async *async)
+bool gib_async_has_room_to_offer(const gibson_async *async)
 {
     const gibson_options *settings = &async->connection.settings;
     const size_t requests = requests_kept(async);
-    return requests <= settings->pipeline_window / 2 &&
+    return async->end == GIB_ASYNC_STAYS && requests <= settings->pipeline_window / 2 &&
            (!requests || bytes_kept(async) <= settings->pipeline_bytes / 2);
 }
 
@@ -143,7 +143,8 @@ static gibson_status refuse(gibson_async *async, const gibson_request *request, 
         return GIBSON_USAGE;
     }
     if (!request) {
-        return gib_async_fail(async, GIBSON_USAGE, "request is NULL");
+        gib_async_fail(async, GIBSON_USAGE, "request is NULL");
+        return GIBSON_USAGE;
     }
     if (timeout_ms < 0 && timeout_ms != GIBSON_NO_DEADLINE) {
         return gib_async_fail(async, GIBSON_INVALID, "timeout_ms is negative");

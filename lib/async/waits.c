@@ -46,6 +46,9 @@ static gibson_async_waits find_waits(const gibson_async *async)
             waits.wake_ns = 0;
         }
     }
+    if (async->room_asked && gib_async_has_room_to_offer(async)) {
+        waits.wake_ns = 0; /* the hook has asked for it itself, and made it */
+    }
     return waits;
 }
 
@@ -56,7 +59,8 @@ void gib_async_tell_waits(gibson_async *async)
     gibson_async_waits *told = &async->waits;
     const bool has_come = told->wake_ns <= async->now_ns;
     if (GIB_LIKELY(async->state == GIB_ASYNC_OPEN && told->events == GIBSON_ASYNC_READ &&
-                   !async->blocked && !has_come && async->next >= told->wake_ns &&
+                   !async->blocked && !async->room_asked && !has_come &&
+                   async->next >= told->wake_ns &&
                    !gib_session_unsent_frames(&async->connection.session))) {
         return;
     }

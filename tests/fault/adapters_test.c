@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/async_loop.h"
@@ -38,8 +39,7 @@ static bool is_watched(int descriptor)
         snprintf(path, sizeof path, "/proc/self/fdinfo/%s", entry->d_name);
         FILE *info = fopen(path, "r");
         while (info && fgets(line, sizeof line, info)) {
-            int watched;
-            found |= sscanf(line, "tfd: %d", &watched) == 1 && watched == descriptor;
+            found |= !strncmp(line, "tfd:", 4) && strtol(line + 4, NULL, 10) == descriptor;
         }
         if (info) {
             fclose(info);
@@ -48,6 +48,8 @@ static bool is_watched(int descriptor)
     closedir(infos);
     return found;
 }
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): names that ld dictates */
 
 ssize_t __real_send(int descriptor, const void *data, size_t size, int flags);
 ssize_t __wrap_send(int descriptor, const void *data, size_t size, int flags);
@@ -81,6 +83,8 @@ void *__wrap_calloc(size_t count, size_t size)
     }
     return __real_calloc(count, size);
 }
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* ---- The scene ---- */
 
@@ -380,6 +384,39 @@ START_TEST(adapter_detached_in_a_callback_stops)
 }
 END_TEST
 
+/* Answers when the test says so. */
+static void serve_when_told(peer_link *link)
+{
+    peer_frame frame;
+    while (peer_read_frame(link, &frame) && peer_await(link) && sample_answer(link, &frame)) {
+    }
+}
+
+START_TEST(adapter_in_the_child_of_a_fork_leaves_the_parent_alone)
+{
+    begin(_i, serve_when_told);
+    connect_handle();
+    async_result result;
+    ck_assert_status(async_submit(async, get(), 0, &result), GIBSON_OK);
+    kind->turn(loop, 0);
+    const pid_t child = fork();
+    if (!child) {
+        kind->forked(loop);
+        gibson_async_close(async);
+        const bool right = result.calls == 1 && result.status == GIBSON_CLOSED;
+        gibson_async_free(async);
+        _exit(right ? 0 : 1);
+    }
+    int how;
+    ck_assert_int_eq(waitpid(child, &how, 0), child);
+    ck_assert(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    peer_tell(server);
+    loop_until(kind, loop, result.calls);
+    ck_assert(result.matches);
+    end();
+}
+END_TEST
+
 /* ---- Freeing ---- */
 
 static int frees;
@@ -478,16 +515,17 @@ END_TEST
 START_TEST(adapter_runs_several_handles_in_one_loop)
 {
     begin(_i, sample_serve);
-    gibson_async *handles[3];
-    async_told tolds[3];
-    async_result results[3];
-    for (size_t i = 0; i < COUNT_OF(handles); i++) {
+    enum { HANDLES = 3 };
+    gibson_async *handles[HANDLES];
+    async_told tolds[HANDLES];
+    async_result results[HANDLES];
+    for (size_t i = 0; i < HANDLES; i++) {
         handles[i] = async_new(server, &options, &tolds[i]);
         ck_assert_status(kind->attach(handles[i], loop), GIBSON_OK);
         ck_assert_status(gibson_async_connect(handles[i]), GIBSON_OK);
         ck_assert_status(async_submit(handles[i], get(), 0, &results[i]), GIBSON_OK);
     }
-    for (size_t i = 0; i < COUNT_OF(handles); i++) {
+    for (size_t i = 0; i < HANDLES; i++) {
         loop_until(kind, loop, results[i].calls);
         ck_assert(results[i].matches);
         gibson_async_free(handles[i]);
@@ -510,6 +548,7 @@ int main(void)
                adapter_detached_under_way_leaves_the_requests_to_the_next,
                adapter_without_memory_fails_or_closes_the_connection,
                adapter_detached_in_a_callback_stops,
+               adapter_in_the_child_of_a_fork_leaves_the_parent_alone,
                adapter_survives_a_handle_that_is_freed_in_each_callback,
                adapter_of_a_handle_that_is_freed_at_each_turn_leaves_nothing,
                adapter_runs_several_handles_in_one_loop)},

@@ -559,7 +559,7 @@ SUITE("client_connect", connect_over_each_kind_of_socket_works,
       connect_name_that_does_not_resolve_says_why, connect_dns_that_hangs_ends_at_the_deadline,
       connect_dns_that_hangs_can_be_interrupted, connect_dead_address_can_be_interrupted,
       connect_unix_with_full_backlog_ends_at_the_deadline,
-               connect_unix_with_full_backlog_can_be_interrupted,
+      connect_unix_with_full_backlog_can_be_interrupted,
       connect_path_without_a_server_is_unreachable, client_new_path_too_long_is_invalid,
       client_new_copies_its_strings, connect_sets_socket_options_each_time,
       connect_unix_socket_is_closed_on_exec)

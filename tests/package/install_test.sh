@@ -36,11 +36,6 @@ test "$(pkg-config --modversion gibson)" = "$version"
     $(pkg-config --define-variable=prefix="$prefix" --cflags --libs gibson)
 LD_LIBRARY_PATH=$libdir "$work/by_pkg_config"
 
-echo "-- adapters"
-for loop in poll libuv libevent glib; do
-    test -f "$prefix/include/gibson/adapters/$loop.h"
-done
-
 echo "-- names and versions"
 soname=$(readelf -d "$libdir/libgibson.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 test "$soname" = "libgibson.so.${version%.*}"

@@ -83,6 +83,11 @@ static void poll_turn(void *loop, int most_ms)
     }
 }
 
+static void nothing_forked(void *loop)
+{
+    (void)loop;
+}
+
 static bool poll_destroy(void *loop)
 {
     free(loop);
@@ -113,7 +118,7 @@ static gibson_status libuv_attach(gibson_async *async, void *loop)
 
 static void ring(uv_timer_t *timer)
 {
-    (void)timer;
+    uv_stop(timer->loop); /* it is not to wait for another event */
 }
 
 static void libuv_turn(void *loop, int most_ms)
@@ -122,6 +127,13 @@ static void libuv_turn(void *loop, int most_ms)
     uv_update_time(&self->loop);
     uv_timer_start(&self->alarm, ring, (uint64_t)most_ms, 0);
     uv_run(&self->loop, UV_RUN_ONCE);
+}
+
+static void libuv_forked(void *loop)
+{
+    if (uv_loop_fork(&((uv_test_loop *)loop)->loop)) {
+        abort();
+    }
 }
 
 static bool libuv_destroy(void *loop)
@@ -158,10 +170,17 @@ static void libevent_ring(evutil_socket_t descriptor, short events, void *contex
 static void libevent_turn(void *loop, int most_ms)
 {
     struct event *alarm = made(evtimer_new(loop, libevent_ring, NULL));
-    const struct timeval most = {.tv_sec = most_ms / 1000, .tv_usec = most_ms % 1000 * 1000};
+    const struct timeval most = {.tv_sec = most_ms / 1000, .tv_usec = most_ms % 1000 * 1000L};
     evtimer_add(alarm, &most);
     event_base_loop(loop, EVLOOP_ONCE);
     event_free(alarm);
+}
+
+static void libevent_forked(void *loop)
+{
+    if (event_reinit(loop)) {
+        abort();
+    }
 }
 
 static int count_one(const struct event_base *base, const struct event *event, void *context)
@@ -232,15 +251,15 @@ static bool glib_destroy(void *loop)
 #endif
 
 const loop_kind loop_kinds[] = {
-    {"poll", poll_make, poll_attach, poll_turn, poll_destroy},
+    {"poll", poll_make, poll_attach, poll_turn, nothing_forked, poll_destroy},
 #if defined(HAVE_LIBUV)
-    {"libuv", libuv_make, libuv_attach, libuv_turn, libuv_destroy},
+    {"libuv", libuv_make, libuv_attach, libuv_turn, libuv_forked, libuv_destroy},
 #endif
 #if defined(HAVE_LIBEVENT)
-    {"libevent", libevent_make, libevent_attach, libevent_turn, libevent_destroy},
+    {"libevent", libevent_make, libevent_attach, libevent_turn, libevent_forked, libevent_destroy},
 #endif
 #if defined(HAVE_GLIB)
-    {"glib", glib_make, glib_attach, glib_turn, glib_destroy},
+    {"glib", glib_make, glib_attach, glib_turn, nothing_forked, glib_destroy},
 #endif
 };
 const int loop_kind_count = (int)(sizeof loop_kinds / sizeof *loop_kinds);

@@ -10,6 +10,8 @@ typedef struct loop_kind {
     gibson_status (*attach)(gibson_async *async, void *loop);
     /* Waits for what is attached, but no longer than that, and runs it. */
     void (*turn)(void *loop, int most_ms);
+    /* Called in the child of a fork, before any function of a handle. */
+    void (*forked)(void *loop);
     /* Frees the loop, in which nothing may be attached. False if something was left in it. */
     bool (*destroy)(void *loop);
 } loop_kind;

@@ -7,14 +7,17 @@
 
 #include "async_walk.h"
 
-enum { LOOK_EVERY_NS = 1000000 }; /* so late may a deadline be noticed */
+enum {
+    LOOK_EVERY_NS = 1000000, /* so late may a deadline be noticed */
+    MOST_ASKED = 3,
+};
 
 void async_walk_note(async_walk *self, const char *format, ...)
 {
     char *to = self->history[self->notes++ % ASYNC_WALK_HISTORY];
-    const int at =
-        snprintf(to, ASYNC_WALK_NOTE_SIZE, "%" PRIu64 " %*s%.3f ms: ", self->steps,
-                 (int)self->depth * 2, "", (double)(async_peer_now_ns % INT64_C(10000000000)) / 1e6);
+    const int at = snprintf(to, ASYNC_WALK_NOTE_SIZE, "%" PRIu64 " %*s%.3f ms: ", self->steps,
+                            (int)self->depth * 2, "",
+                            (double)(async_peer_now_ns % INT64_C(10000000000)) / 1e6);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(to + at, (size_t)(ASYNC_WALK_NOTE_SIZE - at), format, arguments);
@@ -85,9 +88,8 @@ static void take_over(async_walk *self, const async_request *request, const gibs
     gibson_owned_reply *owned;
     const gibson_status status = gibson_async_take_reply(self->async, &owned);
     if (status != (is_answer(reply->status) ? GIBSON_OK : GIBSON_USAGE)) {
-        async_walk_fail(self, "take_reply of request %u, which is %s, returned %s",
-                        request->number, gibson_status_name(reply->status),
-                        gibson_status_name(status));
+        async_walk_fail(self, "take_reply of request %u, which is %s, returned %s", request->number,
+                        gibson_status_name(reply->status), gibson_status_name(status));
     }
     if (status == GIBSON_OK) {
         gibson_owned_reply_free(place->owned);
@@ -101,8 +103,7 @@ void async_walk_give_back(async_walk *self)
 {
     for (size_t i = 0; i < ASYNC_WALK_OWNED; i++) {
         async_walk_owned *each = &self->owned[i];
-        if (each->owned && each->request &&
-            !async_request_matches(each->request, &each->reply)) {
+        if (each->owned && each->request && !async_request_matches(each->request, &each->reply)) {
             async_walk_fail(self, "the reply of request %u, which was taken over, has changed",
                             each->request->number);
         }
@@ -151,7 +152,7 @@ void async_walk_called(gibson_async *async, const gibson_reply *reply, void *con
     if (walk_percent(&self->choices, 10)) {
         take_over(self, request, reply);
     }
-    while (walk_percent(&self->choices, 25)) {
+    while (!walk_choices_end(&self->choices) && walk_percent(&self->choices, 25)) {
         async_walk_act(self);
     }
 }
@@ -162,8 +163,8 @@ void async_walk_called(gibson_async *async, const gibson_reply *reply, void *con
    have come. */
 static bool may_be_full(const async_walk *self)
 {
-    /* It may have asked for the limit of times, which counts, too. */
-    size_t count = self->held + self->submitting;
+    /* It may have asked for the limit of times, which counts, too, and again after a timeout. */
+    size_t count = (self->held ? MOST_ASKED : 0) + self->submitting;
     size_t size = count * 64;
     for (size_t i = self->requests.first_open; i < self->requests.count; i++) {
         const async_request *each = self->requests.all[i];
@@ -255,7 +256,8 @@ static void check_lost(async_walk *self)
 
 void async_walk_end(async_walk *self)
 {
-    if (!self->dying && !self->submitting && gibson_async_outstanding(self->async) != self->outstanding) {
+    if (!self->dying && !self->submitting &&
+        gibson_async_outstanding(self->async) != self->outstanding) {
         async_walk_fail(self, "%zu requests are outstanding, and should be %zu",
                         gibson_async_outstanding(self->async), self->outstanding);
     }

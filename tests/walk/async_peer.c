@@ -18,6 +18,7 @@ enum { MOST_FRAME = 1 << 20 };
 int64_t async_peer_now_ns = INT64_C(1000000000000);
 static async_peer *current;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): names that ld dictates */
 ssize_t __real_send(int descriptor, const void *data, size_t size, int flags);
 int __real_close(int descriptor);
 int __real_clock_gettime(clockid_t clock, struct timespec *time);
@@ -277,3 +278,5 @@ void async_peer_cut(async_peer *self)
         self->descriptor = -1;
     }
 }
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

@@ -28,7 +28,7 @@ static async_request *append(async_requests *all)
 {
     if (all->count == all->capacity) {
         all->capacity = all->capacity ? all->capacity * 2 : 64;
-        all->all = realloc(all->all, all->capacity * sizeof *all->all);
+        all->all = realloc(all->all, all->capacity * sizeof(void *));
     }
     async_request *made = calloc(1, sizeof *made);
     if (!all->all || !made) {
@@ -57,9 +57,9 @@ async_request *async_request_make(async_requests *all, walk_choices *choices, gi
         abort();
     }
     memcpy(self->value, value, size);
-    *with = gibson_request_make(self->opcode, gibson_str(self->key),
-                                gibson_bytes_of(self->value, size),
-                                times ? (self->is_long ? LONG_TIME_S : SHORT_TIME_S) : 0);
+    *with =
+        gibson_request_make(self->opcode, gibson_str(self->key), gibson_bytes_of(self->value, size),
+                            times ? (self->is_long ? LONG_TIME_S : SHORT_TIME_S) : 0);
     self->most_size = 64 + (self->opcode == GIBSON_OP_SET ? size : 0);
     return self;
 }
@@ -104,7 +104,8 @@ void async_request_answer(const async_request *self, gib_buffer *to)
     size_t size;
     const uint8_t *value = value_bytes(self->number, &size);
     size_t frame;
-    if (self->opcode == GIBSON_OP_END) {
+    const bool just_ok = self->opcode == GIBSON_OP_TTL && !is_refused(self);
+    if (self->opcode == GIBSON_OP_END || just_ok) {
         reply_add_short(to, GIB_CODE_OK);
     } else if (is_refused(self)) {
         reply_add_short(to, refusal(self->opcode));
@@ -112,8 +113,6 @@ void async_request_answer(const async_request *self, gib_buffer *to)
         reply_add_bytes(to, value, size);
     } else if (self->opcode == GIBSON_OP_INC) {
         reply_add_number(to, self->number);
-    } else if (self->opcode == GIBSON_OP_TTL) {
-        reply_add_short(to, GIB_CODE_OK);
     } else {
         frame = reply_begin_items(to, 1);
         reply_add_item(to, self->key, GIB_ENCODING_PLAIN, value, size);

@@ -26,7 +26,7 @@ typedef struct async_request {
     int64_t deadline_ns;
 
     bool submitting; /* the call has not returned; its hooks may end the request already */
-    bool was_apart; /* there was no connection, nor one being made, when it was submitted */
+    bool was_apart;  /* there was no connection, nor one being made, when it was submitted */
     bool accepted;
     bool cancelled;
     bool called;

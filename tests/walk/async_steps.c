@@ -47,7 +47,7 @@ static void connection(gibson_async *async, gibson_status status, void *context)
     if (self->connected != gibson_async_connected(async)) {
         async_walk_fail(self, "connected or not: the hook and the handle do not agree");
     }
-    while (walk_percent(&self->choices, 20)) {
+    while (!walk_choices_end(&self->choices) && walk_percent(&self->choices, 20)) {
         async_walk_act(self);
     }
     self->drained = false;
@@ -62,7 +62,7 @@ static void room(gibson_async *async, void *context)
         async_walk_fail(self, "room is offered, and nobody has asked");
     }
     self->room_owed = false;
-    while (walk_percent(&self->choices, 40)) {
+    while (!walk_choices_end(&self->choices) && walk_percent(&self->choices, 40)) {
         async_walk_act(self);
     }
 }
@@ -108,7 +108,8 @@ void async_walk_make(async_walk *self)
         abort();
     }
     self->attached = true;
-    self->async->connection.backoff.random = 1 + walk_below(&self->choices, 1000); /* not the clock */
+    self->async->connection.backoff.random =
+        1 + walk_below(&self->choices, 1000); /* not the clock */
     async_walk_note(self, "new: reconnect %d, window %u, bytes %zu, timeout %d ms",
                     self->options.reconnect, self->options.pipeline_window,
                     self->options.pipeline_bytes, (int)self->options.timeout_ms);
@@ -164,7 +165,8 @@ static void submit(async_walk *self)
     self->submitting--;
     async_walk_submitted(self, request, status);
     if (closed && status == GIBSON_OK) {
-        async_walk_fail(self, "request %u was accepted by a handle that is closing", request->number);
+        async_walk_fail(self, "request %u was accepted by a handle that is closing",
+                        request->number);
     }
     async_walk_end(self);
 }
@@ -213,12 +215,13 @@ static void drain(async_walk *self)
 static void connect_it(async_walk *self)
 {
     async_walk_begin(self);
+    const gibson_status expected = self->dying || self->draining ? GIBSON_CLOSED : GIBSON_OK;
     const gibson_status status = gibson_async_connect(self->async);
     async_walk_note(self, "connect: %s", gibson_status_name(status));
-    if (status != (self->dying || self->draining ? GIBSON_CLOSED : GIBSON_OK)) {
+    if (status != expected) {
         async_walk_fail(self, "connect returned %s", gibson_status_name(status));
     }
-    self->connecting |= status == GIBSON_OK && !self->connected;
+    self->connecting |= status == GIBSON_OK && !self->connected && !self->dying;
     async_walk_end(self);
 }
 

@@ -46,7 +46,8 @@ static void sent(void *context, const gib_request_frame *frame, bool whole)
         async_walk_fail(self, "something is sent that was never submitted");
         return;
     }
-    const bool again = request->begun && (request->whole || request->connection != peer->connection);
+    const bool again =
+        request->begun && (request->whole || request->connection != peer->connection);
     if (!request->accepted || again ||
         (!request->begun && (request->cancelled || request->called))) {
         async_walk_fail(self, "request %u is sent%s, though it was %s", request->number,
@@ -136,7 +137,8 @@ static void peer_acts(async_walk *self)
         async_walk_note(self, "peer: cut");
         async_peer_cut(peer);
     } else if (what < 915) {
-        async_walk_note(self, "peer: silence, and %zu bytes are kept", gib_buffer_size(&peer->owed));
+        async_walk_note(self, "peer: silence, and %zu bytes are kept",
+                        gib_buffer_size(&peer->owed));
         peer->silent = true;
     } else if (what < 925 && !owes(peer)) {
         async_walk_note(self, "peer: garbage");
@@ -231,7 +233,8 @@ static bool is_waiting(const async_walk *self)
     return (self->outstanding || self->room_owed) && !self->dying && !self->failed;
 }
 
-/* With a peer that behaves, every request comes to its end, and room is offered to those who asked. */
+/* With a peer that behaves, every request comes to its end, and room is offered to those who asked.
+ */
 static void settle(async_walk *self)
 {
     async_peer *peer = self->peer;
@@ -248,8 +251,7 @@ static void settle(async_walk *self)
         async_peer_deliver(peer, SIZE_MAX);
         if (!turn(self)) {
             if (self->watched.wake_ns == GIBSON_ASYNC_NEVER) {
-                async_walk_fail(self, "%zu requests, or room, wait for nothing",
-                                self->outstanding);
+                async_walk_fail(self, "%zu requests, or room, wait for nothing", self->outstanding);
             }
             async_peer_now_ns = self->watched.wake_ns;
         }

@@ -51,8 +51,8 @@ typedef struct async_walk {
     /* What has happened since the outermost call on the handle began. */
     unsigned depth;
     unsigned submitting; /* calls of which it is not known whether they accept */
-    gibson_status loss; /* what the hook `connection` has told, or GIBSON_OK */
-    bool closed;        /* by its owner, or by END */
+    gibson_status loss;  /* what the hook `connection` has told, or GIBSON_OK */
+    bool closed;         /* by its owner, or by END */
 
     async_walk_owned owned[ASYNC_WALK_OWNED];
 

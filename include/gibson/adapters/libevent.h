@@ -84,7 +84,7 @@ static inline void gibson_libevent_changed(gibson_async *async, void *context)
     } else {
         struct timeval left;
         left.tv_sec = left_ms / 1000;
-        left.tv_usec = left_ms % 1000 * 1000;
+        left.tv_usec = left_ms % 1000 * 1000L;
         (void)event_del(self->timer); /* which may be active */
         (void)event_add(self->timer, &left);
     }

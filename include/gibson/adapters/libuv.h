@@ -7,8 +7,8 @@
 
    gibson_async_free, or gibson_async_detach before it, ends that. The loop has to run until then,
    and once more for libuv to close what the adapter has made: uv_loop_close returns UV_EBUSY until
-   it has. A handle that has a connection or waits for a time keeps the loop alive. After a fork, the
-   child calls uv_loop_fork before any function on the handle: else the loop of the parent would
+   it has. A handle that has a connection or waits for a time keeps the loop alive. After a fork,
+   the child calls uv_loop_fork before any function on the handle: else the loop of the parent would
    forget the descriptor. */
 #ifndef GIBSON_ADAPTERS_LIBUV_H
 #define GIBSON_ADAPTERS_LIBUV_H
