@@ -2,15 +2,8 @@
 
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-
-_Noreturn void client_fail(const char *what)
-{
-    perror(what);
-    exit(EXIT_FAILURE);
-}
 
 int client_connect(const char *path)
 {

@@ -3,9 +3,15 @@
 #define BENCH_SERVER_CLIENT_H
 
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* Says what has failed, with errno, and ends the program. */
-_Noreturn void client_fail(const char *what);
+static inline _Noreturn void client_fail(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
 
 /* Connects to a unix socket. */
 int client_connect(const char *path);

@@ -112,13 +112,19 @@ static int compare(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
+/* The time in ms below which so many percent of the sorted times are. */
+static double percentile(const samples *from, size_t percent)
+{
+    size_t last = from->count - 1;
+    size_t at = last * percent / 100;
+    return (double)from->waits[at] / 1e6;
+}
+
 static void report(const char *what, samples *from)
 {
     qsort(from->waits, from->count, sizeof *from->waits, compare);
     printf("%s: %zu, p50 %.2f ms, p99 %.2f ms, max %.2f ms\n", what, from->count,
-           (double)from->waits[from->count / 2] / 1e6,
-           (double)from->waits[from->count - 1 - from->count / 100] / 1e6,
-           (double)from->waits[from->count - 1] / 1e6);
+           percentile(from, 50), percentile(from, 99), percentile(from, 100));
 }
 
 static void report_shares(void)

@@ -89,6 +89,13 @@ static int compare(const void *a, const void *b)
 static int64_t *waits;
 static size_t count;
 
+/* The time in ms below which so many percent of the sorted times are. */
+static double percentile(size_t percent)
+{
+    size_t at = (count - 1) * percent / 100;
+    return (double)waits[at] / 1e6;
+}
+
 static void get_once(void)
 {
     uint8_t request[GIB_REQUEST_HEADER + sizeof probe];
@@ -147,8 +154,7 @@ static void measure(const char *name, gibson_opcode opcode, const void *payload,
     }
     qsort(waits, count, sizeof *waits, compare);
     printf("| %-34s | %9.2f | %6.3f | %6.3f | %7.3f |\n", name, (double)what.took_ns / 1e6,
-           (double)waits[count / 2] / 1e6, (double)waits[count - 1 - count / 100] / 1e6,
-           (double)waits[count - 1] / 1e6);
+           percentile(50), percentile(99), percentile(100));
     fflush(stdout);
 }
 

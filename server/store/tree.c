@@ -398,13 +398,15 @@ gibs_link *gibs_walk_next(gibs_walk *walk)
         gibs_link *place = gibs_node_next(walk->node, &walk->position);
         if (!place) {
             leave(walk);
-        } else if (gibs_link_is_item(*place)) {
+            continue;
+        }
+        bool passed_by = !gibs_link_is_item(*place) && leaves_out(walk, gibs_link_node(*place));
+        if (gibs_link_is_item(*place) || (passed_by && walk->kind == GIBS_WALK_PARTS)) {
             return place;
-        } else if (!leaves_out(walk, gibs_link_node(*place))) {
+        }
+        if (!passed_by) {
             walk->node = gibs_link_node(*place);
             walk->position = 0;
-        } else if (walk->kind == GIBS_WALK_PARTS) {
-            return place;
         }
     }
     return NULL;

@@ -395,7 +395,7 @@ START_TEST(get_of_a_large_value_is_seen_as_one_step)
     do_slices(1);
     ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_DEL, "large"), GIB_CODE_OK);
     ck_assert_int_eq(raw_stat(client, "memory_used"), 0);
-    ck_assert_int_gt(raw_stat(client, "client_memory_used"), 2 * LARGE); /* both of them */
+    ck_assert_int_gt(raw_stat(client, "client_memory_used"), INT64_C(2) * LARGE); /* both of them */
     ck_assert_int_eq(letter_of(finish()), 'x');
     ck_assert(raw_await_stat(client, "client_memory_used", 0));
     set_large("0 large ", 'x');

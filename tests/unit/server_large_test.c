@@ -7,7 +7,14 @@
 #include "store_batch.h"
 #include "support/suite.h"
 
-enum { LARGEST = 5 * GIBS_PIECE };
+enum {
+    LARGEST = 5 * GIBS_PIECE,
+    TWO_PIECES = 2 * GIBS_PIECE,
+    THREE_PIECES = 3 * GIBS_PIECE,
+    TWO_BLOCKS = 2 * GIBS_LARGE_BLOCK,
+    THREE_BLOCKS = 3 * GIBS_LARGE_BLOCK,
+    FOUR_BLOCKS = 4 * GIBS_LARGE_BLOCK,
+};
 
 static gibs_store *store;
 static uint8_t value[LARGEST], packed[LARGEST], expanded[LARGEST];
@@ -39,9 +46,8 @@ static void fill_value(unsigned kinds, uint64_t seed)
 
 START_TEST(pieces_of_all_kinds_are_compressed_and_expanded)
 {
-    const size_t sizes[] = {
-        10,          GIBS_PIECE - 1, GIBS_PIECE, GIBS_PIECE + 1, 2 * GIBS_PIECE, 2 * GIBS_PIECE + 1,
-        LARGEST - 7, LARGEST};
+    const size_t sizes[] = {10,         GIBS_PIECE - 1, GIBS_PIECE,  GIBS_PIECE + 1,
+                            TWO_PIECES, TWO_PIECES + 1, LARGEST - 7, LARGEST};
     fill_value((unsigned)_i, 7);
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         gibson_bytes plain = {value, sizes[i]};
@@ -113,9 +119,9 @@ START_TEST(build_sets_new_and_old_items)
     gibs_build_clear(&build, store);
     check_value("k", LARGEST);
     ck_assert_uint_eq(store->compressed_items, _i ? 0 : 1);
-    ck_assert_int_eq(set_in_slices(&build, "k", 3 * GIBS_PIECE, NULL), GIB_CODE_VAL);
+    ck_assert_int_eq(set_in_slices(&build, "k", THREE_PIECES, NULL), GIB_CODE_VAL);
     gibs_build_clear(&build, store);
-    check_value("k", 3 * GIBS_PIECE);
+    check_value("k", THREE_PIECES);
     ck_assert_uint_eq(store->items, 1);
     ck_assert_uint_eq(store->allocated_items, 1);
     ck_assert_ptr_null(gibs_tree_check(&store->tree));
@@ -199,7 +205,7 @@ END_TEST
 /* Large items are freed a part at a time, and count until they are. */
 START_TEST(large_item_is_freed_in_parts)
 {
-    static uint8_t large[4 * GIBS_LARGE_BLOCK];
+    static uint8_t large[FOUR_BLOCKS];
     store->settings.compression = SIZE_MAX;
     gibs_store_set(store, text("k"), (gibson_bytes){large, sizeof large}, 0);
     ck_assert_int_eq(gibs_store_del(store, text("k")), GIB_CODE_OK);
@@ -225,14 +231,8 @@ START_TEST(buffers_grow_and_shrink_across_all_sizes)
     gibs_buffers buffers;
     gibs_buffers_open(&buffers);
     const gibson_allocator *allocator = &buffers.allocator;
-    const size_t sizes[] = {1,
-                            1000,
-                            GIBS_LARGE_BLOCK,
-                            3 * GIBS_LARGE_BLOCK,
-                            2 * GIBS_LARGE_BLOCK,
-                            100,
-                            GIBS_LARGE_BLOCK * 2,
-                            GIBS_LARGE_BLOCK};
+    const size_t sizes[] = {1,          1000, GIBS_LARGE_BLOCK, THREE_BLOCKS,
+                            TWO_BLOCKS, 100,  TWO_BLOCKS,       GIBS_LARGE_BLOCK};
     uint8_t *block = allocator->allocate(1, allocator->context);
     ck_assert_ptr_nonnull(block);
     block[0] = 42;
