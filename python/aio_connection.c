@@ -148,9 +148,8 @@ static void hook_connection(gibson_async *async, gibson_status status, void *con
 {
     (void)async;
     Connection *self = context;
-    if (status == GIBSON_OK) {
-        resolve_all(&self->connecting);
-    } else {
+    self->opened = status == GIBSON_OK; /* who waits for it is told once the loop watches it */
+    if (!self->opened) {
         fail_all(self, &self->connecting);
     }
 }
@@ -198,6 +197,7 @@ void connection_close(Connection *self, const char *because)
 {
     self->closed_because = because;
     gibson_async_close(self->async);
+    self->opened = false;
     fail_waiting(self);
     fail_all(self, &self->connecting);
     resolve_all(&self->draining);
@@ -261,24 +261,33 @@ static void give_up_loop(Connection *self)
     Py_CLEAR(self->refused);
 }
 
+/* Tells the loop what is waited for. */
+static void tell_loop(Connection *self)
+{
+    while (self->stale && !connection_was_forked(self)) {
+        self->stale = false;
+        if (watch_update(self) < 0) {
+            give_up_loop(self);
+        }
+    }
+    if (self->opened) {
+        self->opened = false;
+        resolve_all(&self->connecting);
+    }
+}
+
 void connection_settle(Connection *self)
 {
     if (self->turn) { /* its end does */
         return;
     }
     Py_INCREF(self);
-    while (self->async) {
+    do {
         submit_waiting(self);
         finish_draining(self);
-        call_ready_soon(self);
-        if (!self->async || !self->stale || connection_was_forked(self)) {
-            break;
-        }
-        self->stale = false;
-        if (watch_update(self) < 0) {
-            give_up_loop(self);
-        }
-    }
+        tell_loop(self);
+        call_ready_soon(self); /* which may give up the last reference to the Client */
+    } while (self->async && self->stale && !connection_was_forked(self));
     Py_DECREF(self);
 }
 

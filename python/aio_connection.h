@@ -38,6 +38,7 @@ typedef struct Connection {
     const char *closed_because; /* why no request is to be submitted, or NULL */
     bool fresh;                 /* no attempt to connect was made yet */
     bool in_hook;             /* nobody is to call now: libgibson is calling, or a reply is read */
+    bool opened;              /* there is a connection, and those that wait are to be told */
     bool stale;               /* what the loop is told is not what is waited for any more */
     bool has_room;            /* for Replies that wait for it */
     int64_t waiting_until_ns; /* none of those has to be looked at before */

@@ -129,6 +129,7 @@ void decode_go_on(Connection *self)
         return;
     }
     take_first(self);
+    self->stale = true; /* there may be more of them */
     const int result = go_on(decoding);
     if (result == 0 && gibson_items_count(&decoding->items)) {
         append(self, decoding);

@@ -31,8 +31,8 @@ static void send_submitted(Connection *self)
 
 static void run(Connection *self, unsigned events)
 {
-    submit_expire(self);
     gibson_async_run(self->async, events);
+    submit_expire(self);
     decode_go_on(self);
     submit_waiting(self);
     resume_ready(self);

@@ -20,6 +20,7 @@ def loop() -> asyncio.AbstractEventLoop:
     global _loop
     if _loop is None:
         _loop = asyncio.new_event_loop()
+        _loop.slow_callback_duration = 1e9  # else it logs, and pytest keeps that, on a busy machine
     return _loop
 
 
