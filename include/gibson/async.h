@@ -137,13 +137,14 @@ GIBSON_API void gibson_async_drain(gibson_async *async);
 
    Returns GIBSON_OK; GIBSON_INVALID; GIBSON_NOMEM; GIBSON_WOULD_BLOCK when options.pipeline_window
    or pipeline_bytes is reached, see the hook `room`: requests count until their reply has come,
-   also those that were cancelled or timed out, and so does the question for the limit of times,
-   below; GIBSON_CLOSED without a connection, or while the handle is drained or freed;
-   GIBSON_PROTOCOL if bytes are found on an idle connection that nobody has asked for, without
-   options.reconnect; GIBSON_UNREACHABLE while no attempt to connect is made after one has failed,
-   see options.reconnect_delay_ms; GIBSON_USAGE for a NULL. What was not accepted is not called
-   back. A time above 32767 s is checked when the server has been asked for its limit: then
-   GIBSON_INVALID goes to the callback. Since 0.3. */
+   also those that were cancelled or timed out after they were sent, and so does the question for
+   the limit of times, below; of those that never were sent, as many as pipeline_window may be
+   cancelled behind a request that has no reply; GIBSON_CLOSED without a connection, or while the
+   handle is drained or freed; GIBSON_PROTOCOL if bytes are found on an idle connection that nobody
+   has asked for, without options.reconnect; GIBSON_UNREACHABLE while no attempt to connect is made
+   after one has failed, see options.reconnect_delay_ms; GIBSON_USAGE for a NULL. What was not
+   accepted is not called back. A time above 32767 s is checked when the server has been asked for
+   its limit: then GIBSON_INVALID goes to the callback. Since 0.3. */
 GIBSON_API gibson_status gibson_async_submit(gibson_async *async, const gibson_request *request,
                                              int64_t timeout_ms, gibson_async_callback callback,
                                              void *context, uint64_t *id);

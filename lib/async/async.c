@@ -30,7 +30,7 @@ static void init(gibson_async *async, gibson_options settings, const gibson_asyn
     const char *peer = gib_settings_keep(&settings, async->text);
     gib_connection_init(&async->connection, &settings, peer,
                         (uint64_t)gib_now_ns() ^ (uint64_t)(uintptr_t)async);
-    async->list.first = async->list.last = 1;
+    async->list.first = async->list.last = async->unsent = 1;
     async->timeout_ms =
         settings.timeout_ms < UINT32_MAX ? (uint32_t)settings.timeout_ms : UINT32_MAX;
     async->next = GIB_NO_DEADLINE;
@@ -127,6 +127,7 @@ void gib_async_enter(gibson_async *async)
 void gib_async_leave(gibson_async *async)
 {
     if (async->depth == 1) {
+        gib_async_list_trim(&async->list);
         do {
             finish_draining(async);
             offer_room(async);

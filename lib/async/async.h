@@ -1,10 +1,10 @@
 /* The asynchronous client, as its own files see it. It drives the connection as the blocking client
    does, but never waits: gibson_async_run takes one step.
 
-   waits.c says what the handle waits for, submit.c takes requests in, run.c goes through a turn,
-   expire.c ends those whose time is over, link.c makes and loses connections, held.c keeps what
-   cannot be sent before the server has told its limit of times, list.h is the list of requests, and
-   check.c says whether all that fits together. */
+   waits.c says what the handle waits for, submit.c takes requests in, cancel.c back, run.c goes
+   through a turn, expire.c ends those whose time is over, link.c makes and loses connections,
+   held.c keeps what cannot be sent before the server has told its limit of times, list.h is the
+   list of requests, and check.c says whether all that fits together. */
 #ifndef GIB_ASYNC_ASYNC_H
 #define GIB_ASYNC_ASYNC_H
 
@@ -51,6 +51,9 @@ struct gibson_async {
     uint32_t timeout_ms;        /* which is that, for messages */
     uint64_t quick_until; /* within a turn: requests before this number need not be looked at, as
                              there is room and none is refused or held; else 0 */
+    uint64_t unsent;      /* nothing was sent of requests from this number on, but for those held */
+    size_t cancelled;     /* requests of the fate of that name */
+    uint64_t lost;        /* requests before this number were lost with a connection */
     uint64_t entered_at;  /* the number of the next request when the turn began */
     int64_t queued_ns;    /* when the first request that is to be sent was submitted, or before */
     int64_t progress_ns;  /* when the first request in flight became that */
@@ -155,15 +158,21 @@ void gib_async_drop_held(gibson_async *async, uint64_t id);
 /* Sets quick_until, within a turn. */
 void gib_async_set_quick(gibson_async *async);
 
-/* Tells whether there is no room for another request. */
-bool gib_async_is_full(const gibson_async *async);
-
 /* Tells whether there is room for half of the window or more, and requests are taken. */
 bool gib_async_has_room_to_offer(const gibson_async *async);
+
+/* cancel.c */
 
 /* Gives up a request that is to be called back, which its callback is not: its reply is dropped,
    or, if nothing of it was sent, it never is. */
 void gib_async_give_up(gibson_async *async, uint64_t id);
+
+/* Takes those out of the session that were given up before anything of them was sent, which is due
+   before something is sent. */
+void gib_async_purge(gibson_async *async);
+
+/* Notes what was sent. */
+void gib_async_note_sent(gibson_async *async);
 
 /* Debug and fuzz builds end the program if the state of a handle is not sound when a public
    function returns. */

@@ -15,7 +15,7 @@ static void timed_out(gibson_async *async, const gib_async_request *request)
     char waiting_for[160];
     if (async->state != GIB_ASYNC_OPEN) {
         snprintf(waiting_for, sizeof waiting_for, "connecting to %.120s", connection->peer);
-    } else if (request->fate == GIB_FATE_GONE) {
+    } else if (request->fate != GIB_FATE_DROPPED) {
         snprintf(waiting_for, sizeof waiting_for, "sending to %.120s", connection->peer);
     } else {
         snprintf(waiting_for, sizeof waiting_for, "waiting for the reply to %s from %.120s",

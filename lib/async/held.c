@@ -89,6 +89,9 @@ static void send_held(gibson_async *async, const gib_held *held)
     gib_connection *connection = &async->connection;
     gib_async_request *entry = gib_async_list_at(&async->list, held->id);
     gib_async_list_set_fate(&async->list, entry, GIB_FATE_CALLED);
+    if (held->id < async->unsent) {
+        async->unsent = held->id;
+    }
     const gibson_status status = gib_session_push(&connection->session, &held->request,
                                                   GIB_VALUE_COPIED, &connection->error);
     if (status != GIBSON_OK) {

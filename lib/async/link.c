@@ -27,6 +27,8 @@ static void forget_requests(gibson_async *async)
     gib_session_abandon_all(session);
     gib_session_renew(session);
     forget_limit(async);
+    async->unsent = async->lost = async->list.last;
+    async->cancelled = 0;
 }
 
 /* Takes the oldest request off, and frees what it holds. */
@@ -152,9 +154,11 @@ void gib_async_lose(gibson_async *async)
     gib_session *session = &connection->session;
     gib_async_forget_descriptor(async);
     const gibson_error why = connection->error;
+    gib_async_purge(async);
     uint64_t end = behind_sent(&async->list, gib_session_drop_sent(session));
     gib_connection_drop(connection);
     async->state = GIB_ASYNC_APART;
+    async->lost = end;
     const bool has_long_time = gib_session_has_long_time(session);
     forget_limit(async);
     if (!connection->settings.reconnect || has_long_time || async->end == GIB_ASYNC_DIES ||

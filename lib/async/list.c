@@ -32,7 +32,7 @@ bool gib_async_list_reserve(gib_async_list *list, const gibson_allocator *alloca
 
 void gib_async_list_widen(gib_async_list *list, const gibson_allocator *allocator)
 {
-    if (list->last - list->first > list->capacity / 2) {
+    if (gib_async_list_span(list) > list->capacity / 2) {
         (void)grow(list, allocator);
     }
 }

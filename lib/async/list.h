@@ -9,11 +9,12 @@
 #include "base/clock.h"
 
 typedef enum gib_async_fate {
-    GIB_FATE_CALLED,  /* it is to be called back */
-    GIB_FATE_OWN,     /* so is this one, which is the handle's own */
-    GIB_FATE_DROPPED, /* its reply is to be dropped */
-    GIB_FATE_HELD,    /* it is to be called back, and is in held.c yet, not in the session */
-    GIB_FATE_GONE,    /* no reply will come: it was not sent */
+    GIB_FATE_CALLED,    /* it is to be called back */
+    GIB_FATE_OWN,       /* so is this one, which is the handle's own */
+    GIB_FATE_DROPPED,   /* its reply is to be dropped */
+    GIB_FATE_CANCELLED, /* nothing of it was sent, and it is to be taken out of the session */
+    GIB_FATE_HELD,      /* it is to be called back, and is in held.c yet, not in the session */
+    GIB_FATE_GONE,      /* no reply will come: it was not sent */
 } gib_async_fate;
 
 typedef struct gib_async_request {
@@ -25,10 +26,10 @@ typedef struct gib_async_request {
     uint16_t fate;
 } gib_async_request;
 
-/* Tells whether a reply to it is due from the session. */
+/* Tells whether it is in the session. */
 static inline bool gib_async_is_in_session(const gib_async_request *request)
 {
-    return request->fate <= GIB_FATE_DROPPED;
+    return request->fate <= GIB_FATE_CANCELLED;
 }
 
 /* Tells whether it is the caller's, and is to be called back. */
@@ -72,15 +73,21 @@ static inline gib_async_request *gib_async_list_at(const gib_async_list *list, u
     return &list->requests[id & list->mask];
 }
 
+/* How many numbers it spans, with those of requests of which no reply will come. */
+static inline size_t gib_async_list_span(const gib_async_list *list)
+{
+    return (size_t)(list->last - list->first);
+}
+
 static inline bool gib_async_list_has_room(const gib_async_list *list)
 {
-    return list->last - list->first < list->capacity;
+    return gib_async_list_span(list) < list->capacity;
 }
 
 /* How many of the caller's are to be called back. */
 static inline size_t gib_async_list_called(const gib_async_list *list)
 {
-    return (size_t)(list->last - list->first) - list->others;
+    return gib_async_list_span(list) - list->others;
 }
 
 /* Appends one, for which there must be room. */

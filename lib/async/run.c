@@ -106,6 +106,7 @@ static void flush(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
     gib_session *session = &connection->session;
+    gib_async_purge(async);
     if (!gib_session_unsent_frames(session)) {
         return;
     }
@@ -119,6 +120,7 @@ static void flush(gibson_async *async)
     if (status == GIBSON_OK) {
         status = gib_connection_send(connection);
     }
+    gib_async_note_sent(async);
     async->blocked = status == GIBSON_WOULD_BLOCK;
     if (status != GIBSON_OK && status != GIBSON_WOULD_BLOCK) {
         gib_async_lose(async);

@@ -1,4 +1,4 @@
-/* Taking requests in, and back. */
+/* Taking requests in. */
 #include "async/async.h"
 #include "base/error.h"
 #include "base/likely.h"
@@ -18,19 +18,32 @@ static size_t bytes_kept(const gibson_async *async)
     return gib_session_outstanding_bytes(&async->connection.session) + async->held_bytes;
 }
 
-bool gib_async_is_full(const gibson_async *async)
+/* Numbers of requests that are over, which are kept as older ones are not. */
+static size_t numbers_kept(const gibson_async *async)
+{
+    const gib_async_list *list = &async->list;
+    const uint64_t first = async->lost > list->first ? async->lost : list->first;
+    const size_t numbers = (size_t)(list->last - first);
+    const size_t kept = requests_kept(async); /* lost ones among them, while those held are failed */
+    return numbers > kept ? numbers - kept : 0;
+}
+
+static bool is_full(const gibson_async *async)
 {
     const gibson_options *settings = &async->connection.settings;
     const size_t requests = requests_kept(async);
     return requests >= settings->pipeline_window ||
+           numbers_kept(async) >= settings->pipeline_window ||
            (requests && bytes_kept(async) >= settings->pipeline_bytes);
 }
 
 bool gib_async_has_room_to_offer(const gibson_async *async)
 {
     const gibson_options *settings = &async->connection.settings;
+    const size_t half = settings->pipeline_window / 2;
     const size_t requests = requests_kept(async);
-    return async->end == GIB_ASYNC_STAYS && requests <= settings->pipeline_window / 2 &&
+    return async->end == GIB_ASYNC_STAYS && requests - async->cancelled <= half &&
+           numbers_kept(async) <= half &&
            (!requests || bytes_kept(async) <= settings->pipeline_bytes / 2);
 }
 
@@ -82,7 +95,11 @@ static gibson_status check_not_closing(gibson_async *async)
 /* Sees to it that there is room for one more. */
 static gibson_status make_room(gibson_async *async)
 {
-    if (gib_async_is_full(async)) {
+    if (is_full(async)) {
+        gib_async_purge(async);
+        gib_async_list_trim(&async->list);
+    }
+    if (is_full(async)) {
         async->room_asked = true;
         return gib_async_fail(async, GIBSON_WOULD_BLOCK, "the pipeline is full");
     }
@@ -110,7 +127,7 @@ static gibson_status take_in(gibson_async *async, const gibson_request *request,
     }
     status = gib_session_queue(session, request, &connection->error);
     if (status == GIBSON_OK && async->held) { /* it is allowed, but those go first */
-        gib_session_retract(session, 0);
+        gib_session_retract(session);
         status = GIBSON_WOULD_BLOCK;
     }
     if (status == GIBSON_WOULD_BLOCK) {
@@ -165,7 +182,9 @@ void gib_async_set_quick(gibson_async *async)
     if (gib_session_outstanding(session)) {
         (void)gib_session_reopen(session);
     }
-    gib_async_list_widen(list, &async->connection.settings.allocator);
+    if (list->capacity / 4 < async->connection.settings.pipeline_window) {
+        gib_async_list_widen(list, &async->connection.settings.allocator);
+    }
     async->quick_until = quick ? list->first + list->capacity : 0;
 }
 
@@ -257,37 +276,4 @@ gibson_status gibson_async_submit(gibson_async *async, const gibson_request *req
         *id = async->list.last - 1;
     }
     return GIBSON_OK;
-}
-
-void gib_async_give_up(gibson_async *async, uint64_t id)
-{
-    gib_async_list *list = &async->list;
-    gib_async_request *request = gib_async_list_at(list, id);
-    size_t behind = 0;
-    for (uint64_t other = id + 1; other != list->last; other++) {
-        behind += gib_async_is_in_session(gib_async_list_at(list, other));
-    }
-    bool is_gone = true;
-    if (request->fate == GIB_FATE_HELD) {
-        gib_async_drop_held(async, id);
-    } else {
-        is_gone = gib_session_retract(&async->connection.session, behind);
-    }
-    gib_async_list_set_fate(list, request, is_gone ? GIB_FATE_GONE : GIB_FATE_DROPPED);
-}
-
-bool gibson_async_cancel(gibson_async *async, uint64_t id)
-{
-    if (!async) {
-        return false;
-    }
-    gib_async_enter(async);
-    gib_async_request *request = gib_async_list_find(&async->list, id);
-    if (request) {
-        gib_async_give_up(async, id);
-        gib_async_look_at(async, gib_async_overdue(async, request));
-        gib_async_list_trim(&async->list);
-    }
-    gib_async_leave(async);
-    return request;
 }

@@ -61,31 +61,60 @@ size_t gib_session_drop_sent(gib_session *session)
     return lost;
 }
 
-/* Takes the pending request of that number, whose frame ends at that offset, out of the middle. */
-static void remove_pending(gib_session *session, size_t number, size_t frame_end)
+size_t gib_session_untouched(const gib_session *session)
 {
-    gib_buffer *out = &session->out;
-    const size_t frame_size = gib_session_pending(session, number)->frame_size;
-    memmove(out->data + frame_end - frame_size, out->data + frame_end, out->end - frame_end);
-    out->end -= frame_size;
-    session->pushed--;
-    for (size_t i = number; i != session->pushed; i++) {
-        *gib_session_pending(session, i) = *gib_session_pending(session, i + 1);
+    size_t count = 0;
+    for (size_t i = first_unsent(session); i != session->pushed; i++) {
+        count += !gib_session_pending(session, i)->is_question;
     }
-    session->queue_until = 0;
+    return count;
 }
 
-bool gib_session_retract(gib_session *session, size_t behind)
+/* The list ends before that number now, and the output at that offset. */
+static void cut(gib_session *session, size_t number, size_t offset)
 {
-    size_t frame_end = session->out.end;
-    for (size_t number = session->pushed; number-- != first_unsent(session);) {
-        const gib_pending *pending = gib_session_pending(session, number);
-        if (!pending->is_question && !behind--) {
-            remove_pending(session, number, frame_end);
-            gib_session_trim(session);
-            return true;
-        }
-        frame_end -= pending->frame_size;
+    session->pushed = number;
+    session->out.end = offset;
+    session->queue_until = 0;
+    gib_session_trim(session);
+}
+
+void gib_session_retract(gib_session *session)
+{
+    const size_t number = session->pushed - 1;
+    if (session->long_time > number) {
+        session->long_time = number;
     }
-    return false;
+    cut(session, number, session->out.end - gib_session_pending(session, number)->frame_size);
+}
+
+/* Where in the output the first frame begins of which nothing was sent. */
+static size_t first_unsent_offset(const gib_session *session)
+{
+    const size_t sent = session->sent_of_frame;
+    return session->unsent +
+           (sent ? gib_session_pending(session, session->sent)->frame_size - sent : 0);
+}
+
+void gib_session_filter(gib_session *session, bool (*keep)(void *context), void *context)
+{
+    uint8_t *out = session->out.data;
+    size_t from = first_unsent_offset(session);
+    size_t to = from;
+    size_t kept = first_unsent(session);
+    size_t long_time = session->long_time;
+    for (size_t i = kept; i != session->pushed; i++) {
+        const gib_pending pending = *gib_session_pending(session, i);
+        if (pending.is_question || keep(context)) {
+            if (to != from) {
+                memmove(out + to, out + from, pending.frame_size);
+            }
+            *gib_session_pending(session, kept++) = pending;
+            to += pending.frame_size;
+        }
+        from += pending.frame_size;
+        long_time = session->long_time == i + 1 ? kept : long_time;
+    }
+    session->long_time = long_time;
+    cut(session, kept, to);
 }

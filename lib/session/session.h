@@ -116,9 +116,15 @@ void gib_session_abandon_all(gib_session *session);
    connection after gib_session_renew; a view of the last reply stays. No value may be borrowed. */
 size_t gib_session_drop_sent(gib_session *session);
 
-/* Takes back the request of the caller's that has `behind` of the caller's behind it, unless a byte
-   of it was sent. Returns whether it did. */
-bool gib_session_retract(gib_session *session, size_t behind);
+/* How many requests of the caller's there are of which nothing was sent. */
+size_t gib_session_untouched(const gib_session *session);
+
+/* Takes back the last request, of which nothing may have been sent. */
+void gib_session_retract(gib_session *session);
+
+/* Asks `keep` for each of the caller's requests of which nothing was sent, the oldest first, and
+   takes back those for which it returns false. No value may be borrowed. */
+void gib_session_filter(gib_session *session, bool (*keep)(void *context), void *context);
 
 /* Empties the buffers that hold nothing, and gives back the memory of those that large requests and
    replies have made large. */

@@ -43,20 +43,10 @@ static const gibson_request *get(void)
 
 /* ---- Time ---- */
 
-/* Answers the first request when the test says so, and all others at once. */
-static void serve_first_late(peer_link *link)
-{
-    peer_frame frame;
-    if (peer_read_frame(link, &frame) && peer_await(link)) {
-        peer_send(link, "\6\0\0\4\0\0\0late", 11);
-        sample_serve(link);
-    }
-}
-
 /* emcache 114: each request meets its own deadline. A late reply is nobody's. */
 START_TEST(async_request_times_out_alone_and_its_late_reply_is_dropped)
 {
-    begin(PEER_UNIX, serve_first_late, NULL);
+    begin(PEER_UNIX, sample_serve_first_late, NULL);
     connect_handle();
     async_result early;
     async_result behind;
@@ -146,92 +136,6 @@ START_TEST(async_connecting_is_bounded_by_both_times)
     for (int i = 0; i < 2; i++) {
         gibson_async_free(filler[i]);
     }
-    end();
-}
-END_TEST
-
-/* ---- Cancelling ---- */
-
-static atomic_size_t gets_seen;
-
-static void serve_and_count(peer_link *link)
-{
-    peer_frame frame;
-    while (peer_read_frame(link, &frame)) {
-        if (frame.opcode == GIBSON_OP_GET) {
-            atomic_fetch_add(&gets_seen, 1);
-        }
-        if (!sample_answer(link, &frame)) {
-            return;
-        }
-    }
-}
-
-START_TEST(async_cancelled_request_is_not_sent_if_nothing_of_it_was)
-{
-    begin(PEER_UNIX, serve_and_count, NULL);
-    connect_handle();
-    atomic_store(&gets_seen, 0);
-    enum { COUNT = 20 };
-    async_result results[COUNT] = {0};
-    async_result last;
-    uint64_t ids[COUNT];
-    for (int i = 0; i < COUNT; i++) {
-        ck_assert_status(gibson_async_submit(async, get(), 0, async_note, &results[i], &ids[i]),
-                         GIBSON_OK);
-    }
-    for (int i = 0; i < COUNT; i += 2) {
-        ck_assert(gibson_async_cancel(async, ids[i]));
-        ck_assert(!gibson_async_cancel(async, ids[i]));
-    }
-    ck_assert(!gibson_async_cancel(async, ids[COUNT - 1] + 1));
-    ck_assert(!gibson_async_cancel(async, 0));
-    ck_assert_uint_eq(gibson_async_outstanding(async), COUNT / 2);
-    ck_assert_status(async_submit(async, get(), 0, &last), GIBSON_OK);
-    async_until(async, last.calls);
-    ck_assert_uint_eq(atomic_load(&gets_seen), COUNT / 2 + 1);
-    for (int i = 0; i < COUNT; i++) {
-        ck_assert_int_eq(results[i].calls, i % 2);
-        ck_assert(!results[i].calls || results[i].matches);
-    }
-    end();
-}
-END_TEST
-
-/* redis-py 2624, 2665, 2695: the reply to a cancelled request goes to nobody. */
-START_TEST(async_many_cancelled_requests_leave_the_list_as_it_was)
-{
-    begin(PEER_UNIX, sample_serve, NULL);
-    connect_handle();
-    for (int round = 0; round < 100; round++) {
-        uint64_t ids[20];
-        for (size_t i = 0; i < COUNT_OF(ids); i++) {
-            ck_assert_status(gibson_async_submit(async, get(), 0, NULL, NULL, &ids[i]), GIBSON_OK);
-        }
-        for (size_t i = 0; i < COUNT_OF(ids); i++) {
-            ck_assert(gibson_async_cancel(async, ids[i]));
-        }
-        ck_assert_status(async_call(async, get()).status, GIBSON_OK);
-        ck_assert_uint_eq(gibson_async_outstanding(async), 0);
-    }
-    end();
-}
-END_TEST
-
-START_TEST(async_reply_to_a_cancelled_request_is_dropped)
-{
-    begin(PEER_UNIX, serve_first_late, NULL);
-    connect_handle();
-    async_result first = {0};
-    async_result second;
-    uint64_t id;
-    ck_assert_status(gibson_async_submit(async, get(), 0, async_note, &first, &id), GIBSON_OK);
-    async_turn(async, 0); /* it is sent */
-    ck_assert(gibson_async_cancel(async, id));
-    ck_assert_status(async_submit(async, get(), 0, &second), GIBSON_OK);
-    peer_tell(server);
-    async_until(async, second.calls);
-    ck_assert(second.matches && !first.calls);
     end();
 }
 END_TEST
@@ -495,7 +399,7 @@ END_TEST
 
 START_TEST(async_child_of_a_fork_loses_its_requests_and_leaves_the_parents_alone)
 {
-    begin(PEER_UNIX, serve_first_late, NULL);
+    begin(PEER_UNIX, sample_serve_first_late, NULL);
     connect_handle();
     async_result results[2];
     ck_assert_status(async_submit(async, get(), 0, &results[0]), GIBSON_OK);
@@ -599,9 +503,6 @@ int main(void)
                async_each_request_meets_its_own_deadline_in_a_black_hole,
                async_connection_that_stays_silent_is_given_up,
                async_connecting_is_bounded_by_both_times,
-               async_cancelled_request_is_not_sent_if_nothing_of_it_was,
-               async_many_cancelled_requests_leave_the_list_as_it_was,
-               async_reply_to_a_cancelled_request_is_dropped,
                async_requests_under_way_are_lost_with_the_connection_and_said_to_be,
                async_requests_of_which_nothing_was_sent_go_to_the_next_connection,
                async_restart_of_an_idle_server_is_not_noticed_by_a_caller,

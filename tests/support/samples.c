@@ -220,6 +220,15 @@ void sample_serve(peer_link *link)
     }
 }
 
+void sample_serve_first_late(peer_link *link)
+{
+    peer_frame frame;
+    if (peer_read_frame(link, &frame) && peer_await(link)) {
+        peer_send(link, "\6\0\0\4\0\0\0late", 11);
+        sample_serve(link);
+    }
+}
+
 bool sample_warm_up(peer_link *link)
 {
     peer_frame frame;

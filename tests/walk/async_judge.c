@@ -160,12 +160,13 @@ void async_walk_called(gibson_async *async, const gibson_reply *reply, void *con
 /* ---- Calls ---- */
 
 /* Tells whether the window may be full. Replies of requests that were given up count until they
-   have come. */
+   have come; of those that were never sent, as many as the window may be kept behind others. */
 static bool may_be_full(const async_walk *self)
 {
     /* It may have asked for the limit of times, which counts, too, and again after a timeout. */
     size_t count = (self->held ? MOST_ASKED : 0) + self->submitting;
     size_t size = count * 64;
+    size_t over = 0;
     for (size_t i = self->requests.first_open; i < self->requests.count; i++) {
         const async_request *each = self->requests.all[i];
         const bool is_due = each->accepted && each->begun && self->peer->client >= 0 &&
@@ -173,9 +174,12 @@ static bool may_be_full(const async_walk *self)
         if (async_request_is_open(each) || is_due) {
             count++;
             size += each->most_size;
+        } else {
+            over++;
         }
     }
-    return count >= self->options.pipeline_window || size >= self->options.pipeline_bytes;
+    return count >= self->options.pipeline_window || over >= self->options.pipeline_window ||
+           size >= self->options.pipeline_bytes;
 }
 
 static bool may_be_refused(const async_walk *self, const async_request *request,
