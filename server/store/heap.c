@@ -15,7 +15,8 @@ typedef struct gibs_block {
     size_t header;           /* bytes of this one, and two flags */
     struct gibs_block *next; /* from here on only if it is free: the list it is in; */
     struct gibs_block *previous;
-    uintptr_t clean, clean_end; /* and only if it is wide: whole pages that the system has back */
+    uintptr_t clean, clean_end; /* and only if it is wide: whole pages that the system has back; */
+    struct gibs_block *older, *newer; /* and only if it has others as well */
 } gibs_block;
 
 /* A region begins with this. Behind its blocks is the header of one without bytes, never free. */
@@ -29,7 +30,6 @@ enum {
     FLAGS = 15,
     WORD = sizeof(size_t),
     OVERHEAD = 2 * WORD, /* from a block to what its owner sees */
-    WIDE = 1,            /* pages from which they are given back */
 };
 
 /* The first block of a region, so that what owners see is aligned to 16 bytes. */
@@ -53,7 +53,7 @@ static gibs_block *at(void *base, size_t offset)
 /* Tells whether a block of a size knows of clean pages. */
 static bool is_wide(const gibs_heap *heap, size_t size)
 {
-    return size >= WIDE * heap->page;
+    return size >= heap->page;
 }
 
 static uintptr_t next_page(const gibs_heap *heap, const void *address)
@@ -64,6 +64,64 @@ static uintptr_t next_page(const gibs_heap *heap, const void *address)
 static gibs_block *after(gibs_block *block)
 {
     return at(block, size_of(block));
+}
+
+/* The whole pages of a block. */
+static uintptr_t first_page(const gibs_heap *heap, const gibs_block *block)
+{
+    return next_page(heap, block + 1);
+}
+
+static uintptr_t pages_end(const gibs_heap *heap, const gibs_block *block)
+{
+    return ((uintptr_t)block + size_of(block)) & ~(uintptr_t)(heap->page - 1);
+}
+
+/* Bytes of whole pages of a free block that the system has not back. */
+static size_t dirty_bytes(const gibs_heap *heap, const gibs_block *block)
+{
+    if (!is_wide(heap, size_of(block))) {
+        return 0;
+    }
+    uintptr_t begin = first_page(heap, block);
+    uintptr_t end = pages_end(heap, block);
+    return begin < end ? (end - begin) - (block->clean_end - block->clean) : 0;
+}
+
+static void link_dirty(gibs_heap *heap, gibs_block *block)
+{
+    size_t bytes = dirty_bytes(heap, block);
+    if (!bytes) {
+        return;
+    }
+    heap->dirty += bytes;
+    block->older = heap->newest;
+    block->newer = NULL;
+    if (heap->newest) {
+        heap->newest->newer = block;
+    } else {
+        heap->oldest = block;
+    }
+    heap->newest = block;
+}
+
+static void unlink_dirty(gibs_heap *heap, gibs_block *block)
+{
+    size_t bytes = dirty_bytes(heap, block);
+    if (!bytes) {
+        return;
+    }
+    heap->dirty -= bytes;
+    if (block->older) {
+        block->older->newer = block->newer;
+    } else {
+        heap->oldest = block->newer;
+    }
+    if (block->newer) {
+        block->newer->older = block->older;
+    } else {
+        heap->newest = block->older;
+    }
 }
 
 /* The list for blocks of a size. */
@@ -97,6 +155,7 @@ static void link_block(gibs_heap *heap, gibs_block *block)
 
 static void unlink_block(gibs_heap *heap, gibs_block *block)
 {
+    unlink_dirty(heap, block);
     if (block->next) {
         block->next->previous = block->previous;
     }
@@ -128,6 +187,7 @@ static void set_free(gibs_heap *heap, gibs_block *block, size_t size, uintptr_t 
         block->clean = clean_from;
         block->clean_end = clean_end;
     }
+    link_dirty(heap, block);
     link_block(heap, block);
 }
 
@@ -142,21 +202,29 @@ static void give_pages_back(uintptr_t begin, uintptr_t end)
     }
 }
 
-/* Gives the pages of a wide block back, if there are enough of them that the system has not yet. */
-static void clean(gibs_heap *heap, gibs_block *block, uintptr_t *clean_from, uintptr_t *clean_end)
+/* Gives all pages of a block back that the system has not. */
+static void clean(gibs_heap *heap, gibs_block *block)
 {
-    uintptr_t begin = next_page(heap, block + 1);
-    uintptr_t end = (uintptr_t)after(block) & ~(uintptr_t)(heap->page - 1);
-    if (begin >= end || !is_wide(heap, (end - begin) - (*clean_end - *clean_from))) {
-        return;
+    uintptr_t begin = first_page(heap, block);
+    uintptr_t end = pages_end(heap, block);
+    unlink_dirty(heap, block);
+    if (block->clean == block->clean_end) {
+        block->clean = block->clean_end = end;
     }
-    if (*clean_from == *clean_end) {
-        *clean_from = *clean_end = end;
+    give_pages_back(begin, block->clean);
+    give_pages_back(block->clean_end, end);
+    block->clean = begin;
+    block->clean_end = end;
+}
+
+/* Keeps as many free pages as is of use, and gives back the others. */
+static void give_old_pages_back(gibs_heap *heap)
+{
+    size_t part = heap->allocated / GIBS_HEAP_KEPT_PART;
+    size_t kept = part > GIBS_HEAP_KEPT ? part : GIBS_HEAP_KEPT;
+    while (heap->dirty > kept) {
+        clean(heap, heap->oldest);
     }
-    give_pages_back(begin, *clean_from);
-    give_pages_back(*clean_end, end);
-    *clean_from = begin;
-    *clean_end = end;
 }
 
 static bool add_region(gibs_heap *heap)
@@ -217,8 +285,10 @@ static void take(gibs_heap *heap, gibs_block *block, size_t size)
     uintptr_t clean_from = is_wide(heap, whole) ? block->clean : 0;
     uintptr_t clean_end = is_wide(heap, whole) ? block->clean_end : 0;
     heap->unused_regions -= fills_region(block);
+    heap->allocated += size;
     unlink_block(heap, block);
     if (whole - size < SMALLEST) {
+        heap->allocated += whole - size;
         block->header &= ~(size_t)IS_FREE;
         after(block)->header &= ~(size_t)BEFORE_IS_FREE;
         return;
@@ -286,6 +356,7 @@ void gibs_heap_free(gibs_heap *heap, void *memory)
     size_t size = size_of(block);
     uintptr_t clean_from = 0;
     uintptr_t clean_end = 0;
+    heap->allocated -= size;
     if (is_free(next)) {
         keep_larger(heap, next, &clean_from, &clean_end);
         unlink_block(heap, next);
@@ -298,14 +369,12 @@ void gibs_heap_free(gibs_heap *heap, void *memory)
         size += size_of(block);
     }
     block->header = size | (block->header & BEFORE_IS_FREE);
-    if (is_wide(heap, size)) {
-        clean(heap, block, &clean_from, &clean_end);
-    }
     set_free(heap, block, size, clean_from, clean_end);
     if (fills_region(block) && heap->unused_regions++) {
         heap->unused_regions--; /* one is kept */
         drop_region(heap, block);
     }
+    give_old_pages_back(heap);
 }
 
 void gibs_heap_close(gibs_heap *heap)
@@ -349,7 +418,32 @@ static bool is_clean(const gibs_heap *heap, const gibs_block *block, const gibs_
     return true;
 }
 
-static const char *check_region(const gibs_heap *heap, gibs_region *region, bool *unused)
+/* What the blocks of all regions come to. */
+typedef struct gibs_totals {
+    size_t allocated;
+    size_t dirty;
+    size_t dirty_blocks;
+} gibs_totals;
+
+static const char *check_totals(const gibs_heap *heap, const gibs_totals *totals)
+{
+    size_t count = 0;
+    for (const gibs_block *block = heap->oldest; block; block = block->newer) {
+        if (block->newer ? block->newer->older != block : heap->newest != block) {
+            return "the list of blocks with pages to give back is broken";
+        }
+        count++;
+    }
+    if (count != totals->dirty_blocks) {
+        return "blocks with pages to give back are not in the list of them";
+    }
+    return totals->dirty != heap->dirty || totals->allocated != heap->allocated
+               ? "there are not as many bytes as it says"
+               : NULL;
+}
+
+static const char *check_region(const gibs_heap *heap, gibs_region *region, bool *unused,
+                                gibs_totals *totals)
 {
     gibs_block *block = at(region, FIRST_BLOCK);
     bool before_is_free = false;
@@ -367,6 +461,9 @@ static const char *check_region(const gibs_heap *heap, gibs_region *region, bool
             return "clean pages are none";
         }
         before_is_free = is_free(block);
+        totals->dirty += before_is_free ? dirty_bytes(heap, block) : 0;
+        totals->dirty_blocks += before_is_free && dirty_bytes(heap, block);
+        totals->allocated += before_is_free ? 0 : size_of(block);
         block = next;
     }
     return (uint8_t *)block - (uint8_t *)region > GIBS_HEAP_REGION - OVERHEAD
@@ -379,14 +476,15 @@ const char *gibs_heap_check(gibs_heap *heap)
     const char *fault = NULL;
     size_t regions = 0;
     size_t unused = 0;
+    gibs_totals totals = {0};
     for (gibs_region *region = heap->regions; region && !fault; region = region->next) {
         bool is_unused;
-        fault = check_region(heap, region, &is_unused);
+        fault = check_region(heap, region, &is_unused, &totals);
         regions++;
         unused += is_unused;
     }
     if (!fault && (regions != heap->region_count || unused != heap->unused_regions)) {
         fault = "there are not as many regions as it says";
     }
-    return fault;
+    return fault ? fault : check_totals(heap, &totals);
 }

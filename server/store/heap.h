@@ -1,7 +1,8 @@
 /* Where items and nodes get their memory. Whatever was allocated and freed before, no call takes
    long: malloc of glibc sorts what was freed at some later time, and gives it back to the system by
    looking at all of it, 15 ms for a million items. This one joins a block with its neighbours when
-   it is freed, and gives pages back as they come together.
+   it is freed. Of the pages that are free it keeps some, as the next block to be allocated often
+   needs them, and gives those back that were free for longest.
 
    It is the two-level segregated fit of M. Masmano, I. Ripoll, A. Crespo and J. Real, "TLSF: a New
    Dynamic Memory Allocator for Real-Time Systems", ECRTS 2004. One thread. */
@@ -16,6 +17,8 @@ enum {
     GIBS_HEAP_PARTS = 32,  /* lists for sizes between two powers of 2 */
     GIBS_HEAP_POWERS = 16, /* up to the size of a region */
     GIBS_HEAP_REGION = 1 << 24,
+    GIBS_HEAP_KEPT = 1 << 18, /* bytes of free pages that may be kept, */
+    GIBS_HEAP_KEPT_PART = 32, /* or that part of what is allocated, if that is more */
 };
 
 /* All zero at first. */
@@ -25,8 +28,11 @@ typedef struct gibs_heap {
     struct gibs_block *free[GIBS_HEAP_POWERS][GIBS_HEAP_PARTS];
     struct gibs_region *regions;
     size_t region_count;
-    size_t page;           /* bytes */
-    size_t unused_regions; /* those in which nothing is allocated */
+    size_t page;                        /* bytes */
+    size_t unused_regions;              /* those in which nothing is allocated */
+    size_t allocated;                   /* bytes */
+    size_t dirty;                       /* bytes of free pages that the system has not back */
+    struct gibs_block *oldest, *newest; /* the blocks with those */
 } gibs_heap;
 
 /* Allocates up to a million bytes, or returns NULL. Costs as much as gibs_memory_cost says. The

@@ -109,6 +109,30 @@ START_TEST(heap_freed_blocks_are_joined_and_their_pages_given_back)
 }
 END_TEST
 
+/* Every other of many blocks of some pages: no two come together. */
+START_TEST(heap_keeps_few_of_the_pages_that_are_free)
+{
+    enum { COUNT = 2000, SIZE = 10000 };
+    static void *each[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        each[i] = gibs_heap_allocate(&heap, SIZE);
+        memset(each[i], 1, SIZE);
+    }
+    for (size_t i = 0; i < COUNT; i += 2) {
+        gibs_heap_free(&heap, each[i]);
+        const size_t part = heap.allocated / GIBS_HEAP_KEPT_PART;
+        ck_assert_uint_le(heap.dirty, part > GIBS_HEAP_KEPT ? part : GIBS_HEAP_KEPT);
+    }
+    ck_assert_uint_gt(heap.dirty, 0);
+    check_heap(); /* what it has given back is zero again */
+    for (size_t i = 1; i < COUNT; i += 2) {
+        gibs_heap_free(&heap, each[i]);
+    }
+    check_heap();
+    ck_assert_uint_eq(heap.region_count, 1);
+}
+END_TEST
+
 START_TEST(heap_without_a_heap_is_malloc)
 {
     void *memory = gibs_heap_allocate(NULL, 100);
@@ -123,7 +147,7 @@ int main(void)
         {.tear_down = tear_down, .runs = 3, TESTS(heap_random_blocks_are_kept_apart)},
         {.tear_down = tear_down,
          TESTS(heap_every_size_fits, heap_freed_blocks_are_joined_and_their_pages_given_back,
-               heap_without_a_heap_is_malloc)},
+               heap_keeps_few_of_the_pages_that_are_free, heap_without_a_heap_is_malloc)},
     };
     return suite_run("server_heap", 1, parts, COUNT_OF(parts));
 }
