@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#if defined(__linux__)
+#include <linux/sockios.h>
+#endif
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,9 +21,11 @@ enum {
     PART_DUE = 8,                 /* of what waits, in the time of a stall */
     SMALLEST_DUE = 64 * 1024,     /* bytes: about 2 KB/s */
     WORK_AT_ONCE = 64,            /* items, or KB, between two looks at the clock */
-    MUCH_DATA = 16 * 1024,        /* bytes of request and reply after which it is looked at */
+    DATA_BETWEEN_CLOCKS = 1024,   /* bytes of requests and replies, where they are no quick ones */
     MOST_MOVED = 256 * 1024,      /* bytes that are read or sent in a turn */
-    FEW_REQUESTS = 16,            /* so many of them, and quick ones, are not much to ask for */
+    FEW_REQUESTS = 16,            /* so many of them, */
+    SHORT_NS = 30 * 1000,         /* and so long, are not much to ask for */
+    HEAVY_TIMES = 8,              /* so many times those wait who have asked for more */
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
 
@@ -47,6 +52,7 @@ gibs_connection *gibs_connection_new(int descriptor, gibs_exchange *exchange, in
         connection->source = GIBS_SOURCE_CONNECTION;
         connection->descriptor = descriptor;
         connection->come_ms = connection->active_ms = now_ms;
+        connection->heavy = 1;
         gib_buffer_init(&connection->in, exchange->in.allocator);
         gib_buffer_init(&connection->out, exchange->in.allocator);
     }
@@ -146,16 +152,56 @@ static bool keep_rest(gib_buffer *rest, gib_buffer *from)
     return true;
 }
 
+/* Of the bytes that were sent, those that the client has taken; or all, where the kernel does not
+   tell. */
+static int64_t taken_bytes(const gibs_connection *connection)
+{
+    int held = 0;
+#if defined(SIOCOUTQ)
+    if (ioctl(connection->descriptor, SIOCOUTQ, &held)) {
+        held = 0;
+    }
+#endif
+    return (int64_t)connection->bytes_out - held;
+}
+
 /* A client that takes a byte now and then would hold its buffers for ever. So it has moved only
    when it has taken a part of what waits for it. */
+static size_t due_of(size_t left)
+{
+    return left / PART_DUE > SMALLEST_DUE ? left / PART_DUE : SMALLEST_DUE;
+}
+
+static void note_move(gibs_connection *connection, size_t left, int64_t now_ms)
+{
+    connection->moved_ms = now_ms;
+    connection->due = due_of(left);
+}
+
 static void note_progress(gibs_connection *connection, size_t sent, size_t left, int64_t now_ms)
 {
     if (sent < connection->due) {
         connection->due -= sent;
         return;
     }
-    connection->moved_ms = now_ms;
-    connection->due = left / PART_DUE > SMALLEST_DUE ? left / PART_DUE : SMALLEST_DUE;
+    note_move(connection, left, now_ms);
+    if (left) {
+        connection->taken = taken_bytes(connection);
+    }
+}
+
+/* The kernel takes more only when it has got rid of a third of what it holds, which may be
+   megabytes. So before a client is said to stall it is asked what that is. */
+bool gibs_connection_has_moved(gibs_connection *connection, int64_t now_ms)
+{
+    size_t left = gibs_connection_output(connection);
+    int64_t taken = taken_bytes(connection);
+    if (taken - connection->taken < (int64_t)due_of(left)) {
+        return false;
+    }
+    note_move(connection, left, now_ms);
+    connection->taken = taken;
+    return true;
 }
 
 /* Sends what the socket takes, or a part: a client that reads while it is written to could be
@@ -182,12 +228,12 @@ static bool send_from(gibs_connection *connection, gibs_exchange *exchange, gib_
 }
 
 /* What has taken much is followed by a look at the clock; of quick requests many fit between two.
- */
-static bool may_be_long(const gib_request_frame *frame, size_t replied)
+   How long a key is counts too: there may be a node for each byte of it. */
+static bool may_be_long(const gib_request_frame *frame, size_t bytes)
 {
     const gibson_command *command = gib_command(frame->opcode);
     return (command && gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX)) ||
-           frame->frame_size + replied > MUCH_DATA;
+           bytes > DATA_BETWEEN_CLOCKS;
 }
 
 /* Tells whether a command that is under way may go on; only a test ever keeps it from that. */
@@ -301,7 +347,9 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     int64_t begun_ns = connection->job ? connection->begun_ns : now_ns;
     gibs_exchange_note_time(exchange, now_ns);
     gibs_service_update_time(exchange->service, now_ns); /* those before may have taken long */
+    int64_t start_ns = now_ns;
     unsigned answered = 0;
+    size_t bytes = 0; /* since the clock was looked at */
     gib_request_frame frame;
     connection->backlog = false;
     change_rules(connection, exchange);
@@ -312,9 +360,11 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
             connection->backlog = true;
             break;
         }
-        bool long_one = may_be_long(&frame, gib_buffer_size(out) - before);
+        bytes += frame.frame_size + gib_buffer_size(out) - before;
+        bool long_one = may_be_long(&frame, bytes);
         if (++answered % REQUESTS_BETWEEN_CLOCKS == 0 || long_one) {
             now_ns = gib_now_ns();
+            bytes = 0;
         }
         if (long_one && exchange->slow_ns && now_ns - begun_ns >= exchange->slow_ns) {
             gibs_slow_log_note(exchange, connection, &frame, now_ns - begun_ns);
@@ -328,7 +378,11 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     }
     change_rules(connection, exchange);
     connection->requests += answered;
-    connection->heavy = answered > FEW_REQUESTS || connection->job;
+    if (answered > FEW_REQUESTS || connection->job || now_ns - start_ns > SHORT_NS) {
+        connection->heavy = HEAVY_TIMES;
+    } else if (connection->heavy) {
+        connection->heavy--;
+    }
     exchange->timed_since_ns = connection->asked_ns;
     exchange->timed = answered;
 }
@@ -372,6 +426,7 @@ static gibs_outcome finish(gibs_connection *connection, int64_t now_ms)
     }
     connection->lingering = true;
     connection->moved_ms = now_ms;
+    connection->taken = taken_bytes(connection);
     return GIBS_OUTCOME_OPEN;
 }
 

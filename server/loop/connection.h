@@ -15,18 +15,20 @@ typedef struct gibs_connection {
     bool backlog;        /* `in` may hold whole requests that could not be answered yet */
     bool waits_for_turn; /* in the queue of the loop */
     unsigned ready;      /* what the poller has found since it waits there */
-    bool heavy;        /* it asked for much last time: it waits for its turn with what comes next */
-    bool closing;      /* no more requests are answered; it ends once the replies are gone */
-    bool peer_ended;   /* the client sends nothing more */
-    bool lingering;    /* all is sent and said to be; what still comes is thrown away */
-    gib_buffer in;     /* owns memory only while a part of a request, or a backlog, waits */
-    gib_buffer out;    /* owns memory only while the client is slow */
-    bool cut;          /* it has cost too much, and is only to be dropped */
-    gibs_job *job;     /* the first request of `in` is under way; or NULL */
-    size_t counted;    /* its part of client_bytes */
-    size_t due;        /* bytes of `out` that the client has to take, or it stalls */
-    int64_t moved_ms;  /* when it last had taken them, or since when it lingers */
-    int64_t come_ms;   /* when it came */
+    unsigned char heavy; /* it asked for much, or nothing is known of it yet: so many times more it
+                            waits for its turn with what comes */
+    bool closing;        /* no more requests are answered; it ends once the replies are gone */
+    bool peer_ended;     /* the client sends nothing more */
+    bool lingering;      /* all is sent and said to be; what still comes is thrown away */
+    gib_buffer in;       /* owns memory only while a part of a request, or a backlog, waits */
+    gib_buffer out;      /* owns memory only while the client is slow */
+    bool cut;            /* it has cost too much, and is only to be dropped */
+    gibs_job *job;       /* the first request of `in` is under way; or NULL */
+    size_t counted;      /* its part of client_bytes */
+    size_t due;          /* bytes of `out` that the client has to take, or it stalls */
+    int64_t moved_ms;    /* when it last had taken them, or since when it lingers */
+    int64_t taken;   /* of bytes_out, what it had taken out of the kernel when that was looked at */
+    int64_t come_ms; /* when it came */
     int64_t active_ms; /* when it last sent something */
     int64_t asked_ns;  /* when the turn began in which it sent what is being answered */
     int64_t begun_ns;  /* when the job was begun */
@@ -95,6 +97,10 @@ unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_
 
 /* Gives back the memory of a connection that is to be dropped. */
 void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange);
+
+/* Tells whether a client that has taken nothing for long, as far as that shows in what the kernel
+   has taken of the replies, has taken some of what the kernel holds; and notes that. */
+bool gibs_connection_has_moved(gibs_connection *connection, int64_t now_ms);
 
 /* The bytes of replies that wait for the client. */
 size_t gibs_connection_output(const gibs_connection *connection);

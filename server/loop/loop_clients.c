@@ -236,8 +236,9 @@ static void refuse_without_descriptors(gibs_loop *loop, gibs_listener *listener)
     int descriptor = gibs_listener_accept(listener, loop->keepalive_s);
     if (descriptor >= 0) {
         close(descriptor);
+        loop->exchange.service->counters.connections++;
+        loop->exchange.service->counters.refused_clients++;
     }
-    loop->exchange.service->counters.refused_clients++;
     loop->spare_descriptor = gibs_loop_open_spare();
     gibs_log_write(loop->log, GIBS_LOG_ERROR, "refused a client: no descriptors left");
 }

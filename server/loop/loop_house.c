@@ -16,10 +16,11 @@ enum {
     SWEEP_PAUSE_MS = 1,     /* between the slices of a sweep while there is nothing else to do */
 };
 
-static bool stalls(const gibs_loop *loop, const gibs_connection *connection)
+static bool stalls(const gibs_loop *loop, gibs_connection *connection)
 {
     return (gibs_connection_output(connection) || connection->lingering) &&
-           loop->now_ms - connection->moved_ms > loop->max_write_stall_ms;
+           loop->now_ms - connection->moved_ms > loop->max_write_stall_ms &&
+           !gibs_connection_has_moved(connection, loop->now_ms);
 }
 
 /* Half a request is nothing asked. */
@@ -81,6 +82,15 @@ static void begin_sweeps(gibs_loop *loop)
         if (gibs_store_may_expire(store)) {
             gibs_store_sweep_begin(store, false);
         }
+    }
+}
+
+/* What was locked when max_memory was lowered may be unlocked by now. */
+static void resume_moving(gibs_store *store)
+{
+    size_t used = gibs_store_used(store);
+    if (store->settings.evict && used > store->settings.max_memory) {
+        store->settings.max_memory = used;
     }
 }
 
@@ -147,6 +157,7 @@ void gibs_loop_keep_house(gibs_loop *loop, int64_t turn_ns)
         gibs_log_catch_up(loop->log);
         drop_overdue(loop);
         begin_sweeps(loop);
+        resume_moving(store);
     }
 }
 

@@ -156,6 +156,9 @@ static void link_block(gibs_heap *heap, gibs_block *block)
 static void unlink_block(gibs_heap *heap, gibs_block *block)
 {
     unlink_dirty(heap, block);
+    if (is_wide(heap, size_of(block))) {
+        heap->clean -= block->clean_end - block->clean;
+    }
     if (block->next) {
         block->next->previous = block->previous;
     }
@@ -186,6 +189,7 @@ static void set_free(gibs_heap *heap, gibs_block *block, size_t size, uintptr_t 
     if (is_wide(heap, size)) {
         block->clean = clean_from;
         block->clean_end = clean_end;
+        heap->clean += clean_end - clean_from;
     }
     link_dirty(heap, block);
     link_block(heap, block);
@@ -207,6 +211,7 @@ static void clean(gibs_heap *heap, gibs_block *block)
 {
     uintptr_t begin = first_page(heap, block);
     uintptr_t end = pages_end(heap, block);
+    heap->clean += dirty_bytes(heap, block);
     unlink_dirty(heap, block);
     if (block->clean == block->clean_end) {
         block->clean = block->clean_end = end;
@@ -256,7 +261,7 @@ static bool fills_region(const gibs_block *block)
 }
 
 /* Finds a free block of a size or more, without looking at any that is smaller. */
-static gibs_block *find_block(gibs_heap *heap, size_t size)
+static gibs_block *find_block(const gibs_heap *heap, size_t size)
 {
     unsigned power;
     unsigned part;
@@ -299,6 +304,21 @@ static void take(gibs_heap *heap, gibs_block *block, size_t size)
     clean_from = clean_from > begin ? clean_from : begin;
     rest->header = 0;
     set_free(heap, rest, whole - size, clean_from < clean_end ? clean_from : clean_end, clean_end);
+}
+
+size_t gibs_heap_growth(const gibs_heap *heap, size_t size)
+{
+    size_t cost = gibs_memory_cost(size);
+    const gibs_block *block = find_block(heap, cost);
+    if (!block) {
+        return cost;
+    }
+    if (!is_wide(heap, size_of(block))) {
+        return 0;
+    }
+    uintptr_t end = next_page(heap, (const uint8_t *)block + cost);
+    end = end < block->clean_end ? end : block->clean_end;
+    return block->clean < end ? end - block->clean : 0;
 }
 
 void *gibs_heap_allocate(gibs_heap *heap, size_t size)
@@ -423,6 +443,7 @@ typedef struct gibs_totals {
     size_t allocated;
     size_t dirty;
     size_t dirty_blocks;
+    size_t clean;
 } gibs_totals;
 
 static const char *check_totals(const gibs_heap *heap, const gibs_totals *totals)
@@ -437,7 +458,8 @@ static const char *check_totals(const gibs_heap *heap, const gibs_totals *totals
     if (count != totals->dirty_blocks) {
         return "blocks with pages to give back are not in the list of them";
     }
-    return totals->dirty != heap->dirty || totals->allocated != heap->allocated
+    return totals->dirty != heap->dirty || totals->allocated != heap->allocated ||
+                   totals->clean != heap->clean
                ? "there are not as many bytes as it says"
                : NULL;
 }
@@ -461,6 +483,8 @@ static const char *check_region(const gibs_heap *heap, gibs_region *region, bool
             return "clean pages are none";
         }
         before_is_free = is_free(block);
+        totals->clean +=
+            before_is_free && is_wide(heap, size_of(block)) ? block->clean_end - block->clean : 0;
         totals->dirty += before_is_free ? dirty_bytes(heap, block) : 0;
         totals->dirty_blocks += before_is_free && dirty_bytes(heap, block);
         totals->allocated += before_is_free ? 0 : size_of(block);

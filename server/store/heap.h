@@ -31,13 +31,24 @@ typedef struct gibs_heap {
     size_t page;                        /* bytes */
     size_t unused_regions;              /* those in which nothing is allocated */
     size_t allocated;                   /* bytes */
-    size_t dirty;                       /* bytes of free pages that the system has not back */
+    size_t dirty;                       /* bytes of free pages that the system has not back, */
+    size_t clean;                       /* and that it has */
     struct gibs_block *oldest, *newest; /* the blocks with those */
 } gibs_heap;
 
 /* Allocates up to a million bytes, or returns NULL. Costs as much as gibs_memory_cost says. The
    heap may be NULL: then it is malloc that does it. */
 void *gibs_heap_allocate(gibs_heap *heap, size_t size);
+
+/* Bytes that are in use by nobody, and that the system has not back: pieces of pages, for the most
+   part. */
+static inline size_t gibs_heap_lost(const gibs_heap *heap)
+{
+    return heap->region_count * GIBS_HEAP_REGION - heap->clean - heap->allocated;
+}
+
+/* How many bytes that the system has back an allocation would need. */
+size_t gibs_heap_growth(const gibs_heap *heap, size_t size);
 
 /* Frees a block of the heap. */
 void gibs_heap_free(gibs_heap *heap, void *memory);

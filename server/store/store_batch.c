@@ -2,7 +2,10 @@
 
 #include "store/store_private.h"
 
-enum { BYTES_OF_WORK = 1024 };
+enum {
+    BYTES_OF_WORK = 1024,
+    KEY_OF_WORK = 256, /* bytes of a key, as there may be a node for each */
+};
 
 void gibs_batch_prepare(gibs_batch *batch)
 {
@@ -152,6 +155,7 @@ bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
             return pause_at(batch, item, visit == GIBS_VISIT_AGAIN);
         }
         charge_items(batch, store->looks - looks); /* those it had to be made room among */
+        charge_items(batch, item->key_size / KEY_OF_WORK);
         batch->count += visit == GIBS_VISIT_COUNT || visit == GIBS_VISIT_DELETE;
         if (!leave(batch, store, gibs_link_item(*place), visit)) {
             return true;

@@ -90,7 +90,7 @@ static gib_code replace(gibs_build *build, gibs_store *store, gibs_link *place, 
         return GIB_CODE_LOCKED;
     }
     if (after > before) {
-        place = gibs_store_afford_growth(store, place, after - before);
+        place = gibs_store_afford_growth(store, place, after);
         if (!place) {
             return GIB_CODE_MEM;
         }

@@ -86,12 +86,17 @@ void gibs_store_exchange(gibs_store *store, gibs_link *place, gibs_item *item)
     gibs_store_free_item(store, old);
 }
 
-gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t growth)
+gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t cost)
 {
     gibs_item *item = gibs_link_item(*place);
     uint64_t changes = store->tree.changes;
+    size_t growth = cost - gibs_store_cost_of(item);
     store->pinned = item;
-    bool room = gibs_store_make_room(store, growth);
+    bool tight = gibs_store_is_tight(store, cost);
+    bool room = gibs_store_make_room(store, tight ? growth : cost);
+    if (!room && !tight && !store->unfinished) { /* nothing else can go, for it to be tight */
+        room = gibs_store_make_room(store, growth);
+    }
     store->pinned = NULL;
     if (!room) {
         return NULL;
@@ -106,7 +111,7 @@ gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed va
     size_t before = gibs_store_cost_of(item);
     size_t after = gibs_store_cost(item->key_size, value.bytes.size);
     if (after > before) {
-        place = gibs_store_afford_growth(store, place, after - before);
+        place = gibs_store_afford_growth(store, place, after);
         if (!place) {
             return NULL;
         }

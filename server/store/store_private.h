@@ -24,10 +24,24 @@ gibs_packed gibs_store_pack(gibs_store *store, gibson_bytes value);
    there is none; the limit is not looked at. */
 gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed value);
 
+/* Tells whether nothing is lost to pieces of pages between items, but for a part of the limit, that
+   would not be within the limit with `cost` bytes more; or else whether those fit in between. */
+static inline bool gibs_store_is_tight(const gibs_store *store, size_t cost)
+{
+    enum { PART_LOST = 16, LOST_ANYWAY = 512 * 1024 };
+    const gibs_heap *heap = store->tree.heap;
+    size_t lost = heap ? gibs_heap_lost(heap) : 0;
+    size_t limit = store->settings.max_memory;
+    size_t used = gibs_store_used(store) + cost;
+    return lost <= limit / PART_LOST + LOST_ANYWAY + (used < limit ? limit - used : 0) ||
+           (cost < GIBS_LARGE_BLOCK && !gibs_heap_growth(heap, cost));
+}
+
 static inline bool gibs_store_has_room(const gibs_store *store, size_t cost)
 {
     size_t limit = store->settings.max_memory;
-    return cost <= limit && gibs_store_used(store) <= limit - cost;
+    return cost <= limit && gibs_store_used(store) <= limit - cost &&
+           gibs_store_is_tight(store, cost);
 }
 
 /* Deletes items until `cost` bytes more are within the limit, or the hand has passed by so many. */
@@ -80,9 +94,9 @@ void gibs_store_note_peak(gibs_store *store);
 /* Finds a live item; one that has expired is deleted on the way. */
 gibs_link *gibs_store_find(gibs_store *store, gibson_bytes key);
 
-/* Makes room for the item in a place to grow. Returns its place then, or NULL where there is none.
- */
-gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t growth);
+/* Makes room for an item of that cost in place of a smaller one. Returns its place then, or NULL
+   where there is none. */
+gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t cost);
 
 /* Begins the life of a new item: it counts as accessed, and its age begins. */
 void gibs_store_begin(gibs_store *store, gibs_item *item, int64_t ttl);

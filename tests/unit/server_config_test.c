@@ -67,7 +67,8 @@ START_TEST(config_bad_values_are_refused_and_change_nothing)
     expect_refused("port", "", "port: '' is not a number");
     expect_refused("port", "70000", "port: '70000' is not between 0 and 65535");
     expect_refused("port", "-1", "port: '-1' is not a number");
-    expect_refused("port", "99999999999999999999", "port: '99999999999999999999' is not a number");
+    expect_refused("port", "99999999999999999999",
+                   "port: '99999999999999999999' is not between 0 and 65535");
     expect_refused("compat", "2", "compat: '2' is not between 0 and 1");
     expect_refused("unix_socket_mode", "0888", "unix_socket_mode: '0888' is not an octal number");
     expect_refused("unix_socket_mode", "1777", "unix_socket_mode: '1777' is not between 0 and 777");
