@@ -28,7 +28,7 @@ static PyObject *on_soon(PyObject *self, PyObject *unused)
     (void)unused;
     Connection *connection = (Connection *)self;
     connection->watch.soon = false;
-    connection->stale = true; /* what was told, "soon", holds until libgibson tells something else */
+    connection->stale = true; /* it may want another, and has no need to say so again */
     return connection_turn(connection, 0);
 }
 

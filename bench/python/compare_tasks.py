@@ -32,7 +32,7 @@ def redis_server(command, folder):
     # One in a chroot sees no folder of ours: then all use the loopback.
     inside = "chroot" in command
     socket = "127.0.0.1:%d" % PORT if inside else os.path.join(folder, "redis")
-    words = [*command, "--port", str(PORT), "--save", "", "--bind", "127.0.0.1"]
+    words = [*command, "--maxclients", "5000", "--port", str(PORT), "--save", "", "--bind", "127.0.0.1"]
     if not inside:
         words += ["--unixsocket", socket]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)

@@ -12,6 +12,8 @@ compare_tasks.py runs it for all of them.
 """
 
 import asyncio
+import os
+import resource
 import sys
 import time
 
@@ -31,6 +33,8 @@ async def connect_redis(socket):
     import redis.asyncio
 
     # The client has a connection for each task that waits.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return redis.asyncio.Redis(unix_socket_path=socket)
 
 
@@ -117,9 +121,6 @@ def main():
     made = module.new_event_loop()
     made.run_until_complete(run(library, socket, int(tasks), seconds))
     # Clients are not closed: some have no orderly end under load, and the process ends.
-    sys.stdout.flush()
-    import os
-
     os._exit(0)
 
 
