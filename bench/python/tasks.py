@@ -35,7 +35,7 @@ async def connect_redis(socket):
     # The client has a connection for each task that waits.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return redis.asyncio.Redis(unix_socket_path=socket)
+    return redis.asyncio.Redis(unix_socket_path=socket, max_connections=most)
 
 
 async def connect_coredis(socket):
