@@ -31,8 +31,9 @@ PORT = 16379
 def redis_server(command, folder):
     # One in a chroot sees no folder of ours: then all use the loopback.
     inside = "chroot" in command
-    socket = "127.0.0.1:%d" % PORT if inside else os.path.join(folder, "redis")
-    words = [*command, "--maxclients", "5000", "--port", str(PORT), "--save", "", "--bind", "127.0.0.1"]
+    socket = f"127.0.0.1:{PORT}" if inside else os.path.join(folder, "redis")
+    words = [*command, "--port", str(PORT), "--bind", "127.0.0.1"]
+    words += ["--save", "", "--maxclients", "5000"]
     if not inside:
         words += ["--unixsocket", socket]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
@@ -91,7 +92,7 @@ def main():
         gibson = os.path.join(folder, "gibson")
         with pygibson.Server(unix_socket=gibson):
             sockets = dict.fromkeys(CLIENTS, redis)
-            sockets.update(pygibson=gibson, glide="127.0.0.1:%d" % PORT, none="-")
+            sockets.update(pygibson=gibson, glide=f"127.0.0.1:{PORT}", none="-")
             show(compare(sockets, rounds, seconds))
 
 

@@ -20,7 +20,15 @@ PATIENT = 30_000
 
 
 # Their tests are for both Clients, but for those marked as being for the blocking one.
-BOTH = ("test_arguments", "test_commands", "test_errors", "test_faults", "test_lifetime", "test_pipeline", "test_values")
+BOTH = (
+    "test_arguments",
+    "test_commands",
+    "test_errors",
+    "test_faults",
+    "test_lifetime",
+    "test_pipeline",
+    "test_values",
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

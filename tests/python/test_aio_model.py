@@ -1,5 +1,6 @@
-"""Thousands of tasks on a few connections, with random cancellations, timeouts and faults on the way:
-every answer is the one of its own request, or an exception; and afterwards nothing is under way.
+"""Thousands of tasks on a few connections, with random cancellations, timeouts and faults on the
+way: every answer is the one of its own request, or an exception; and afterwards nothing is under
+way.
 
     GIBSON_TEST_SEED=n     begins with this seed, which a failure has printed
     GIBSON_TEST_COUNT=n    runs so many rounds (one, to replay a failure)
