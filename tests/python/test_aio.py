@@ -652,7 +652,11 @@ def test_aiomcache_489_a_task_that_ends_the_loop(kind: str, unix_server: Server)
     assert loop.run_until_complete(waiting) == [0] * 5
     assert isinstance(ending.exception(), KeyboardInterrupt)
     loop.run_until_complete(asyncio.wait_for(others(), 30))
-    loop.run_until_complete(client.close())
+
+    async def close() -> None:
+        await client.close()
+
+    loop.run_until_complete(close())
     loop.close()
 
 
