@@ -29,7 +29,7 @@ async def gets(client, seconds):
     while (start := time.perf_counter()) < end:
         await client.get(KEY)
         times.append(time.perf_counter() - start)
-    return sorted(times)
+    return times
 
 
 async def turns(end):
@@ -67,7 +67,8 @@ async def measure(what, client, seconds, others):
     reading = [asyncio.create_task(other(end)) for other in others]
     times = await gets(client, seconds)
     end.set()
-    show(what, times, await watching)
+    longest = await watching
+    show(what, sorted(times), longest)
     return [await each for each in reading]
 
 
