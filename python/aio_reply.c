@@ -73,20 +73,15 @@ static PyObject *parse_message(PyObject *const *args, Py_ssize_t count, PyObject
     return count + named ? args[0] : Py_None;
 }
 
-static PyObject *reply_cancel(PyObject *object, PyObject *const *args, Py_ssize_t count,
-                              PyObject *keywords)
+/* Returns whether it was cancelled, or -1 with an exception set. The message may be None. */
+static int cancel(Reply *self, PyObject *message)
 {
-    Reply *self = (Reply *)object;
-    PyObject *message = parse_message(args, count, keywords);
-    if (!message) {
-        return NULL;
-    }
     self->unnoticed = false;
     if (reply_is_done(self)) {
-        Py_RETURN_FALSE;
+        return 0;
     }
     if (connection_may_cancel(self->connection) < 0) {
-        return NULL;
+        return -1;
     }
     if (message != Py_None) {
         Py_INCREF(message);
@@ -97,7 +92,15 @@ static PyObject *reply_cancel(PyObject *object, PyObject *const *args, Py_ssize_
     end(self, REPLY_CANCELLED);
     submit_forget(self);
     connection_settle(self->connection);
-    Py_RETURN_TRUE;
+    return 1;
+}
+
+static PyObject *reply_cancel(PyObject *object, PyObject *const *args, Py_ssize_t count,
+                              PyObject *keywords)
+{
+    PyObject *message = parse_message(args, count, keywords);
+    const int cancelled = message ? cancel((Reply *)object, message) : -1;
+    return cancelled < 0 ? NULL : PyBool_FromLong(cancelled);
 }
 
 static PyObject *cancelled_error(Reply *self)
@@ -263,10 +266,18 @@ static PyObject *reply_send(PyObject *self, PyObject *value)
     return reply_iternext(self);
 }
 
+/* A task that was cancelled before its first step throws that into what it never awaited. */
+static void cancel_unless_done(Reply *self, PyObject *thrown)
+{
+    if (PyErr_GivenExceptionMatches(thrown, self->connection->state->asyncio.cancelled_error) &&
+        cancel(self, Py_None) < 0) {
+        PyErr_Clear();
+    }
+}
+
 /* Raises what was thrown in, as a coroutine that stands at an await does. */
 static PyObject *reply_throw(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    (void)self;
     if (count < 1 || count > 3) {
         PyErr_SetString(PyExc_TypeError, "throw() takes 1 to 3 arguments");
         return NULL;
@@ -281,6 +292,7 @@ static PyObject *reply_throw(PyObject *self, PyObject *const *args, Py_ssize_t c
         return PyErr_Format(PyExc_TypeError, "throw() takes an exception, not %.200s",
                             Py_TYPE(type)->tp_name);
     }
+    cancel_unless_done((Reply *)self, type);
     Py_INCREF(type);
     Py_XINCREF(value);
     Py_XINCREF(traceback);

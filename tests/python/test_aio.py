@@ -710,6 +710,20 @@ def test_a_cancelled_request_that_was_not_sent_never_is(run: Run[None], peer: St
     run(main)
 
 
+def test_a_task_that_is_cancelled_before_its_first_step_takes_the_request_back(
+    run: Run[None], peer: Start
+) -> None:
+    async def main() -> None:
+        async with to_peer(peer(silence)) as client:
+            task = asyncio.create_task(client.get("key"))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        # else the loop is told now of an exception that nobody could ask for
+
+    run(main)
+
+
 def test_connecting_that_is_cancelled_leaves_nothing(run: Run[None], peer: Start) -> None:
     async def main() -> None:
         client = to_peer(peer(echo_keys))
