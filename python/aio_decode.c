@@ -3,7 +3,7 @@
 #include "aio_batch.h"
 #include "aio_connection.h"
 
-/* What is made of a reply in one turn of the loop: about a tenth of a millisecond. */
+/* What is made of a reply in one turn of the loop: about half a millisecond. */
 enum { SLICE_ITEMS = 1000, SLICE_BYTES = 256 * 1024 };
 
 typedef struct aio_decoding {

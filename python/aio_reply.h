@@ -80,6 +80,11 @@ void reply_fail(Reply *self, PyObject *error);
 void reply_call_now(Reply *self);
 void reply_call_soon(Reply *self);
 
+/* The methods of the type that say what is to be called: aio_callbacks.c. */
+PyObject *reply_add_done_callback(PyObject *object, PyObject *const *args, Py_ssize_t count,
+                                  PyObject *keywords);
+PyObject *reply_remove_done_callback(PyObject *object, PyObject *callback);
+
 static inline bool reply_is_done(const Reply *self)
 {
     return self->role >= REPLY_DONE;

@@ -26,8 +26,10 @@ static PyObject *on_write(PyObject *self, PyObject *unused)
 static PyObject *on_soon(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    ((Connection *)self)->watch.soon = false;
-    return connection_turn((Connection *)self, 0);
+    Connection *connection = (Connection *)self;
+    connection->watch.soon = false;
+    connection->stale = true; /* it may want another, and has no need to say so again */
+    return connection_turn(connection, 0);
 }
 
 static PyObject *on_time(PyObject *self, PyObject *unused)

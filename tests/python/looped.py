@@ -1,5 +1,5 @@
-"""Client and Pipeline of pygibson.aio with the manners of the blocking ones: each method runs an event
-loop until it has its result. So the tests of the blocking Client are tests of both."""
+"""Client and Pipeline of pygibson.aio with the manners of the blocking ones: each method runs an
+event loop until it has its result. So the tests of the blocking Client are tests of both."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ def close_loop() -> None:
 
 def forget_timers() -> None:
     """Drop the timers that were cancelled, which the loop keeps until there are many."""
-    timers: Any = getattr(loop(), "_scheduled")
+    made: Any = loop()
+    timers = made._scheduled
     timers[:] = sorted(timer for timer in timers if not timer.cancelled())
-    setattr(loop(), "_timer_cancelled_count", 0)
+    made._timer_cancelled_count = 0
 
 
 def run(method: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:

@@ -18,9 +18,12 @@ KINDS = ("asyncio", "uvloop")
 
 
 def new_loop(kind: str) -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop
     if kind == "asyncio":
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = pytest.importorskip("uvloop").new_event_loop()
+        loop = asyncio.new_event_loop()
+    else:
+        loop = pytest.importorskip("uvloop").new_event_loop()
+    loop.slow_callback_duration = LONG  # else pytest keeps what a busy machine logs
     return loop
 
 
@@ -28,7 +31,6 @@ def new_loop(kind: str) -> asyncio.AbstractEventLoop:
 def loop_of(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
     """A loop to which nothing may be told that nobody has caught."""
     loop = new_loop(kind)
-    loop.slow_callback_duration = LONG  # a busy machine is no mistake
     loop.set_debug(True)
     told: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: told.append(context))

@@ -1,6 +1,7 @@
 """What pygibson.aio has beside the blocking Client: many tasks on one connection, cancellation,
 timeouts, and what a Reply is. Its commands, arguments and errors are tested with those of the
-blocking one: see looped.py. Tests that are named after an issue are of mistakes of other clients."""
+blocking one: see looped.py. Tests that are named after an issue are of mistakes of other
+clients."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ def test_all_that_waits_for_futures_waits_for_replies(
         async with connect(server) as client:
             await client.set(prefix, "1")
             assert await client.get(prefix) == b"1"
-            assert await asyncio.gather(client.get(prefix), client.inc(prefix)) == [b"1", 2]
+            both: Any = await asyncio.gather(client.get(prefix), client.inc(prefix))
+            assert both == [b"1", 2]
             assert await asyncio.wait_for(client.get(prefix), 30) == 2
             assert await asyncio.create_task(client.get(prefix)) == 2
             assert await asyncio.ensure_future(client.get(prefix)) == 2
@@ -101,10 +103,10 @@ def test_gather_passes_exceptions_and_cancellations_on(run: Run[None], peer: Sta
             assert type(results[1]) is asyncio.CancelledError
             assert results[2:5] == [b"2", b"3", b"4"]
             assert type(results[5]) is InvalidArgumentError
-            both = asyncio.gather(client.get("a"), client.get("b"))
-            both.cancel()
+            two = asyncio.gather(client.get("a"), client.get("b"))
+            two.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await both
+                await two
             gate.allow(3)
             assert await client.get("c") == b"c"
 
@@ -150,15 +152,16 @@ def test_methods_of_a_reply(run: Run[None], peer: Start) -> None:
             assert reply.result() == b"key" and reply.exception() is None
             assert "done" in repr(reply)
             assert weakref.ref(reply)() is reply
-            for call in (
+            calls: tuple[Callable[[], object], ...] = (
                 lambda: reply.add_done_callback(),  # type: ignore[call-arg]
                 lambda: reply.add_done_callback(1, 2),  # type: ignore[call-arg, arg-type]
                 lambda: reply.add_done_callback(1, other=2),  # type: ignore[call-arg, arg-type]
                 lambda: reply.cancel(1, 2),  # type: ignore[call-arg]
                 lambda: reply.cancel(other=1),  # type: ignore[call-arg]
-                lambda: Reply(),  # type: ignore[abstract]
+                lambda: Reply(),
                 lambda: reply.throw(1),
-            ):
+            )
+            for call in calls:
                 with pytest.raises(TypeError):
                     call()
 
@@ -649,7 +652,11 @@ def test_aiomcache_489_a_task_that_ends_the_loop(kind: str, unix_server: Server)
     assert loop.run_until_complete(waiting) == [0] * 5
     assert isinstance(ending.exception(), KeyboardInterrupt)
     loop.run_until_complete(asyncio.wait_for(others(), 30))
-    del client
+
+    async def close() -> None:
+        await client.close()
+
+    loop.run_until_complete(close())
     loop.close()
 
 
@@ -699,6 +706,20 @@ def test_a_cancelled_request_that_was_not_sent_never_is(run: Run[None], peer: St
             gate.allow(1)
             assert await client.get("sent") == b"sent"
             assert gate.asked == [b"sent"]
+
+    run(main)
+
+
+def test_a_task_that_is_cancelled_before_its_first_step_takes_the_request_back(
+    run: Run[None], peer: Start
+) -> None:
+    async def main() -> None:
+        async with to_peer(peer(silence)) as client:
+            task = asyncio.create_task(client.get("key"))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        # else the loop is told now of an exception that nobody could ask for
 
     run(main)
 
@@ -907,7 +928,7 @@ def test_the_body_of_async_with_raises(run: Run[None], server: Server, prefix: s
             with pytest.raises(TypeError):
                 Pipeline(1)  # type: ignore[arg-type]
             with pytest.raises(TypeError):
-                client.pipeline(1)  # type: ignore[call-arg, misc]
+                client.pipeline(1)  # type: ignore[misc, call-arg, arg-type, unused-ignore]
 
     run(main)
 

@@ -1,9 +1,10 @@
-"""Thousands of tasks on a few connections, with random cancellations, timeouts and faults on the way:
-every answer is the one of its own request, or an exception; and afterwards nothing is under way.
+"""Thousands of tasks on a few connections, with random cancellations, timeouts and faults on the
+way: every answer is the one of its own request, or an exception; and afterwards nothing is under
+way.
 
     GIBSON_TEST_SEED=n     begins with this seed, which a failure has printed
     GIBSON_TEST_COUNT=n    runs so many rounds (one, to replay a failure)
-    GIBSON_TEST_SECONDS=n  runs rounds for so long; by default 5 seconds for each loop
+    GIBSON_TEST_SECONDS=n  runs rounds for so long; by default 2 seconds for each loop
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pygibson.aio import Client
 PATIENT = 30_000
 SHARED = 200  # keys that stay as they are
 STEPS = 8  # of a task
+LATE = 10  # seconds that a busy machine may take beyond a deadline
 LOST = (ServerTimeoutError, ConnectionLostError, UnreachableError)
 
 
@@ -45,6 +47,7 @@ class World:
         self.server = server
         self.answers = 0
         self.losses = 0
+        self.faults = self.chance.choice((0.01, 0.1))  # a step of the trouble
         self.clients: list[Client] = []
 
     def connect(self) -> None:
@@ -67,12 +70,14 @@ class World:
         if self.chance.random() < 0.2:
             self.proxy.drop()
             return
+        # No black holes: one that is healed has taken bytes out of the middle of a stream, and no
+        # client can tell. A hold without a time is as silent, and what it has kept comes late.
         at = self.chance.choice((0, 7, self.chance.randrange(3000)))
         milliseconds = self.chance.randrange(1, 40)
         fault = self.chance.choice(
             (
                 f"delay@{at}={milliseconds}", f"hold@{at}={milliseconds}", f"dribble@{at}=0",
-                f"blackhole@{at}", f"cut@{at}", f"reset@{at}", f"half-close@{at}",
+                f"hold@{at}", f"cut@{at}", f"reset@{at}", f"half-close@{at}",
             )
         )  # fmt: skip
         self.proxy.heal()  # else there are too many some time
@@ -96,6 +101,8 @@ class Task:
                 (self.read, self.read, self.read_many, self.change, self.batch, self.big)
             )
             try:
+                if self.chance.random() < 0.01:
+                    await client.connect()  # those of all others are lost
                 await step(client)
                 self.world.answers += 1
             except LOST:
@@ -104,6 +111,15 @@ class Task:
     async def read(self, client: Client) -> None:
         number = self.chance.randrange(SHARED)
         key = f"{self.world.prefix}shared{number}."
+        timeout = client.timeout
+        assert timeout is not None
+        end = time.monotonic() + timeout / 1000 + LATE
+        try:
+            await self.read_key(client, key, number)
+        finally:
+            assert time.monotonic() < end
+
+    async def read_key(self, client: Client, key: str, number: int) -> None:
         reading = client.get(key)
         if self.chance.random() < 0.1:
             reading.cancel()
@@ -159,7 +175,7 @@ async def trouble(world: World, tasks: list[asyncio.Task[None]]) -> None:
         await asyncio.sleep(world.chance.random() * 0.01)
         if world.chance.random() < 0.5:
             world.chance.choice(tasks).cancel()
-        if world.chance.random() < 0.1:
+        if world.chance.random() < world.faults:
             world.fault()
 
 
@@ -208,7 +224,7 @@ def test_each_answer_is_that_of_its_own_request(
 ) -> None:
     seed = int(os.environ.get("GIBSON_TEST_SEED") or time.time_ns() % (1 << 32))
     count = int(os.environ.get("GIBSON_TEST_COUNT") or 0)
-    end = time.monotonic() + float(os.environ.get("GIBSON_TEST_SECONDS") or 5)
+    end = time.monotonic() + float(os.environ.get("GIBSON_TEST_SECONDS") or 2)
     rounds = answers = losses = 0
     while rounds < count if count else time.monotonic() < end:
         with Proxy(unix_server) as proxy, loop_of(kind) as loop:

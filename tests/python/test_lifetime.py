@@ -16,8 +16,8 @@ import weakref
 from typing import Any, Callable
 from unittest import mock
 
-import pygibson
 import looped
+import pygibson
 import pytest
 from peer import LONG, Connection, Peer
 from pygibson import Client, ConnectionLostError, NotFoundError, PyGibsonError, Server
