@@ -2,6 +2,7 @@
 #include <gibson/async.h>
 
 #include <string.h>
+#include <unistd.h>
 
 #include "support/async_loop.h"
 #include "support/samples.h"
@@ -189,6 +190,38 @@ START_TEST(async_window_is_bounded_and_room_is_told)
 }
 END_TEST
 
+static void submit_another(gibson_async *handle)
+{
+    static async_result another;
+    ck_assert_status(gibson_async_submit(handle, &sample_of(GIBSON_OP_GET)->request, 0, async_note,
+                                         &another, NULL),
+                     GIBSON_OK);
+}
+
+/* A loop whose timer is for one time, and has come, knows of no other before it is told. */
+START_TEST(async_run_that_leaves_something_to_send_is_asked_for_again)
+{
+    begin(PEER_UNIX, sample_serve);
+    options.pipeline_window = 1;
+    connect_handle();
+    async_result first;
+    async_result refused;
+    const gibson_request *get = &sample_of(GIBSON_OP_GET)->request;
+    ck_assert_status(async_submit(async, get, 1, &first), GIBSON_OK);
+    ck_assert_status(async_submit(async, get, 0, &refused), GIBSON_WOULD_BLOCK);
+    ck_assert_int_eq(gibson_async_wants(async).wake_ns, 0);
+    usleep(2000); /* the time of the first is over before it was sent, which makes room */
+    told.on_room = submit_another;
+    const int before = told.changed;
+    ck_assert_status(gibson_async_run(async, 0), GIBSON_OK);
+    ck_assert_int_eq(first.calls, 1);
+    ck_assert_int_eq(told.room, 1);
+    ck_assert_int_eq(gibson_async_wants(async).wake_ns, 0);
+    ck_assert_int_gt(told.changed, before);
+    end();
+}
+END_TEST
+
 START_TEST(async_reply_is_taken_over_and_outlives_the_handle)
 {
     begin(PEER_UNIX, sample_serve);
@@ -225,6 +258,7 @@ START_TEST(async_drain_answers_all_and_closes)
 END_TEST
 
 SUITE("async", async_all_commands_at_once_get_their_replies,
+      async_run_that_leaves_something_to_send_is_asked_for_again,
       async_end_is_answered_and_the_rest_is_lost,
       async_bad_requests_are_refused_and_nothing_is_called_back, async_functions_take_null,
       async_callbacks_submit_more, async_window_is_bounded_and_room_is_told,

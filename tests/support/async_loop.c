@@ -49,8 +49,11 @@ static void connection(gibson_async *async, gibson_status status, void *context)
 
 static void room(gibson_async *async, void *context)
 {
-    (void)async;
-    ((async_told *)context)->room++;
+    async_told *told = context;
+    told->room++;
+    if (told->on_room) {
+        told->on_room(async);
+    }
 }
 
 gibson_async *async_new(const peer *owner, const gibson_options *options, async_told *told)

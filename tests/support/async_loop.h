@@ -24,9 +24,10 @@ typedef struct async_told {
     int connected; /* connection: GIBSON_OK */
     int lost;      /* connection: another status */
     int room;
-    gibson_status status; /* the last */
-    char message[256];    /* of that */
-    bool freed;           /* set it when the handle is freed */
+    void (*on_room)(gibson_async *async); /* what is done then; or NULL */
+    gibson_status status;                 /* the last */
+    char message[256];                    /* of that */
+    bool freed;                           /* set it when the handle is freed */
 } async_told;
 
 /* Makes a handle of the peer with hooks that fill in *told. options may be NULL. Aborts if that
