@@ -42,6 +42,7 @@ struct gibson_async {
     gib_async_end end;
     bool blocked;     /* the socket took no more */
     bool telling_end; /* the hook `connection` is told that a handle was drained */
+    bool has_run;     /* gibson_async_run was called since the loop was told of `waits` */
     bool room_asked;  /* a request was refused for want of room, and `room` is to be called */
 
     unsigned int depth;         /* public functions on the stack that may call back */

@@ -146,10 +146,8 @@ gibson_status gibson_async_run(gibson_async *async, unsigned events)
         return GIBSON_USAGE;
     }
     gib_async_enter(async);
-    if (async->waits.wake_ns <= async->now_ns) { /* another such time is to be told */
-        async->waits.wake_ns = GIBSON_ASYNC_NEVER;
-    }
     run(async, events);
+    async->has_run = true;
     gib_async_leave(async);
     return GIBSON_OK;
 }

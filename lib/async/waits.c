@@ -69,7 +69,9 @@ void gib_async_tell_waits(gibson_async *async)
     }
     const gibson_async_waits waits = find_waits(async);
     const bool exactly = has_come || async->state == GIB_ASYNC_APART;
-    if (waits.descriptor == told->descriptor && waits.events == told->events &&
+    const bool used_up = has_come && async->has_run; /* a timer of the loop may not come again */
+    async->has_run = false;
+    if (!used_up && waits.descriptor == told->descriptor && waits.events == told->events &&
         (exactly ? waits.wake_ns == told->wake_ns : waits.wake_ns >= told->wake_ns)) {
         return;
     }
