@@ -337,6 +337,12 @@ static bool find_request(gibs_connection *connection, gibs_exchange *exchange, c
     return !full;
 }
 
+static size_t look_ahead(const gibs_exchange *exchange, const gib_buffer *in)
+{
+    return gibs_service_look_ahead(exchange->service,
+                                   gibson_bytes_of(in->data + in->begin, gib_buffer_size(in)));
+}
+
 /* Answers the requests in `in` until there is no whole one, the replies are too many, or the turn
    is over. */
 static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *in,
@@ -353,8 +359,12 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     gib_request_frame frame;
     connection->backlog = false;
     change_rules(connection, exchange);
+    size_t ahead = 1; /* of one request there is nothing to look at ahead */
     while (find_request(connection, exchange, in, out, &frame)) {
         size_t before = gib_buffer_size(out);
+        if (answered == ahead) {
+            ahead += look_ahead(exchange, in);
+        }
         if (!answer_one(connection, exchange, &frame, out, end_ns)) {
             connection->begun_ns = begun_ns;
             connection->backlog = true;

@@ -125,6 +125,65 @@ START_TEST(stream_many_requests_at_once_are_answered_in_order)
 }
 END_TEST
 
+/* With so many items the server looks at the keys of several requests before it answers them, also
+   of those that it refuses, and of the ones that others have changed meanwhile. */
+START_TEST(stream_requests_looked_at_ahead_are_answered_one_by_one)
+{
+    enum { ITEMS = 20000, ROUNDS = 200 };
+    char payload[128];
+    uint8_t *bytes = malloc((size_t)ITEMS * 128);
+    size_t size = 0;
+    start(_i);
+    for (int i = 0; i < ITEMS; i++) {
+        int length = snprintf(payload, sizeof payload, "0 key:%d. %0100d", i, i);
+        size += raw_request(bytes + size, GIBSON_OP_SET, payload, (size_t)length);
+        if (i % 100 == 99) {
+            ck_assert(raw_send(client, bytes, size));
+            for (int reply = 0; reply < 100; reply++) {
+                raw_reply got = raw_read_reply(client);
+                ck_assert_int_eq(got.code, GIB_CODE_VAL);
+                raw_reply_free(&got);
+            }
+            size = 0;
+        }
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        const int at = round * 97 % ITEMS;
+        const struct {
+            uint16_t opcode;
+            const char *format;
+            int code;
+        } requests[] = {
+            {GIBSON_OP_GET, "key:%d.", GIB_CODE_VAL},
+            {GIBSON_OP_DEL, "key:%d.", GIB_CODE_OK},
+            {GIBSON_OP_GET, "key:%d.", GIB_CODE_NOT_FOUND},
+            {GIBSON_OP_GET, "", GIB_CODE_ERR},
+            {GIBSON_OP_SET, "0 key:%d. v", GIB_CODE_VAL},
+            {GIBSON_OP_SET, "0 key:%d.", GIB_CODE_ERR},
+            {GIBSON_OP_COUNT, "key:%d.", GIB_CODE_VAL},
+            {GIBSON_OP_MDEL, "key:%d.", GIB_CODE_VAL},
+            {GIBSON_OP_INC, "key:%d.", GIB_CODE_VAL},
+            {GIBSON_OP_GET, "key:%d.", GIB_CODE_VAL},
+        };
+        size = 0;
+        for (size_t i = 0; i < 5 * COUNT_OF(requests); i++) {
+            const size_t which = i % COUNT_OF(requests);
+            snprintf(payload, sizeof payload, requests[which].format, at);
+            size += raw_request(bytes + size, requests[which].opcode, payload, strlen(payload));
+        }
+        ck_assert(raw_send(client, bytes, size));
+        for (size_t i = 0; i < 5 * COUNT_OF(requests); i++) {
+            raw_reply got = raw_read_reply(client);
+            ck_assert_msg(got.code == requests[i % COUNT_OF(requests)].code, "%zu: %d", i,
+                          got.code);
+            raw_reply_free(&got);
+        }
+    }
+    free(bytes);
+    stop();
+}
+END_TEST
+
 START_TEST(stream_large_value_comes_in_many_pieces)
 {
     enum { SIZE = 1500000 };
@@ -532,6 +591,7 @@ int main(void)
         {.runs = 2,
          TESTS(stream_request_split_at_every_byte, stream_byte_by_byte,
                stream_many_requests_at_once_are_answered_in_order,
+               stream_requests_looked_at_ahead_are_answered_one_by_one,
                stream_large_value_comes_in_many_pieces,
                stream_requests_sent_before_the_client_shuts_its_side_are_answered,
                slow_reader_is_bounded_and_disconnected,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "random.h"
+#include "store/look_ahead.h"
 #include "store/node.h"
 #include "store/tree.h"
 #include "support/suite.h"
@@ -265,13 +266,31 @@ static gibson_bytes random_key(uint64_t *random, uint8_t *key, unsigned letters,
     return (gibson_bytes){key, size};
 }
 
+static void do_look_ahead(const gibs_tree *tree, const model *list, uint64_t *random,
+                          unsigned letters, unsigned longest)
+{
+    uint8_t bytes[GIBS_LOOK_AHEAD][LONGEST];
+    gibson_bytes keys[GIBS_LOOK_AHEAD];
+    size_t count = test_random_below(random, GIBS_LOOK_AHEAD + 1);
+    size_t there = 0;
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = random_key(random, bytes[i], letters, longest);
+        there += is_at(list, lower_bound(list, keys[i]), keys[i]);
+    }
+    size_t found = gibs_look_ahead(tree, keys, count);
+    EXPECT(found <= count);
+    EXPECT(found >= there || list->count < 2);
+}
+
 static void do_random(gibs_tree *tree, model *list, uint64_t *random, unsigned letters,
                       unsigned longest)
 {
     uint8_t bytes[LONGEST];
     gibson_bytes key = random_key(random, bytes, letters, longest);
-    unsigned what = test_random_below(random, 120);
-    if (what >= 110) {
+    unsigned what = test_random_below(random, 121);
+    if (what == 120) {
+        do_look_ahead(tree, list, random, letters, longest);
+    } else if (what >= 110) {
         do_change(tree, list, key, test_random_below(random, 1 << 16));
     } else if (what >= 100) {
         do_walk_partial(tree, list, key, GIBS_WALK_EXPIRING + what % 3,
