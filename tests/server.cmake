@@ -28,7 +28,7 @@ target_compile_definitions(server_docs_test PRIVATE "SOURCE_DIR=\"${PROJECT_SOUR
 foreach(module IN ITEMS eyes limits listeners room slices stream)
     gibson_test(integration/server_${module}_test.c gibson_test_server)
 endforeach()
-foreach(module IN ITEMS activation process signals)
+foreach(module IN ITEMS activation fair process signals)
     gibson_test(integration/server_${module}_test.c gibson_test_server)
     target_sources(server_${module}_test PRIVATE support/server_program.c)
     target_compile_definitions(server_${module}_test

@@ -316,7 +316,8 @@ size_t gibs_heap_growth(const gibs_heap *heap, size_t size)
     if (!is_wide(heap, size_of(block))) {
         return 0;
     }
-    uintptr_t end = next_page(heap, (const uint8_t *)block + cost);
+    uintptr_t end =
+        next_page(heap, (const uint8_t *)block + cost + sizeof *block); /* of the rest */
     end = end < block->clean_end ? end : block->clean_end;
     return block->clean < end ? end - block->clean : 0;
 }

@@ -143,6 +143,7 @@ bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
             continue;
         }
         const gibs_item *item = gibs_link_item(*place); /* it stays where there is no room for it */
+        size_t key_work = item->key_size / KEY_OF_WORK; /* else it may be gone behind its visit */
         uint64_t looks = store->looks;
         gibs_visit visit = GIBS_VISIT_SKIP;
         if (!is_passed_by(batch, store, *place)) {
@@ -155,7 +156,7 @@ bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
             return pause_at(batch, item, visit == GIBS_VISIT_AGAIN);
         }
         charge_items(batch, store->looks - looks); /* those it had to be made room among */
-        charge_items(batch, item->key_size / KEY_OF_WORK);
+        charge_items(batch, key_work);
         batch->count += visit == GIBS_VISIT_COUNT || visit == GIBS_VISIT_DELETE;
         if (!leave(batch, store, gibs_link_item(*place), visit)) {
             return true;

@@ -270,6 +270,68 @@ START_TEST(slow_reader_is_bounded_and_disconnected)
 }
 END_TEST
 
+static void read_exactly(int descriptor, size_t size)
+{
+    static char buffer[65536];
+    while (size) {
+        ssize_t got = recv(descriptor, buffer, size < sizeof buffer ? size : sizeof buffer, 0);
+        ck_assert_int_gt(got, 0);
+        size -= (size_t)got;
+    }
+}
+
+/* Waits until the server has looked for clients that stall. */
+static void await_housekeeping(void)
+{
+    int64_t before = raw_stat(client, "total_cron_done");
+    int64_t end = gib_deadline_after(gib_now_ns(), 20000);
+    while (raw_stat(client, "total_cron_done") < before + 2) {
+        ck_assert_int_lt(gib_now_ns(), end);
+    }
+}
+
+/* It takes 360 KB in the time of a stall, of which 150 KB are due. The kernel holds megabytes of
+   replies, and takes more only when it has got rid of many of them. */
+START_TEST(slow_reader_that_takes_enough_is_not_disconnected)
+{
+    enum {
+        VALUE = 200000,
+        REQUESTS = 400,
+        ALL_AT_ONCE = 8000000,
+        PART = 120000,
+        ROUNDS = 20,
+        ROUND_MS = 10000
+    };
+    static char payload[VALUE + 6] = "0 big ";
+    int small = 65536;
+    start_with(_i, TEST_TCP, "max_output_size", "1M", "cron_period", "1");
+    ck_assert(raw_send_request(client, GIBSON_OP_SET, payload, sizeof payload));
+    raw_reply reply = raw_read_reply(client);
+    ck_assert_int_eq(reply.code, GIB_CODE_VAL);
+    raw_reply_free(&reply);
+    int slow = test_server_connect(&server);
+    ck_assert_int_eq(setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    for (int i = 0; i < REQUESTS; i++) {
+        ck_assert(raw_send_request(slow, GIBSON_OP_GET, "big", 3));
+    }
+    read_exactly(slow, ALL_AT_ONCE); /* so that the kernel holds as much as it can */
+    for (int i = 0; i < ROUNDS; i++) {
+        read_exactly(slow, PART);
+        test_server_pass_time(&server, ROUND_MS);
+        await_housekeeping();
+        ck_assert_int_eq(raw_stat(client, "total_disconnected_stalled"), 0);
+    }
+    /* Now it takes nothing more; what it has taken so far still counts once or twice. */
+    for (int i = 0; !raw_stat(client, "total_disconnected_stalled"); i++) {
+        ck_assert_int_lt(i, ROUNDS);
+        test_server_pass_time(&server, ROUND_MS);
+        await_housekeeping();
+    }
+    close(slow);
+    stop();
+}
+END_TEST
+
 /* What can end a connection behind requests that are answered, and how much of it is there. */
 static const struct {
     const char *bytes;
@@ -595,6 +657,7 @@ int main(void)
                stream_large_value_comes_in_many_pieces,
                stream_requests_sent_before_the_client_shuts_its_side_are_answered,
                slow_reader_is_bounded_and_disconnected,
+               slow_reader_that_takes_enough_is_not_disconnected,
                client_that_is_told_to_go_and_stays_is_disconnected,
                reader_that_is_only_late_gets_everything,
                client_with_long_commands_does_not_hold_up_others,

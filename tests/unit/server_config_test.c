@@ -95,6 +95,23 @@ START_TEST(config_quantities_above_the_largest_become_the_largest)
 }
 END_TEST
 
+START_TEST(config_quantities_above_what_any_number_holds_become_the_largest)
+{
+    static const char *const sizes[] = {"9223372036854775808", "18446744073709551616",
+                                        "18446744073709551615K", "99999999999999999999",
+                                        "99999999999999999999G"};
+    char text[GIBSON_ERROR_MESSAGE_SIZE];
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        expect_set("max_memory", "1M", 1 << 20);
+        expect_set("max_memory", sizes[i], INT64_MAX / 2);
+        ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_max_memory, text));
+        ck_assert_ptr_nonnull(strstr(text, sizes[i]));
+    }
+    expect_set("gc_ratio", "99999999999999999999d", INT32_MAX);
+    ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_gc_ratio, text));
+}
+END_TEST
+
 static gibson_status parse(const char *text)
 {
     return gibs_config_parse(config, "test.conf", text, strlen(text), &error);
@@ -278,6 +295,7 @@ int main(void)
          .tear_down = tear_down,
          TESTS(config_values_have_units, config_bad_values_are_refused_and_change_nothing,
                config_quantities_above_the_largest_become_the_largest,
+               config_quantities_above_what_any_number_holds_become_the_largest,
                config_file_with_comments_and_blanks, config_file_errors_name_file_and_line,
                config_file_with_an_endless_line_is_refused,
                config_file_that_cannot_be_read_is_a_system_error, config_contradictions_are_refused,

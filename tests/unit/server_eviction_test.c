@@ -475,6 +475,104 @@ START_TEST(eviction_that_is_turned_off_gives_its_memory_back)
 }
 END_TEST
 
+/* Pieces of pages between items. */
+
+/* What the process holds for items stays within max_memory, a 16th of it and 512 KB, and some pages
+   for nodes of the tree. */
+static void expect_little_is_lost(void)
+{
+    enum { LOST_ANYWAY = 512 * 1024, SLACK = 64 * 1024 };
+    size_t limit = store->settings.max_memory;
+    ck_assert_uint_le(gibs_store_used(store) + gibs_heap_lost(&store->heap),
+                      limit + limit / 16 + LOST_ANYWAY + SLACK);
+}
+
+/* Sets values of a size until as many bytes were set. Returns how many values that were, or 0 where
+   one was refused. */
+static unsigned set_bytes_of(const char *name, size_t size, size_t bytes)
+{
+    static char value[20000];
+    unsigned items = 0;
+    for (size_t done = 0; done < bytes; done += size) {
+        if (set_bytes(key(name, items++), value, size, 0) != GIB_CODE_VAL) {
+            return 0;
+        }
+        expect_little_is_lost();
+    }
+    return items;
+}
+
+/* Fills the memory with small values and large ones in turn, and deletes the large ones. */
+static void fill_with_gaps(void)
+{
+    static char value[3500];
+    unsigned pairs = (unsigned)(store->settings.max_memory / 10 * 9 / (sizeof value + 150));
+    for (unsigned i = 0; i < pairs; i++) {
+        ck_assert_int_eq(set_bytes(key("small", i), value, 8, 0), GIB_CODE_VAL);
+        ck_assert_int_eq(set_bytes(key("large", i), value, sizeof value, 0), GIB_CODE_VAL);
+    }
+    for (unsigned i = 0; i < pairs; i++) {
+        ck_assert_int_eq(gibs_store_del(store, key("large", i)), GIB_CODE_OK);
+    }
+}
+
+START_TEST(eviction_makes_room_where_memory_is_in_pieces)
+{
+    if (GIBS_SANITIZED) {
+        return; /* there is no heap of its own */
+    }
+    store->settings.max_memory = 8 << 20;
+    fill_with_gaps();
+    ck_assert_uint_gt(gibs_heap_lost(&store->heap), 4 << 20);
+    ck_assert_uint_gt(set_bytes_of("new", 6000, 16 << 20), 0);
+    ck_assert_uint_gt(store->evicted_items, 0);
+    ck_assert_uint_gt(gibs_store_used(store), 3 << 20); /* and it is of use again */
+    ck_assert(store_is_sound(store));
+}
+END_TEST
+
+START_TEST(eviction_none_refuses_what_would_be_lost_in_pieces)
+{
+    if (GIBS_SANITIZED) {
+        return;
+    }
+    store->settings.max_memory = 8 << 20;
+    store->settings.evict = false;
+    fill_with_gaps();
+    ck_assert_uint_eq(set_bytes_of("new", 6000, 16 << 20), 0); /* it is refused */
+    ck_assert_uint_lt(gibs_store_used(store), 7 << 20);
+    ck_assert(store->short_of_memory);                 /* so that it is collected */
+    ck_assert_int_eq(set(text("tiny")), GIB_CODE_VAL); /* there is room between items */
+}
+END_TEST
+
+/* Values of other sizes come from round to round; what is asked for least goes. */
+START_TEST(eviction_loses_little_while_sizes_change)
+{
+    static const unsigned sizes[] = {40, 1000, 60, 3000, 4050, 20, 8000, 200, 20000, 900, 4050};
+    static char value[20000];
+    if (GIBS_SANITIZED) {
+        return;
+    }
+    uint64_t random = suite_seed();
+    store->settings.max_memory = 8 << 20;
+    for (unsigned round = 0; round < COUNT_OF(sizes); round++) {
+        char name[8];
+        snprintf(name, sizeof name, "r%u", round);
+        size_t bytes = 0;
+        for (unsigned i = 0; bytes < store->settings.max_memory && i < 30000; i++) {
+            size_t size =
+                round % 5 == 4 ? sizes[round] : 1 + test_random_below(&random, sizes[round]);
+            ck_assert_int_eq(set_bytes(key(name, i), value, size, 0), GIB_CODE_VAL);
+            expect_little_is_lost();
+            bytes += size;
+        }
+    }
+    ck_assert_uint_gt(store->evicted_items, 0);
+    ck_assert(store_is_sound(store));
+}
+END_TEST
+
 /* All that can be done to items, at random, in little memory. What is there is what was set last.
  */
 
@@ -618,7 +716,9 @@ int main(void)
                eviction_lets_mset_make_room_for_all_it_changes,
                eviction_goes_on_when_newcomers_are_cut_off,
                eviction_that_is_turned_off_gives_its_memory_back,
-               eviction_never_leaves_anything_wrong)},
+               eviction_makes_room_where_memory_is_in_pieces,
+               eviction_none_refuses_what_would_be_lost_in_pieces,
+               eviction_loses_little_while_sizes_change, eviction_never_leaves_anything_wrong)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .runs = 2,

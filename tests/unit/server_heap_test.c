@@ -133,6 +133,76 @@ START_TEST(heap_keeps_few_of_the_pages_that_are_free)
 }
 END_TEST
 
+/* What a block keeps from the system: the bytes of its header, those up to the next block, and the
+   header of that. */
+enum { IN_FRONT = 16, HEADER = 64 };
+
+static void mark_pages(bool *pages, const uint8_t *begin, const uint8_t *end)
+{
+    const uint8_t *region = (const uint8_t *)heap.regions;
+    for (size_t page = (size_t)(begin - region) / heap.page; region + page * heap.page < end;
+         page++) {
+        pages[page] = true;
+    }
+}
+
+/* Counts the bytes of pages that blocks are on, of a heap with one region. */
+static size_t count_pages(void)
+{
+    static bool pages[GIBS_HEAP_REGION / 4096];
+    const uint8_t *region = (const uint8_t *)heap.regions;
+    size_t count = 0;
+    memset(pages, 0, sizeof pages);
+    mark_pages(pages, region, region + 1);
+    mark_pages(pages, region + GIBS_HEAP_REGION - 1, region + GIBS_HEAP_REGION);
+    for (size_t i = 0; i < MOST; i++) {
+        if (blocks[i].memory) {
+            const uint8_t *begin = blocks[i].memory - IN_FRONT;
+            mark_pages(pages, begin, begin + gibs_memory_cost(blocks[i].size) + HEADER);
+        }
+    }
+    for (size_t i = 0; i < GIBS_HEAP_REGION / heap.page; i++) {
+        count += pages[i];
+    }
+    return count * heap.page;
+}
+
+static size_t held(void)
+{
+    return gibs_heap_lost(&heap) + heap.allocated;
+}
+
+/* Blocks of any size, and such as end where a page does, so that the header of what is left behind
+   them needs another one. */
+static size_t any_size(uint64_t *random, bool whole_pages)
+{
+    return whole_pages ? heap.page * (1 + test_random_below(random, 3)) - 8
+                       : 1 + test_random_below(random, 10000);
+}
+
+START_TEST(heap_says_what_is_lost_and_what_an_allocation_needs)
+{
+    uint64_t random = suite_seed();
+    make(&blocks[0], 1, 0); /* the region is there */
+    for (int i = 0; i < 20000; i++) {
+        block *at = &blocks[1 + test_random_below(&random, 999)];
+        if (at->memory) {
+            drop(at);
+        } else {
+            size_t size = any_size(&random, _i);
+            size_t before = held();
+            size_t growth = gibs_heap_growth(&heap, size);
+            make(at, size, (uint8_t)i);
+            ck_assert_uint_eq(held() - before, growth);
+        }
+        if (i % 100 == 0) {
+            ck_assert_uint_eq(held(), count_pages() + heap.dirty);
+        }
+    }
+    ck_assert_uint_eq(heap.region_count, 1);
+}
+END_TEST
+
 START_TEST(heap_without_a_heap_is_malloc)
 {
     void *memory = gibs_heap_allocate(NULL, 100);
@@ -145,6 +215,9 @@ int main(void)
 {
     const suite_part parts[] = {
         {.tear_down = tear_down, .runs = 3, TESTS(heap_random_blocks_are_kept_apart)},
+        {.tear_down = tear_down,
+         .runs = 2,
+         TESTS(heap_says_what_is_lost_and_what_an_allocation_needs)},
         {.tear_down = tear_down,
          TESTS(heap_every_size_fits, heap_freed_blocks_are_joined_and_their_pages_given_back,
                heap_keeps_few_of_the_pages_that_are_free, heap_without_a_heap_is_malloc)},

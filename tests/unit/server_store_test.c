@@ -605,6 +605,28 @@ START_TEST(store_batch_goes_on_where_it_was_while_items_come_and_go)
 }
 END_TEST
 
+/* There may be a node for each byte of a key. */
+START_TEST(store_batch_of_long_keys_goes_in_more_slices)
+{
+    enum { ITEMS = 256, SHORTEST = 2000, WORK = 64 };
+    static char key[SHORTEST + ITEMS * 8 + 1];
+    for (int i = 0; i < ITEMS; i++) {
+        size_t size = SHORTEST + (size_t)i * 8;
+        memset(key, 'k', size);
+        snprintf(key + size - 4, 5, "-%03d", i);
+        ck_assert_int_eq(set(key, "v", 0), GIB_CODE_VAL);
+    }
+    gibs_batch batch = {0};
+    int slices = 1;
+    while (gibs_batch_mttl(&batch, store, text("k"), 100, WORK)) {
+        slices++;
+    }
+    ck_assert_int_eq(batch.count, ITEMS);
+    ck_assert_int_ge(slices, ITEMS * (SHORTEST / 256) / WORK);
+    gibs_batch_clear(&batch, store);
+}
+END_TEST
+
 /* However many items there are, one slice is enough, and the store is as it was until then. */
 START_TEST(store_count_and_mdel_take_one_step)
 {
@@ -820,6 +842,7 @@ int main(void)
                store_eviction_takes_what_has_expired_first, store_eviction_has_its_limits,
                store_item_that_grows_stays_while_others_make_room,
                store_knows_when_nothing_can_have_expired,
+               store_batch_of_long_keys_goes_in_more_slices,
                store_compressed_numbers_are_read_from_their_start,
                store_munlock_unlocks_what_is_locked)},
         {.set_up = set_up,
