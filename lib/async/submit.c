@@ -236,7 +236,7 @@ static GIB_NOINLINE gibson_status submit(gibson_async *async, const gibson_reque
                                          int64_t timeout_ms, gibson_async_callback callback,
                                          void *context, uint64_t *id)
 {
-    uint64_t unwanted;
+    uint64_t unwanted = 0;
     id = id ? id : &unwanted;
     *id = 0;
     gibson_status status = refuse(async, request, timeout_ms);
