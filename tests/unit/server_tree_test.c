@@ -270,7 +270,7 @@ static void do_look_ahead(const gibs_tree *tree, const model *list, uint64_t *ra
                           unsigned letters, unsigned longest)
 {
     uint8_t bytes[GIBS_LOOK_AHEAD][LONGEST];
-    gibson_bytes keys[GIBS_LOOK_AHEAD];
+    gibson_bytes keys[GIBS_LOOK_AHEAD] = {{0}};
     size_t count = test_random_below(random, GIBS_LOOK_AHEAD + 1);
     size_t there = 0;
     for (size_t i = 0; i < count; i++) {
