@@ -142,13 +142,13 @@ static void replied(gibson_async *async, const gibson_reply *reply, void *contex
    by that, and with it the batch; then the request, if there is one, is not wanted any more. */
 static bool submit_next(aio_batch *batch)
 {
-    const Connection *self = batch->reply->connection;
+    Connection *self = batch->reply->connection;
     const size_t index = batch->next;
     batch_entry *entry = &batch->entries[index];
     uint64_t id;
-    const gibson_status status =
-        gibson_async_submit(self->async, &batch->operations.first[index].request,
-                            connection_timeout(self), replied, entry, &id);
+    connection_tell_timeout(self);
+    const gibson_status status = gibson_async_submit(
+        self->async, &batch->operations.first[index].request, 0, replied, entry, &id);
     if (batch->next != index) {
         gibson_async_cancel(self->async, id);
         return true;

@@ -378,7 +378,7 @@ Connection *connection_new(module_state *state, const gibson_options *options)
     gibson_error error;
     self->state = state;
     self->forks = state->forks;
-    self->timeout_ms = self->usual_ms = options->timeout_ms;
+    self->timeout_ms = self->told_ms = options->timeout_ms;
     self->repeats = options->reconnect && options->retry_repeatable;
     self->watch.descriptor = -1;
     self->waiting_until_ns = GIBSON_ASYNC_NEVER;

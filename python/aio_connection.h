@@ -32,7 +32,7 @@ typedef struct Connection {
     gibson_async *async; /* NULL once it was released */
     PyObject *server;    /* str */
     int64_t timeout_ms;  /* of a request */
-    int64_t usual_ms;    /* the same, for which gibson_async is set */
+    int64_t told_ms;     /* the same, as gibson_async was told */
     bool repeats;        /* requests that may be done twice, if the connection is lost */
     unsigned long forks;
     const char *closed_because; /* why no request is to be submitted, or NULL */
@@ -103,10 +103,14 @@ static inline bool connection_was_forked(const Connection *self)
     return self->forks != self->state->forks;
 }
 
-/* 0 for the usual timeout, as of gibson_async_submit. */
-static inline int64_t connection_timeout(const Connection *self)
+/* Tells gibson_async of a timeout that was set, which may have been in another thread. To be called
+   before requests are submitted with it. */
+static inline void connection_tell_timeout(Connection *self)
 {
-    return self->timeout_ms == self->usual_ms ? 0 : self->timeout_ms;
+    if (self->timeout_ms != self->told_ms) {
+        self->told_ms = self->timeout_ms;
+        gibson_async_set_timeout(self->async, self->told_ms);
+    }
 }
 
 /* aio_watch.c: what the loop is told. These run code of the loop. */

@@ -184,6 +184,12 @@ GIBSON_API void gibson_async_detach(gibson_async *async);
    such reply. *owned is NULL unless the call succeeds. Since 0.3. */
 GIBSON_API gibson_status gibson_async_take_reply(gibson_async *async, gibson_owned_reply **owned);
 
+/* gibson_async_set_timeout changes options.timeout_ms for the requests that are submitted from here
+   on, and for how long the connection may be silent while a reply is overdue: milliseconds, 0 for
+   the default of the library, GIBSON_NO_DEADLINE for none. Returns GIBSON_OK; GIBSON_INVALID for any
+   other negative number, which changes nothing; GIBSON_USAGE if async is NULL. Since 0.3. */
+GIBSON_API gibson_status gibson_async_set_timeout(gibson_async *async, int64_t timeout_ms);
+
 /* gibson_async_outstanding returns how many requests have not been called back. Since 0.3. */
 GIBSON_API size_t gibson_async_outstanding(const gibson_async *async);
 

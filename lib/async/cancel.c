@@ -35,7 +35,8 @@ static bool stays(void *context)
 void gib_async_purge(gibson_async *async)
 {
     if (async->cancelled) {
-        purge next = {&async->list, async->unsent};
+        const uint64_t first = async->list.first; /* the first that was not sent may have gone */
+        purge next = {&async->list, async->unsent > first ? async->unsent : first};
         gib_session_filter(&async->connection.session, stays, &next);
         async->cancelled = 0;
     }

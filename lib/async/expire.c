@@ -58,6 +58,18 @@ static bool look_at_dropped(gibson_async *async, uint64_t id)
     return false;
 }
 
+/* The question for the limit of times waits for its reply as long as a request does that waits for
+   the answer, each of which has its own time. */
+static bool look_at_own(gibson_async *async, uint64_t id)
+{
+    if (async->held) {
+        gib_async_look_at(async,
+                          gib_deadline_after(async->now_ns, async->connection.settings.timeout_ms));
+        return false;
+    }
+    return look_at_dropped(async, id);
+}
+
 /* Looks at one request, whose callback may do anything to the list. Returns whether the connection
    is to be given up. */
 static bool look(gibson_async *async, uint64_t id)
@@ -66,10 +78,13 @@ static bool look(gibson_async *async, uint64_t id)
     if (request->fate == GIB_FATE_DROPPED) {
         return look_at_dropped(async, id);
     }
-    if (gib_async_is_called(request) && request->deadline <= async->now_ns) {
+    if (request->fate == GIB_FATE_OWN) {
+        return look_at_own(async, id);
+    }
+    if (gib_async_is_callers(request) && request->deadline <= async->now_ns) {
         end(async, id);
         gib_async_look_at(async, async->now_ns); /* its reply may be overdue already */
-    } else if (gib_async_is_called(request)) {
+    } else if (gib_async_is_callers(request)) {
         gib_async_look_at(async, request->deadline);
     }
     return false;

@@ -24,7 +24,8 @@ static size_t numbers_kept(const gibson_async *async)
     const gib_async_list *list = &async->list;
     const uint64_t first = async->lost > list->first ? async->lost : list->first;
     const size_t numbers = (size_t)(list->last - first);
-    const size_t kept = requests_kept(async); /* lost ones among them, while those held are failed */
+    const size_t kept =
+        requests_kept(async); /* lost ones among them, while those held are failed */
     return numbers > kept ? numbers - kept : 0;
 }
 
@@ -154,6 +155,13 @@ static GIB_INLINE uint64_t append(gibson_async *async, const gibson_request *req
     return async->list.last - 1;
 }
 
+static gibson_status refuse_time(gibson_async *async, int64_t timeout_ms)
+{
+    return timeout_ms < 0 && timeout_ms != GIBSON_NO_DEADLINE
+               ? gib_async_fail(async, GIBSON_INVALID, "timeout_ms is negative")
+               : GIBSON_OK;
+}
+
 static gibson_status refuse(gibson_async *async, const gibson_request *request, int64_t timeout_ms)
 {
     if (!async) {
@@ -163,15 +171,28 @@ static gibson_status refuse(gibson_async *async, const gibson_request *request, 
         gib_async_fail(async, GIBSON_USAGE, "request is NULL");
         return GIBSON_USAGE;
     }
-    if (timeout_ms < 0 && timeout_ms != GIBSON_NO_DEADLINE) {
-        return gib_async_fail(async, GIBSON_INVALID, "timeout_ms is negative");
-    }
-    return GIBSON_OK;
+    return refuse_time(async, timeout_ms);
 }
 
 static uint32_t for_messages(int64_t timeout_ms)
 {
     return timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX;
+}
+
+gibson_status gibson_async_set_timeout(gibson_async *async, int64_t timeout_ms)
+{
+    const gibson_status status = async ? refuse_time(async, timeout_ms) : GIBSON_USAGE;
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    int64_t *setting = &async->connection.settings.timeout_ms;
+    gib_async_enter(async);
+    *setting = timeout_ms ? timeout_ms : GIBSON_DEFAULT_TIMEOUT_MS;
+    async->timeout_ms = for_messages(*setting);
+    async->deadline = gib_deadline_after(async->now_ns, *setting);
+    gib_async_look_at(async, async->now_ns); /* what was overdue later may be now */
+    gib_async_leave(async);
+    return GIBSON_OK;
 }
 
 void gib_async_set_quick(gibson_async *async)

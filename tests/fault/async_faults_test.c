@@ -383,7 +383,7 @@ START_TEST(async_long_time_meets_its_deadline_and_the_end_of_the_connection)
     const gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 86400);
     async_result results[2];
     ck_assert_status(async_submit(async, &day, 20, &results[0]), GIBSON_OK);
-    ck_assert_status(async_submit(async, &day, GIBSON_NO_DEADLINE, &results[1]), GIBSON_OK);
+    ck_assert_status(async_submit(async, &day, 0, &results[1]), GIBSON_OK);
     async_until(async, results[1].calls);
     ck_assert_status(results[0].status, GIBSON_TIMEOUT);
     ck_assert_message_has(&results[0], "timeout of 20 ms passed while sending");
@@ -391,6 +391,63 @@ START_TEST(async_long_time_meets_its_deadline_and_the_end_of_the_connection)
     ck_assert_status(async_submit(async, &day, 0, &results[0]), GIBSON_OK);
     gibson_async_close(async);
     ck_assert_status(results[0].status, GIBSON_CLOSED);
+    end();
+}
+END_TEST
+
+/* Answers STATS, and all behind it, only when the test says so. */
+static void serve_late(peer_link *link)
+{
+    if (peer_await(link)) {
+        serve_month(link);
+    }
+}
+
+START_TEST(async_long_time_leaves_the_times_of_others_alone)
+{
+    begin(PEER_UNIX, serve_late, &options);
+    options.timeout_ms = 20;
+    connect_handle();
+    const gibson_request day = gibson_request_key_number(GIBSON_OP_TTL, gibson_str("key"), 86400);
+    async_result results[4];
+    ck_assert_status(async_submit(async, &day, 5000, &results[0]), GIBSON_OK);
+    ck_assert_status(async_submit(async, get(), 5000, &results[1]), GIBSON_OK);
+    ck_assert_status(async_submit(async, get(), GIBSON_NO_DEADLINE, &results[2]), GIBSON_OK);
+    ck_assert_status(async_submit(async, get(), 0, &results[3]), GIBSON_OK);
+    async_until(async, results[3].calls);
+    ck_assert_status(results[3].status, GIBSON_TIMEOUT);
+    const int64_t until_ms = suite_now_ms() + 60; /* the silence lasts longer than options allow */
+    while (suite_now_ms() < until_ms) {
+        async_turn(async, 10);
+    }
+    ck_assert(gibson_async_connected(async));
+    peer_tell(server);
+    async_until(async, results[2].calls);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_msg(results[i].status == GIBSON_OK, "%d: %s", i, results[i].message);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(async_timeout_can_be_changed)
+{
+    begin(PEER_UNIX, serve_nothing, NULL);
+    options.timeout_ms = 20;
+    connect_handle();
+    ck_assert_status(gibson_async_set_timeout(async, -5), GIBSON_INVALID);
+    ck_assert_status(gibson_async_set_timeout(NULL, 5), GIBSON_USAGE);
+    async_result early;
+    async_result late;
+    ck_assert_status(async_submit(async, get(), 0, &early), GIBSON_OK);
+    ck_assert_status(gibson_async_set_timeout(async, 100), GIBSON_OK);
+    ck_assert_status(async_submit(async, get(), 0, &late), GIBSON_OK);
+    async_until(async, early.calls);
+    ck_assert_message_has(&early, "timeout of 20 ms");
+    async_until(async, late.calls);
+    ck_assert_message_has(&late, "timeout of 100 ms");
+    async_until(async, told.lost); /* so long is silence allowed */
+    ck_assert_message_has(gibson_async_error(async), "timeout of 100 ms");
     end();
 }
 END_TEST
@@ -512,6 +569,7 @@ int main(void)
                async_long_time_is_checked_with_the_server_and_order_is_kept,
                async_long_time_is_refused_where_the_server_does_not_tell,
                async_long_time_meets_its_deadline_and_the_end_of_the_connection,
+               async_long_time_leaves_the_times_of_others_alone, async_timeout_can_be_changed,
                async_child_of_a_fork_loses_its_requests_and_leaves_the_parents_alone,
                async_every_allocation_may_fail, async_descriptors_are_all_closed)},
     };

@@ -73,10 +73,13 @@ static void choose_options(async_walk *self)
 {
     static const uint32_t windows[] = {1, 2, 5, 64, 1024};
     static const size_t bytes[] = {1, 100, 3000, 1 << 20};
+    static const uint8_t fills[] = {0, 1, 255};
     static const int64_t timeouts_ms[] = {3, 20, 100, 1000, GIBSON_NO_DEADLINE};
     walk_choices *choices = &self->choices;
     gibson_options_init(&self->options);
     async_peer_point(self->peer, &self->options);
+    self->memory.fill = WALK_ONE_OF(choices, fills);
+    self->options.allocator = failing_allocator_functions(&self->memory);
     self->options.reconnect = walk_percent(choices, 60);
     self->options.reconnect_delay_ms = 1 + walk_below(choices, 20);
     self->options.reconnect_max_delay_ms = 50;
@@ -232,14 +235,30 @@ static void run_again(async_walk *self)
     }
 }
 
+/* Many, of which some are cancelled, before anything is sent. */
+static void submit_many(async_walk *self)
+{
+    enum { MOST = 60 };
+    for (unsigned left = 1 + walk_below(&self->choices, MOST);
+         left && !self->failed && !self->dying; left--) {
+        if (walk_percent(&self->choices, 70)) {
+            submit(self);
+        } else {
+            cancel(self);
+        }
+    }
+}
+
 void async_walk_act(async_walk *self)
 {
     const unsigned what = walk_below(&self->choices, 1000);
     if (self->failed) {
         return;
     }
-    if (what < 760) {
+    if (what < 740) {
         submit(self);
+    } else if (what < 760 && !self->depth) {
+        submit_many(self);
     } else if (what < 900) {
         cancel(self);
     } else if (what < 915) {

@@ -8,6 +8,7 @@
 #include "async_peer.h"
 #include "async_request.h"
 #include "choices.h"
+#include "support/failing_allocator.h"
 
 enum {
     ASYNC_WALK_HISTORY = 60,
@@ -30,6 +31,7 @@ typedef struct async_walk {
     async_peer *peer;
     gibson_async *async;
     gibson_options options;
+    failing_allocator memory; /* which fills it with something that means something */
 
     /* Every request that was ever submitted, also those that were refused. */
     async_requests requests;
