@@ -182,7 +182,7 @@ static void cancel(async_walk *self)
     }
     const size_t back = walk_below(&self->choices, count < 12 ? (unsigned)count : 12);
     async_request *request = self->requests.all[self->requests.count - 1 - back];
-    if (!request->id) {
+    if (!request->id || request->submitting) { /* in the hook `room` of its own submission */
         return;
     }
     async_walk_begin(self);
