@@ -83,6 +83,8 @@ static void deliver(gibson_async *async)
         gib_async_lose(async);
     } else if (!gib_session_count(&connection->session)) {
         gib_session_trim(&connection->session);
+    } else {
+        gib_session_end_pipeline(&connection->session);
     }
 }
 

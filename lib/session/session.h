@@ -255,6 +255,14 @@ static inline size_t gib_session_outstanding(const gib_session *session)
     return gib_session_count(session) - session->questions;
 }
 
+/* Closes the short way where only questions are left, what was behind them being taken back. */
+static inline void gib_session_end_pipeline(gib_session *session)
+{
+    if (!gib_session_outstanding(session)) {
+        session->queue_until = 0;
+    }
+}
+
 /* Requests of which a byte is still to be sent. */
 static inline size_t gib_session_unsent_frames(const gib_session *session)
 {

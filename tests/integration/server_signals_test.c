@@ -212,7 +212,7 @@ START_TEST(reload_with_less_memory_evicts_what_is_unlocked_later)
     reload("max_memory: 1M instead of 2G\n");
     ck_assert(raw_await_stat(client, "memory_usable", 1 << 20)); /* as far as it could */
     ck_assert_int_eq(raw_stat(client, "total_items"), ITEMS);
-    ck_assert_int_eq(raw_ask_number(client, GIBSON_OP_MUNLOCK, "k:"), ITEMS);
+    ck_assert_int_gt(raw_ask_number(client, GIBSON_OP_MUNLOCK, "k:"), ITEMS / 4); /* some may go */
     int64_t end = gib_deadline_after(gib_now_ns(), PATIENCE_MS);
     while (raw_stat(client, "memory_used") > 1 << 20) {
         ck_assert_int_lt(gib_now_ns(), end);

@@ -167,6 +167,9 @@ static bool may_be_full(const async_walk *self)
     size_t count = (self->held ? MOST_ASKED : 0) + self->submitting;
     size_t size = count * 64;
     size_t over = 0;
+    for (size_t i = self->first_of_handle; i < self->requests.first_open; i++) {
+        over += self->requests.all[i]->accepted && !self->requests.all[i]->begun;
+    }
     for (size_t i = self->requests.first_open; i < self->requests.count; i++) {
         const async_request *each = self->requests.all[i];
         const bool is_due = each->accepted && each->begun && self->peer->client >= 0 &&
