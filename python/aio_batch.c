@@ -146,9 +146,9 @@ static bool submit_next(aio_batch *batch)
     const size_t index = batch->next;
     batch_entry *entry = &batch->entries[index];
     uint64_t id;
-    connection_tell_timeout(self);
-    const gibson_status status = gibson_async_submit(
-        self->async, &batch->operations.first[index].request, 0, replied, entry, &id);
+    const gibson_status status =
+        gibson_async_submit(self->async, &batch->operations.first[index].request,
+                            connection_timeout(self), replied, entry, &id);
     if (batch->next != index) {
         gibson_async_cancel(self->async, id);
         return true;

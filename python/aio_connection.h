@@ -32,7 +32,7 @@ typedef struct Connection {
     gibson_async *async; /* NULL once it was released */
     PyObject *server;    /* str */
     int64_t timeout_ms;  /* of a request */
-    int64_t told_ms;     /* the same, as gibson_async was told */
+    int64_t told_ms;     /* what gibson_async was told of it */
     bool repeats;        /* requests that may be done twice, if the connection is lost */
     unsigned long forks;
     const char *closed_because; /* why no request is to be submitted, or NULL */
@@ -103,14 +103,18 @@ static inline bool connection_was_forked(const Connection *self)
     return self->forks != self->state->forks;
 }
 
-/* Tells gibson_async of a timeout that was set, which may have been in another thread. To be called
-   before requests are submitted with it. */
-static inline void connection_tell_timeout(Connection *self)
+/* The timeout for gibson_async_submit: 0 for the one it was told. It is told one that was set,
+   which may have been in another thread, but not a shorter one while others have longer: for so
+   long the connection may be silent. */
+static inline int64_t connection_timeout(Connection *self)
 {
-    if (self->timeout_ms != self->told_ms) {
+    const uint64_t set = (uint64_t)self->timeout_ms; /* none is the longest */
+    if (set > (uint64_t)self->told_ms ||
+        (set != (uint64_t)self->told_ms && !gibson_async_outstanding(self->async))) {
         self->told_ms = self->timeout_ms;
         gibson_async_set_timeout(self->async, self->told_ms);
     }
+    return self->timeout_ms == self->told_ms ? 0 : self->timeout_ms;
 }
 
 /* aio_watch.c: what the loop is told. These run code of the loop. */

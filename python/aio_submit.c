@@ -148,8 +148,7 @@ static void submit_or_wait(Reply *reply, operation *op)
         of = reply->kept;
     }
     if (!self->waiting.first) {
-        connection_tell_timeout(self);
-        status = submit(reply, &of->request, 0);
+        status = submit(reply, &of->request, connection_timeout(self));
     }
     if (status == GIBSON_WOULD_BLOCK) {
         if (reply->kept || keep(reply, op) == 0) {

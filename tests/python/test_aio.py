@@ -461,6 +461,34 @@ def test_a_silent_server_is_given_up(run: Run[None], peer: Start) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("before", [20, None])
+def test_a_timeout_that_is_set_counts_for_the_silence_of_the_server_too(
+    run: Run[None], peer: Start, before: int | None
+) -> None:
+    """A longer one at once, a shorter one as nothing else is under way."""
+    gate = Gate()
+
+    async def main() -> None:
+        client = to_peer(peer(gate if before else silence), timeout=before)
+        client.timeout = 5_000 if before else 20
+        if not before:
+            with pytest.raises(ServerTimeoutError):
+                await client.get("key")
+            await until(lambda: not client.connected)
+            return
+        client.timeout = before
+        with pytest.raises(ServerTimeoutError):
+            await client.get("early")
+        client.timeout = PATIENT
+        late = client.get("late")
+        await asyncio.sleep(0.06)  # more than the first
+        gate.allow(2)
+        assert await late == b"late"
+        await client.close()
+
+    run(main)
+
+
 def test_emcache_114_each_request_meets_its_own_deadline_in_a_black_hole(
     run: Run[None], peer: Start
 ) -> None:
