@@ -186,8 +186,8 @@ GIBSON_API gibson_status gibson_async_take_reply(gibson_async *async, gibson_own
 
 /* gibson_async_set_timeout changes options.timeout_ms for the requests that are submitted from here
    on, and for how long the connection may be silent while a reply is overdue: milliseconds, 0 for
-   the default of the library, GIBSON_NO_DEADLINE for none. Returns GIBSON_OK; GIBSON_INVALID for any
-   other negative number, which changes nothing; GIBSON_USAGE if async is NULL. Since 0.3. */
+   the default of the library, GIBSON_NO_DEADLINE for none. Returns GIBSON_OK; GIBSON_INVALID for
+   any other negative number, which changes nothing; GIBSON_USAGE if async is NULL. Since 0.3. */
 GIBSON_API gibson_status gibson_async_set_timeout(gibson_async *async, int64_t timeout_ms);
 
 /* gibson_async_outstanding returns how many requests have not been called back. Since 0.3. */
