@@ -1,13 +1,16 @@
 #!/bin/sh
-# Compares gibson-server with redis-server and memcached, one after the other on the same machine,
+# Compares gibson-server with Valkey, Redis and memcached, one after the other on the same machine,
 # each with one thread, over unix sockets. Prints tab-separated lines for docs/benchmarks-server.md.
 #
-# usage: bench/server_compare.sh BUILD_DIRECTORY [SECONDS_PER_MEASUREMENT]
+# usage: bench/server_compare.sh BUILD_DIRECTORY PEERS [SECONDS_PER_MEASUREMENT]
+#
+# PEERS is a folder made by scripts/peers; root only, for chroot.
 set -eu
 
 build=$1
-seconds=${2:-2}
-work=$(mktemp -d)
+peers=$2
+seconds=${3:-2}
+work=$(mktemp -d "$peers/tmp/compare.XXXXXX")
 pid=
 
 stop() {
@@ -26,12 +29,12 @@ start() {
     gibson)
         "$build/server/gibson-server" --unix_socket "$socket" --loglevel 3 &
         ;;
-    redis)
-        redis-server --port 0 --unixsocket "$socket" --save "" --appendonly no --loglevel warning \
-            --dir "$work" >/dev/null &
+    valkey | redis)
+        chroot "$peers" "/usr/bin/$1-server" --port 0 --unixsocket "${socket#"$peers"}" --save "" \
+            --appendonly no --loglevel warning --dir "${work#"$peers"}" >/dev/null &
         ;;
     memcached)
-        memcached -t 1 -m 2048 -s "$socket" -u "$(id -un)" &
+        chroot "$peers" /usr/bin/memcached -t 1 -m 2048 -s "${socket#"$peers"}" -u root &
         ;;
     esac
     pid=$!
@@ -41,11 +44,13 @@ start() {
 }
 
 echo "# $(date -u +%Y-%m-%dT%H:%M:%SZ) $(uname -m) $(nproc) CPUs, $seconds s each"
-echo "# $(redis-server --version | cut -d' ' -f1-3), $(memcached --version)"
+for server in valkey-server redis-server memcached; do
+    echo "# $(chroot "$peers" /usr/bin/$server --version)"
+done
 echo "# server operation keys pipeline operations/s operations/s-of-server-CPU (RSS: bytes, bytes/key)"
 for keys in 1000 100000 1000000; do
     for pipeline in 64 1; do
-        for server in gibson redis memcached; do
+        for server in gibson valkey redis memcached; do
             start $server
             "$build/bench/server_load" $server "$work/$server.sock" "$pid" $keys $pipeline "$seconds"
             stop
@@ -55,7 +60,7 @@ for keys in 1000 100000 1000000; do
 done
 if [ -x "$build/bench/server_subtree" ]; then
     echo "# server operation milliseconds (100000 of 200000 keys, median of 7)"
-    for server in gibson redis; do
+    for server in gibson valkey; do
         start $server
         "$build/bench/server_subtree" $server "$work/$server.sock"
         stop

@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "server_client.h"
 #include "server_protocol.h"
 
 enum { CONNECTIONS = 16, LARGEST_PIPELINE = 64 };
@@ -23,23 +22,6 @@ typedef struct load {
     uint64_t random;
 } load;
 
-static void fail(const char *what)
-{
-    perror(what);
-    exit(EXIT_FAILURE);
-}
-
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address)) {
-        fail(path);
-    }
-    return descriptor;
-}
-
 /* The number that is the field with an index in a line of /proc about the server, fields being
    separated by a space. */
 static long proc_field(long pid, const char *name, int index)
@@ -49,7 +31,7 @@ static long proc_field(long pid, const char *name, int index)
     snprintf(path, sizeof path, "/proc/%ld/%s", pid, name);
     FILE *file = fopen(path, "r");
     if (!file || !fgets(line, sizeof line, file)) {
-        fail(path);
+        client_fail(path);
     }
     fclose(file);
     const char *field = line;
@@ -57,7 +39,7 @@ static long proc_field(long pid, const char *name, int index)
         field = strchr(field + 1, ' ');
     }
     if (!field) {
-        fail(path);
+        client_fail(path);
     }
     return strtol(field, NULL, 10);
 }
@@ -72,30 +54,6 @@ static double cpu_seconds(long pid)
 static long resident_bytes(long pid)
 {
     return proc_field(pid, "statm", 1) * sysconf(_SC_PAGESIZE);
-}
-
-static void send_all(int descriptor, const char *bytes, size_t size)
-{
-    while (size) {
-        ssize_t sent = send(descriptor, bytes, size, MSG_NOSIGNAL);
-        if (sent <= 0) {
-            fail("send");
-        }
-        bytes += sent;
-        size -= (size_t)sent;
-    }
-}
-
-static void receive(int descriptor, size_t size)
-{
-    static char buffer[1 << 18];
-    while (size) {
-        ssize_t got = recv(descriptor, buffer, size < sizeof buffer ? size : sizeof buffer, 0);
-        if (got <= 0) {
-            fail("recv: the replies are shorter than they should be");
-        }
-        size -= (size_t)got;
-    }
 }
 
 /* A number for the next operation: any key, or one of the groups. */
@@ -129,10 +87,10 @@ static unsigned do_batches(load *run, operation what, unsigned done, unsigned le
             size += run->protocol->request(what, number, requests + size, &reply);
             expected[i] += reply;
         }
-        send_all(run->descriptors[i], requests, size);
+        client_send(run->descriptors[i], requests, size);
     }
     for (int i = 0; i < CONNECTIONS; i++) {
-        receive(run->descriptors[i], expected[i]);
+        client_receive(run->descriptors[i], expected[i]);
     }
     return count;
 }
@@ -149,8 +107,8 @@ static void fill(load *run)
             size += run->protocol->request(OPERATION_SET, at, requests + size, &reply);
             expected += reply;
         }
-        send_all(run->descriptors[0], requests, size);
-        receive(run->descriptors[0], expected);
+        client_send(run->descriptors[0], requests, size);
+        client_receive(run->descriptors[0], expected);
     }
 }
 
@@ -212,7 +170,7 @@ int main(int count, char **arguments)
         return EXIT_FAILURE;
     }
     for (int i = 0; i < CONNECTIONS; i++) {
-        run.descriptors[i] = connect_to(arguments[2]);
+        run.descriptors[i] = client_connect(arguments[2]);
     }
     long before = resident_bytes(run.pid);
     fill(&run);

@@ -169,6 +169,7 @@ static size_t memcached_request_of(operation what, unsigned number, char *to, si
 static const protocol protocols[] = {
     {"gibson", gibson_request_of, "\1\0\0\1\0\0\0\0", 8},
     {"redis", redis_request_of, "$-1\r\n", 5},
+    {"valkey", redis_request_of, "$-1\r\n", 5},
     {"memcached", memcached_request_of, "END\r\n", 5},
 };
 

@@ -10,7 +10,7 @@
 #include "store/memory.h"
 #include "store/store_batch.h"
 
-enum { ITEMS = 1000000, SLICE = 512, VALUE_SIZE = 100, EBB = 8 << 20 };
+enum { ITEMS = 1000000, SLICE = 512, VALUE_SIZE = 100 };
 
 static double cpu_microseconds(void)
 {
@@ -38,13 +38,9 @@ static void measure(gibs_store *store, const char *name, size_t value_size,
     double total = 0;
     int slices = 0;
     bool more = true;
-    gibs_memory_tide tide = {gibs_store_used(store)};
     while (more) {
         double start = cpu_microseconds();
         more = slice(store, SLICE);
-        if (gibs_memory_has_ebbed(&tide, gibs_store_used(store), EBB)) {
-            gibs_memory_give_back();
-        }
         double spent = cpu_microseconds() - start;
         longest = spent > longest ? spent : longest;
         total += spent;
@@ -126,7 +122,7 @@ int main(void)
         double start = cpu_microseconds();
         gibs_batch batch = {0};
         gibs_batch_mdel(&batch, store, gibson_str("app"), SIZE_MAX);
-        gibs_batch_clear(&batch);
+        gibs_batch_clear(&batch, store);
         printf("MDEL\tvalues of %zu\t%.1f ms\n", value_sizes[i],
                (cpu_microseconds() - start) / 1000);
         measure(store, "reclaim", value_sizes[i], gibs_store_reclaim);

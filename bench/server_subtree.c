@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <hiredis/hiredis.h>
@@ -15,6 +14,7 @@
 #include <gibson/command.h>
 
 #include "base/clock.h"
+#include "server_client.h"
 #include "server_protocol.h"
 #include "wire/frame.h"
 
@@ -135,17 +135,6 @@ static double median(double *values)
     return values[ROUNDS / 2];
 }
 
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address)) {
-        fail("cannot connect");
-    }
-    return descriptor;
-}
-
 int main(int count, char **arguments)
 {
     const protocol *spoken = count == 3 ? protocol_by_name(arguments[1]) : NULL;
@@ -154,7 +143,7 @@ int main(int count, char **arguments)
         fprintf(stderr, "usage: server_subtree gibson|redis SOCKET\n");
         return EXIT_FAILURE;
     }
-    int descriptor = connect_to(arguments[2]);
+    int descriptor = client_connect(arguments[2]);
     redisContext *redis = gibson ? NULL : redisConnectUnix(arguments[2]);
     double counting[ROUNDS];
     double deleting[ROUNDS];

@@ -1,5 +1,8 @@
 /* The extension module pygibson._pygibson. It has no global state: what an interpreter needs is in
    its module_state, and what a connection needs in its Client. */
+#include "aio_client.h"
+#include "aio_connection.h"
+#include "aio_pipeline.h"
 #include "client.h"
 #include "errors.h"
 #include "module.h"
@@ -38,6 +41,22 @@ static PyObject *after_fork_in_child(PyObject *module, PyObject *unused)
 static PyMethodDef after_fork_def = {"_after_fork_in_child", after_fork_in_child, METH_NOARGS,
                                      "Note that this process is the child of a fork."};
 
+/* The objects that the state owns, but for the exceptions. */
+#define STATE_OBJECTS(X)                                                                           \
+    X(client_type)                                                                                 \
+    X(pipeline_type)                                                                               \
+    X(failure_type)                                                                                \
+    X(aio_client_type)                                                                             \
+    X(aio_pipeline_type)                                                                           \
+    X(reply_type)                                                                                  \
+    X(connection_type)                                                                             \
+    X(base_error)                                                                                  \
+    X(pipeline_error)                                                                              \
+    X(asyncio.get_running_loop)                                                                    \
+    X(asyncio.cancelled_error)                                                                     \
+    X(asyncio.invalid_state_error)                                                                 \
+    X(context_name)
+
 static int watch_forks(PyObject *module)
 {
     PyObject *os = PyImport_ImportModule("os");
@@ -55,24 +74,38 @@ static int watch_forks(PyObject *module)
     return done ? 0 : -1;
 }
 
-static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec)
+/* Adds a type to the module under a name of its own, or under none. */
+static int add_type(PyObject *module, PyTypeObject **made, PyType_Spec *spec, const char *name)
 {
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-    if (type && PyModule_AddType(module, type) < 0) {
-        Py_CLEAR(type);
+    *made = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    if (!*made || !name) {
+        return *made ? 0 : -1;
     }
-    return type;
+    Py_INCREF(*made);
+    if (PyModule_AddObject(module, name, (PyObject *)*made) < 0) {
+        Py_DECREF(*made);
+        return -1;
+    }
+    return 0;
+}
+
+static int add_types(PyObject *module, module_state *state)
+{
+    if (add_type(module, &state->client_type, &client_spec, "Client") < 0 ||
+        add_type(module, &state->pipeline_type, &pipeline_spec, "Pipeline") < 0 ||
+        add_type(module, &state->aio_client_type, &aio_client_spec, "AsyncClient") < 0 ||
+        add_type(module, &state->aio_pipeline_type, &aio_pipeline_spec, "AsyncPipeline") < 0 ||
+        add_type(module, &state->reply_type, &reply_spec, "Reply") < 0) {
+        return -1;
+    }
+    return add_type(module, &state->connection_type, &connection_spec, NULL);
 }
 
 static int module_exec(PyObject *module)
 {
     module_state *state = state_of(module);
-    if (errors_add(module, state) < 0 || pipeline_error_add(module, state) < 0) {
-        return -1;
-    }
-    state->client_type = add_type(module, &client_spec);
-    state->pipeline_type = state->client_type ? add_type(module, &pipeline_spec) : NULL;
-    if (!state->pipeline_type ||
+    if (errors_add(module, state) < 0 || pipeline_error_add(module, state) < 0 ||
+        add_types(module, state) < 0 ||
         PyModule_AddStringConstant(module, "__version__", PYGIBSON_VERSION) < 0 ||
         PyModule_AddStringConstant(module, "libgibson_version", gibson_version()) < 0) {
         return -1;
@@ -83,11 +116,9 @@ static int module_exec(PyObject *module)
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     module_state *state = state_of(module);
-    Py_VISIT(state->client_type);
-    Py_VISIT(state->pipeline_type);
-    Py_VISIT(state->failure_type);
-    Py_VISIT(state->base_error);
-    Py_VISIT(state->pipeline_error);
+#define VISIT(member) Py_VISIT(state->member);
+    STATE_OBJECTS(VISIT)
+#undef VISIT
     for (size_t i = 0; i < STATUS_COUNT; i++) {
         Py_VISIT(state->errors[i]);
     }
@@ -97,11 +128,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 static int module_clear(PyObject *module)
 {
     module_state *state = state_of(module);
-    Py_CLEAR(state->client_type);
-    Py_CLEAR(state->pipeline_type);
-    Py_CLEAR(state->failure_type);
-    Py_CLEAR(state->base_error);
-    Py_CLEAR(state->pipeline_error);
+#define CLEAR(member) Py_CLEAR(state->member);
+    STATE_OBJECTS(CLEAR)
+#undef CLEAR
     for (size_t i = 0; i < STATUS_COUNT; i++) {
         Py_CLEAR(state->errors[i]);
     }

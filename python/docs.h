@@ -1,5 +1,5 @@
-/* The docstring of Client, and those of the methods that run a command, DOC_ and the command's
-   name, and SIGNATURE of a shape of arguments. */
+/* The docstrings of both Clients, and those of the methods that run a command, DOC_ and the
+   command's name, and SIGNATURE of a shape of arguments. */
 #ifndef PYGIBSON_DOCS_H
 #define PYGIBSON_DOCS_H
 
@@ -13,27 +13,37 @@
 #define DOC_NUMBER "int"
 #define DOC_FLAG "bool"
 
+#define DOC_OPTIONS_SIGNATURE                                                                      \
+    "Client(" POSITIONAL_OPTIONS(DOC_POSITIONAL) "*" KEYWORD_OPTIONS(DOC_KEYWORD) ")\n--\n\n"
+#define DOC_OPTIONS "Arguments:\n" ALL_OPTIONS(DOC_OPTION) "\n"
+#define DOC_EVERY_METHOD                                                                           \
+    "Every method can also raise ServerTimeoutError, ConnectionLostError, UnreachableError\n"      \
+    "(with reconnect), ProtocolError, ServerError, SystemCallError, InvalidArgumentError, and\n"   \
+    "MemoryError. "
+
 #define DOC_CLIENT                                                                                 \
-    "Client(" POSITIONAL_OPTIONS(DOC_POSITIONAL) "*" KEYWORD_OPTIONS(                              \
-        DOC_KEYWORD) ")\n--\n\n"                                                                   \
-                     "A connection to a Gibson server, which is made at once.\n\n"                 \
-                     "Arguments:\n" ALL_OPTIONS(                                                   \
-                         DOC_OPTION) "\n"                                                          \
-                                     "Raises UnreachableError, ServerTimeoutError, "               \
-                                     "InvalidArgumentError.\n\n"                                   \
-                                     "Every method can also raise ServerTimeoutError, "            \
-                                     "ConnectionLostError, UnreachableError\n"                     \
-                                     "(with reconnect), ProtocolError, ServerError, "              \
-                                     "SystemCallError, InvalidArgumentError, and\n"                \
-                                     "MemoryError. After a timeout or any error within a reply "   \
-                                     "the connection is closed, so a\n"                            \
-                                     "late reply is never taken for that of another command.\n\n"  \
-                                     "Threads may share a Client: they take turns, and waiting "   \
-                                     "for one's turn counts towards the\n"                         \
-                                     "timeout. A child of fork cannot use the connection of its "  \
-                                     "parent: it gets\n"                                           \
-                                     "ConnectionLostError, or with reconnect a connection of its " \
-                                     "own."
+    DOC_OPTIONS_SIGNATURE                                                                          \
+    "A connection to a Gibson server, which is made at once.\n\n" DOC_OPTIONS                      \
+    "Raises UnreachableError, ServerTimeoutError, InvalidArgumentError.\n\n" DOC_EVERY_METHOD      \
+    "After a timeout or any error within a reply the connection is closed, so a\n"                 \
+    "late reply is never taken for that of another command.\n\n"                                   \
+    "Threads may share a Client: they take turns, and waiting for one's turn counts towards "      \
+    "the\n"                                                                                        \
+    "timeout. A child of fork cannot use the connection of its parent: it gets\n"                  \
+    "ConnectionLostError, or with reconnect a connection of its own."
+
+#define DOC_AIO_CLIENT                                                                             \
+    DOC_OPTIONS_SIGNATURE                                                                          \
+    "A connection to a Gibson server for asyncio, which many tasks may use at once.\n\n"           \
+    "The methods are those of pygibson.Client, and raise the same where they are awaited. What\n"  \
+    "they return, a Reply, can be awaited, cancelled, and given to asyncio.gather, wait_for,\n"    \
+    "create_task and the like. A request is on its way once the method was called; requests\n"     \
+    "leave together, at the end of a turn of the loop, in the order of the calls. The first\n"     \
+    "method that is called connects, or connect, or async with.\n\n" DOC_OPTIONS                   \
+    "Raises InvalidArgumentError.\n\n" DOC_EVERY_METHOD                                            \
+    "After a timeout the others go on, and a late reply is dropped.\n\n"                           \
+    "A Client belongs to the event loop in which it was first used. In another one, in a thread\n" \
+    "without, and in a child of fork, its methods raise at once."
 
 /* The signature of a method, by the shape of its arguments. */
 #define SIGNATURE(arguments) "($self, /" GIBSON_TAKES_##arguments(PARAMETER) ")"

@@ -9,15 +9,28 @@
 
 enum { STATUS_COUNT = GIBSON_SYSTEM + 1 };
 
+/* What is taken from asyncio, once somebody makes a Client for that: the import takes long. */
+typedef struct aio_names {
+    PyObject *get_running_loop; /* returns None where there is none */
+    PyObject *cancelled_error;
+    PyObject *invalid_state_error;
+} aio_names;
+
 /* Each interpreter that imports the module has one. */
 typedef struct module_state {
     PyTypeObject *client_type;
     PyTypeObject *pipeline_type;
-    PyTypeObject *failure_type;     /* PipelineFailure */
+    PyTypeObject *failure_type; /* PipelineFailure */
+    PyTypeObject *aio_client_type;
+    PyTypeObject *aio_pipeline_type;
+    PyTypeObject *reply_type;
+    PyTypeObject *connection_type;
     PyObject *base_error;           /* PyGibsonError */
     PyObject *pipeline_error;       /* PipelineError */
     PyObject *errors[STATUS_COUNT]; /* the exception of each status, or NULL */
-    unsigned long forks;            /* how many forks this process descends from since import */
+    aio_names asyncio;
+    PyObject *context_name; /* the tuple ("context",) */
+    unsigned long forks;    /* how many forks this process descends from since import */
 } module_state;
 
 extern struct PyModuleDef pygibson_module;

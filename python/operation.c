@@ -302,39 +302,53 @@ PyObject *value_object(const command_kind *kind, const gibson_value *value)
     return item_object(kind, value);
 }
 
-static PyObject *dict_object(const command_kind *kind, gibson_items items)
+PyObject *items_begin(const command_kind *kind)
 {
-    PyObject *dict = PyDict_New();
-    gibson_bytes key;
-    gibson_value value;
-    while (dict && gibson_items_next(&items, &key, &value)) {
-        PyObject *name = text_object(&key);
-        PyObject *item = name ? item_object(kind, &value) : NULL;
-        if (!item || PyDict_SetItem(dict, name, item) < 0) {
-            Py_CLEAR(dict);
-        }
-        Py_XDECREF(name);
-        Py_XDECREF(item);
-    }
-    return dict;
+    return kind->yield == GIBSON_YIELD_KEYS ? PyList_New(0) : PyDict_New();
 }
 
-static PyObject *list_object(gibson_items items)
+/* Adds an item to a dict. Returns 0, or -1 with an exception set. */
+static int add_pair(const command_kind *kind, PyObject *dict, const gibson_bytes *key,
+                    const gibson_value *value)
 {
-    PyObject *list = PyList_New((Py_ssize_t)gibson_items_count(&items));
+    PyObject *name = text_object(key);
+    PyObject *item = name ? item_object(kind, value) : NULL;
+    const int added = item ? PyDict_SetItem(dict, name, item) : -1;
+    Py_XDECREF(name);
+    Py_XDECREF(item);
+    return added;
+}
+
+static int append_bytes(PyObject *list, const gibson_bytes *bytes)
+{
+    PyObject *item = bytes_object(bytes);
+    const int added = item ? PyList_Append(list, item) : -1;
+    Py_XDECREF(item);
+    return added;
+}
+
+int items_go_on(const command_kind *kind, PyObject *made, gibson_items *items, size_t most,
+                size_t most_bytes)
+{
+    gibson_bytes key;
     gibson_value value;
-    for (Py_ssize_t i = 0; list && gibson_items_next(&items, NULL, &value); i++) {
-        PyObject *item = bytes_object(&value.bytes);
-        if (item) {
-            PyList_SET_ITEM(list, i, item);
-        } else {
-            Py_CLEAR(list);
+    size_t bytes = 0;
+    while (most-- && bytes < most_bytes && gibson_items_next(items, &key, &value)) {
+        bytes += key.size + value.bytes.size;
+        const int added = kind->yield == GIBSON_YIELD_KEYS ? append_bytes(made, &value.bytes)
+                                                           : add_pair(kind, made, &key, &value);
+        if (added < 0) {
+            return -1;
         }
     }
-    return list;
+    return 0;
 }
 
 PyObject *items_object(const command_kind *kind, gibson_items items)
 {
-    return kind->yield == GIBSON_YIELD_KEYS ? list_object(items) : dict_object(kind, items);
+    PyObject *made = items_begin(kind);
+    if (made && items_go_on(kind, made, &items, SIZE_MAX, SIZE_MAX) < 0) {
+        Py_CLEAR(made);
+    }
+    return made;
 }

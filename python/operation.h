@@ -60,6 +60,13 @@ PyObject *value_object(const command_kind *kind, const gibson_value *value);
 /* The same for a reply with items: a dict or a list. It may start a garbage collection. */
 PyObject *items_object(const command_kind *kind, gibson_items items);
 
+/* The same bit by bit: makes an empty dict or list, and adds the next items to it, until so many or
+   so many bytes were added, or gibson_items_count is 0. The second returns 0, or -1 with an
+   exception set. */
+PyObject *items_begin(const command_kind *kind);
+int items_go_on(const command_kind *kind, PyObject *made, gibson_items *items, size_t most,
+                size_t most_bytes);
+
 static inline int takes_prefix(const command_kind *kind)
 {
     return gibson_takes(kind->arguments, GIBSON_ARGUMENT_PREFIX);

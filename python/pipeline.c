@@ -5,93 +5,21 @@
 
 #include "batch.h"
 #include "client.h"
+#include "collected.h"
 #include "errors.h"
 #include "pipeline_error.h"
-
-/* Before Python 3.13, the GIL is what it stands for. */
-#ifndef Py_BEGIN_CRITICAL_SECTION
-#define Py_BEGIN_CRITICAL_SECTION(object) {
-#define Py_END_CRITICAL_SECTION() }
-#endif
-
-typedef struct operations {
-    operation *first;
-    size_t count;
-    size_t capacity;
-} operations;
 
 typedef struct Pipeline {
     PyObject ob_base;
     Client *client;
-    operations collected;
+    collected collected;
     PyObject *results;   /* a list, or NULL where the last run found none */
     bool raise_on_error; /* an operation that failed makes execute raise */
 } Pipeline;
 
-/* -- collecting ----------------------------------------------------------------------------- */
-
-static bool reserve(operations *list)
-{
-    if (list->count < list->capacity) {
-        return true;
-    }
-    size_t capacity = list->capacity ? list->capacity * 2 : 16;
-    if (capacity > SIZE_MAX / sizeof *list->first) {
-        return false;
-    }
-    operation *moved = PyMem_Realloc(list->first, capacity * sizeof *list->first);
-    if (moved) {
-        list->first = moved;
-        list->capacity = capacity;
-    }
-    return moved != NULL;
-}
-
-/* Takes the operations out of the pipeline: what runs or drops them may run Python code. */
-static operations take_collected(Pipeline *self)
-{
-    operations taken;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    taken = self->collected;
-    self->collected = (operations){0};
-    Py_END_CRITICAL_SECTION();
-    return taken;
-}
-
-static void drop_all(operations *taken)
-{
-    for (size_t i = 0; i < taken->count; i++) {
-        operation_drop(&taken->first[i]);
-    }
-    PyMem_Free(taken->first);
-}
-
-static void forget_collected(Pipeline *self)
-{
-    operations taken = take_collected(self);
-    drop_all(&taken);
-}
-
 static PyObject *run_command(PyObject *object, const command_kind *kind, const call_arguments *call)
 {
-    Pipeline *self = (Pipeline *)object;
-    operation op;
-    if (operation_make(&op, kind, call) < 0 || operation_keep(&op) < 0) {
-        return NULL;
-    }
-    bool kept;
-    Py_BEGIN_CRITICAL_SECTION(object);
-    kept = reserve(&self->collected);
-    if (kept) {
-        self->collected.first[self->collected.count++] = op;
-    }
-    Py_END_CRITICAL_SECTION();
-    if (!kept) {
-        operation_drop(&op);
-        return PyErr_NoMemory();
-    }
-    Py_INCREF(self);
-    return object;
+    return collected_add(&((Pipeline *)object)->collected, object, kind, call);
 }
 
 /* -- running -------------------------------------------------------------------------------- */
@@ -176,10 +104,11 @@ static PyObject *error_of(const Pipeline *self, const batch *run, PyObject *resu
         Py_INCREF(broken);
         return broken;
     }
-    return self->raise_on_error ? pipeline_error_of(run, results) : NULL;
+    const executed done = {run->client->state, run->client->server, run->operations, results};
+    return self->raise_on_error ? pipeline_error_of(&done) : NULL;
 }
 
-static PyObject *run_operations(Pipeline *self, const operations *list)
+static PyObject *run_operations(Pipeline *self, const collected *list)
 {
     batch run;
     if (!batch_init(&run, self->client, list->first, list->count)) {
@@ -208,12 +137,12 @@ static PyObject *pipeline_execute(PyObject *object, PyObject *unused)
 {
     (void)unused;
     Pipeline *self = (Pipeline *)object;
-    operations list = take_collected(self);
+    collected list = collected_take(&self->collected, object);
     set_results(self, NULL); /* of an earlier run */
     PyObject *results = run_operations(self, &list);
     PyObject *type, *value, *traceback; /* dropping must not see, nor clear, an exception */
     PyErr_Fetch(&type, &value, &traceback);
-    drop_all(&list);
+    collected_drop(&list);
     PyErr_Restore(type, value, traceback);
     return results;
 }
@@ -230,7 +159,7 @@ static PyObject *pipeline_enter(PyObject *self, PyObject *unused)
 static PyObject *pipeline_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count && args[0] != Py_None) {
-        forget_collected((Pipeline *)self);
+        collected_forget(&((Pipeline *)self)->collected, self);
         Py_RETURN_NONE;
     }
     PyObject *results = pipeline_execute(self, NULL);
@@ -269,11 +198,7 @@ static int pipeline_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->client);
     Py_VISIT(self->results);
-    for (size_t i = 0; i < self->collected.count; i++) {
-        Py_VISIT(self->collected.first[i].key);
-        Py_VISIT(self->collected.first[i].value);
-    }
-    return 0;
+    return collected_traverse(&self->collected, visit, arg);
 }
 
 /* The client stays: methods rely on it, and what makes a circle through it can be cleared there. */
@@ -281,7 +206,7 @@ static int pipeline_clear(PyObject *object)
 {
     Pipeline *self = (Pipeline *)object;
     Py_CLEAR(self->results);
-    forget_collected(self);
+    collected_forget(&self->collected, object);
     return 0;
 }
 

@@ -53,11 +53,11 @@ int pipeline_error_add(PyObject *module, module_state *state)
     return add_error(module, state);
 }
 
-static PyObject *make_failure(const batch *run, size_t index, PyObject *results)
+static PyObject *make_failure(const executed *done, Py_ssize_t index)
 {
-    const operation *op = &run->operations[index];
-    PyObject *made = PyStructSequence_New(run->client->state->failure_type);
-    PyObject *number = made ? PyLong_FromSize_t(index) : NULL;
+    const operation *op = &done->operations[index];
+    PyObject *made = PyStructSequence_New(done->state->failure_type);
+    PyObject *number = made ? PyLong_FromSsize_t(index) : NULL;
     PyObject *command = number ? PyUnicode_FromString(op->kind->name) : NULL;
     if (!command) {
         Py_XDECREF(number);
@@ -65,7 +65,7 @@ static PyObject *make_failure(const batch *run, size_t index, PyObject *results)
         return NULL;
     }
     PyObject *key = op->key ? op->key : Py_None;
-    PyObject *error = PyList_GET_ITEM(results, (Py_ssize_t)index);
+    PyObject *error = PyList_GET_ITEM(done->results, index);
     Py_INCREF(key);
     Py_INCREF(error);
     PyStructSequence_SetItem(made, 0, number);
@@ -75,14 +75,21 @@ static PyObject *make_failure(const batch *run, size_t index, PyObject *results)
     return made;
 }
 
-static PyObject *list_failures(const batch *run, PyObject *results)
+/* No command returns an exception. */
+static int has_failed(const executed *done, Py_ssize_t index)
+{
+    return PyObject_TypeCheck(PyList_GET_ITEM(done->results, index),
+                              (PyTypeObject *)done->state->base_error);
+}
+
+static PyObject *list_failures(const executed *done)
 {
     PyObject *list = PyList_New(0);
-    for (size_t i = 0; list && i < run->count; i++) {
-        if (run->outcomes[i].status == GIBSON_OK) {
+    for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(done->results); i++) {
+        if (!has_failed(done, i)) {
             continue;
         }
-        PyObject *one = make_failure(run, i, results);
+        PyObject *one = make_failure(done, i);
         if (!one || PyList_Append(list, one) < 0) {
             Py_CLEAR(list);
         }
@@ -101,10 +108,10 @@ static PyObject *append(PyObject *message, PyObject *text)
 }
 
 /* Such as "2 of 9 operations failed: [0] get('a') on 127.0.0.1:10128: no such key; [8] ...". */
-static PyObject *message_of(PyObject *failures, size_t count)
+static PyObject *message_of(PyObject *failures, Py_ssize_t count)
 {
     Py_ssize_t failed = PyList_GET_SIZE(failures);
-    PyObject *message = PyUnicode_FromFormat("%zd of %zu operations failed:", failed, count);
+    PyObject *message = PyUnicode_FromFormat("%zd of %zd operations failed:", failed, count);
     for (Py_ssize_t i = 0; message && i < failed && i < MOST_SHOWN; i++) {
         PyObject *one = PyList_GET_ITEM(failures, i);
         message = append(message, PyUnicode_FromFormat("%s [%S] %S", i ? ";" : "",
@@ -117,29 +124,28 @@ static PyObject *message_of(PyObject *failures, size_t count)
     return message;
 }
 
-static PyObject *make_error(const batch *run, PyObject *failures, PyObject *results)
+static PyObject *make_error(const executed *done, PyObject *failures)
 {
-    PyObject *message = message_of(failures, run->count);
+    PyObject *message = message_of(failures, PyList_GET_SIZE(done->results));
     if (!message) {
         return NULL;
     }
-    const Client *client = run->client;
-    PyObject *error = PyObject_CallFunctionObjArgs(client->state->pipeline_error, message, NULL);
+    PyObject *error = PyObject_CallFunctionObjArgs(done->state->pipeline_error, message, NULL);
     Py_DECREF(message);
     if (error && (PyObject_SetAttrString(error, "failures", failures) < 0 ||
-                  PyObject_SetAttrString(error, "results", results) < 0 ||
-                  PyObject_SetAttrString(error, "server", client->server) < 0)) {
+                  PyObject_SetAttrString(error, "results", done->results) < 0 ||
+                  PyObject_SetAttrString(error, "server", done->server) < 0)) {
         Py_CLEAR(error);
     }
     return error;
 }
 
-PyObject *pipeline_error_of(const batch *run, PyObject *results)
+PyObject *pipeline_error_of(const executed *done)
 {
-    PyObject *failures = list_failures(run, results);
+    PyObject *failures = list_failures(done);
     PyObject *error = NULL;
     if (failures && PyList_GET_SIZE(failures)) {
-        error = make_error(run, failures, results);
+        error = make_error(done, failures);
     }
     Py_XDECREF(failures);
     return error;

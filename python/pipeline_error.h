@@ -2,16 +2,22 @@
 #ifndef PYGIBSON_PIPELINE_ERROR_H
 #define PYGIBSON_PIPELINE_ERROR_H
 
-#include "batch.h"
-#include "module.h"
+#include "operation.h"
 
 /* Makes PipelineError and PipelineFailure and adds them to the module. Returns 0, or -1 with an
    exception set. */
 int pipeline_error_add(PyObject *module, module_state *state);
 
-/* Makes the exception that names every operation which failed. `results` has the results of all, in
-   order, and becomes an attribute. Returns a new reference, NULL without an exception set where
-   none failed, or NULL with one. */
-PyObject *pipeline_error_of(const batch *run, PyObject *results);
+/* Operations that were run: with each that failed, its exception is in the list of results. */
+typedef struct executed {
+    const module_state *state;
+    PyObject *server;
+    const operation *operations;
+    PyObject *results;
+} executed;
+
+/* Makes the exception that names every operation which failed. Returns a new reference, NULL
+   without an exception set where none failed, or NULL with one. */
+PyObject *pipeline_error_of(const executed *done);
 
 #endif

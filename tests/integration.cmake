@@ -4,3 +4,19 @@ gibson_test(integration/client_conformance_test.c gibson_test_server gibson_tran
 target_compile_definitions(
     client_conformance_test
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
+
+gibson_async_test(integration/client_conformance_test.c gibson_test_server gibson_transcripts)
+target_compile_definitions(
+    client_conformance_test.async
+    PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
+
+if(GIBSON_BUILD_EXAMPLES)
+    gibson_test(integration/examples_test.c gibson_test_server)
+    set(examples)
+    foreach(loop IN LISTS GIBSON_LOOPS)
+        list(APPEND examples "\"$<TARGET_FILE:example_async_${loop}>\"")
+        add_dependencies(examples_test example_async_${loop})
+    endforeach()
+    list(JOIN examples "," examples)
+    target_compile_definitions(examples_test PRIVATE "EXAMPLES=${examples}")
+endif()

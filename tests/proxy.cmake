@@ -26,12 +26,15 @@ target_sources(
 
 # Many cases, of which some wait: one test for each direction, so that they run side by side.
 gibson_test_program(fault/every_byte_test.c gibson_test_server gibson_proxy gibson_test_support)
-target_sources(every_byte_test PRIVATE fault/exchange.c)
-foreach(direction IN ITEMS reply request)
-    add_test(NAME every_byte_test.${direction} COMMAND every_byte_test)
-    gibson_label(fault every_byte_test.${direction})
-    set_tests_properties(every_byte_test.${direction}
-                         PROPERTIES ENVIRONMENT "GIBSON_TEST=every_byte_of_a_${direction}_*")
+gibson_async_program(fault/every_byte_test.c gibson_test_server gibson_proxy)
+foreach(program IN ITEMS every_byte_test every_byte_test.async)
+    target_sources(${program} PRIVATE fault/exchange.c)
+    foreach(direction IN ITEMS reply request)
+        add_test(NAME ${program}.${direction} COMMAND ${program})
+        gibson_label(fault ${program}.${direction})
+        set_tests_properties(${program}.${direction}
+                             PROPERTIES ENVIRONMENT "GIBSON_TEST=every_byte_of_a_${direction}_*")
+    endforeach()
 endforeach()
 
 # All three in one program.

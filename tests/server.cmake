@@ -18,7 +18,8 @@ target_include_directories(
 target_link_libraries(gibson_transcripts PRIVATE PkgConfig::JANSSON)
 gibson_warnings(gibson_transcripts)
 
-foreach(module IN ITEMS config connection docs eviction listener log slow_log stats store tree wire)
+foreach(module IN ITEMS config connection docs eviction heap large listener log slow_log stats store
+                        tree wire)
     gibson_test(unit/server_${module}_test.c gibson_test_server)
 endforeach()
 target_sources(server_config_test PRIVATE "${PROJECT_SOURCE_DIR}/server/program/options.c")
@@ -27,7 +28,7 @@ target_compile_definitions(server_docs_test PRIVATE "SOURCE_DIR=\"${PROJECT_SOUR
 foreach(module IN ITEMS eyes limits listeners room slices stream)
     gibson_test(integration/server_${module}_test.c gibson_test_server)
 endforeach()
-foreach(module IN ITEMS activation process signals)
+foreach(module IN ITEMS activation fair process signals)
     gibson_test(integration/server_${module}_test.c gibson_test_server)
     target_sources(server_${module}_test PRIVATE support/server_program.c)
     target_compile_definitions(server_${module}_test
@@ -54,7 +55,7 @@ if(NOT GIBSON_FUZZ)
     gibson_test_program(fault/server_allocations_test.c gibson_test_server)
     target_sources(server_allocations_test PRIVATE fuzz/fuzz_server_requests.c)
     target_link_options(server_allocations_test PRIVATE
-                        LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc)
+                        LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=gibs_heap_allocate)
     add_test(NAME server_allocations_test
              COMMAND server_allocations_test "${corpus}/server_requests/mixed"
                      "${seeds}/minc_mdec-0" "${seeds}/compression_is_invisible-0"

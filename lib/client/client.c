@@ -7,43 +7,16 @@
 #include "base/error.h"
 #include "client/client.h"
 #include "connection/settings.h"
-#include "net/address.h"
 #include "net/fork.h"
 #include "session/single.h"
 #include "wire/command.h"
 
-/* Copies a string to *to, moves *to behind it, and returns the copy. */
-static const char *keep_text(char **to, const char *text)
-{
-    size_t size = strlen(text) + 1;
-    char *copy = memcpy(*to, text, size);
-    *to += size;
-    return copy;
-}
-
-/* Bytes that the strings of a client take: see struct gibson_client. */
-static size_t text_needed(const gibson_options *settings)
-{
-    size_t size = strlen(settings->host) + 1;
-    if (settings->unix_socket) {
-        size += strlen(settings->unix_socket) + 1;
-    }
-    return size + 1 +
-           (size_t)gib_address_text(NULL, 0, settings->host, settings->port, settings->unix_socket);
-}
-
-static void init(gibson_client *client, gibson_options settings, size_t text_size)
+static void init(gibson_client *client, gibson_options settings)
 {
     memset(client, 0, sizeof *client);
-    char *to = client->text;
-    settings.host = keep_text(&to, settings.host);
-    if (settings.unix_socket) {
-        settings.unix_socket = keep_text(&to, settings.unix_socket);
-    }
-    gib_address_text(to, text_size - (size_t)(to - client->text), settings.host, settings.port,
-                     settings.unix_socket);
+    const char *peer = gib_settings_keep(&settings, client->text);
     client->interrupt = (gib_interrupt){settings.interrupt, settings.interrupt_context};
-    gib_connection_init(&client->connection, &settings, to,
+    gib_connection_init(&client->connection, &settings, peer,
                         (uint64_t)gib_now_ns() ^ (uint64_t)(uintptr_t)client);
     gib_operation_init(&client->operation, &client->connection);
 }
@@ -63,12 +36,12 @@ gibson_status gibson_client_new(gibson_client **client, const gibson_options *op
     if (status != GIBSON_OK) {
         return status;
     }
-    size_t text_size = text_needed(&settings);
-    gibson_client *made = gib_allocate(&settings.allocator, sizeof *made + text_size);
+    const size_t size = sizeof(gibson_client) + gib_settings_text_size(&settings);
+    gibson_client *made = gib_allocate(&settings.allocator, size);
     if (!made) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the client");
     }
-    init(made, settings, text_size);
+    init(made, settings);
     gib_fork_watch();
     *client = made;
     return GIBSON_OK;
@@ -134,34 +107,14 @@ const char *gibson_client_peer(const gibson_client *client)
     return client ? client->connection.peer : "";
 }
 
-/* What the server answers is common, and gets its text only when somebody looks. */
-static void describe_answer(gibson_client *client)
-{
-    gibson_error *error = &client->connection.error;
-    const gibson_command *command = gib_command((uint32_t)client->answered);
-    if (error->status == GIBSON_OK || !command) {
-        gib_error_set(error, error->status, "%s", gibson_status_text(error->status));
-        return;
-    }
-    const char *text = gibson_status_text(error->status);
-    if (error->status == GIBSON_NOT_FOUND) {
-        const bool reads = command->effect == GIBSON_EFFECT_READ;
-        text = !gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX) ? "no such key"
-               : reads                                                   ? "no key has the prefix"
-                       : "no item under the prefix was changed";
-    }
-    gib_error_set(error, error->status, "%s: %s", command->name, text);
-}
-
 const gibson_error *gibson_client_error(gibson_client *client)
 {
     static const gibson_error no_client = {.status = GIBSON_USAGE, .message = "client is NULL"};
     if (!client) {
         return &no_client;
     }
-    if (client->connection.error.status <= GIBSON_SERVER_ERROR) {
-        describe_answer(client);
-    }
+    /* What the server answers is common, and gets its text only when somebody looks. */
+    gib_connection_describe(&client->connection, client->answered);
     return &client->connection.error;
 }
 

@@ -97,7 +97,7 @@ static GIB_NOINLINE gibson_status next(gibson_client *client, gibson_reply *repl
         }
         return client ? gib_client_fail(client, GIBSON_USAGE, "reply is NULL") : GIBSON_USAGE;
     }
-    if (gib_session_take_value(&client->connection.session, true, reply)) {
+    if (gib_session_take_value(&client->connection.session, GIB_LAST, reply)) {
         gib_client_note_answer(client, reply->opcode, GIBSON_OK);
         return GIBSON_OK;
     }
@@ -127,7 +127,7 @@ gibson_status gibson_client_next(gibson_client *client, gibson_reply *reply)
 {
     GIB_CHECKED(client);
     if (GIB_LIKELY(client && reply &&
-                   gib_session_take_value(&client->connection.session, false, reply))) {
+                   gib_session_take_value(&client->connection.session, GIB_BEFORE_LAST, reply))) {
         client->connection.error.status = GIBSON_OK;
         return GIBSON_OK;
     }

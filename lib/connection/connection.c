@@ -122,6 +122,30 @@ bool gib_connection_may_repeat(const gib_connection *connection, const gibson_re
     return !sent || (settings->retry_repeatable && command->effect != GIBSON_EFFECT_WRITE);
 }
 
+static const char *text_of(const gibson_command *command, gibson_status status)
+{
+    if (status != GIBSON_NOT_FOUND) {
+        return gibson_status_text(status);
+    }
+    if (!gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX)) {
+        return "no such key";
+    }
+    return command->effect == GIBSON_EFFECT_READ ? "no key has the prefix"
+                                                 : "no item under the prefix was changed";
+}
+
+void gib_connection_describe(gib_connection *connection, gibson_opcode opcode)
+{
+    gibson_error *error = &connection->error;
+    const gibson_command *command = gib_command((uint32_t)opcode);
+    if (error->status == GIBSON_OK || (error->status <= GIBSON_SERVER_ERROR && !command)) {
+        gib_error_set(error, error->status, "%s", gibson_status_text(error->status));
+    } else if (error->status <= GIBSON_SERVER_ERROR) {
+        gib_error_set(error, error->status, "%s: %s", command->name,
+                      text_of(command, error->status));
+    }
+}
+
 gibson_status gib_connection_fail(gib_connection *connection, gibson_status status,
                                   const char *message)
 {

@@ -79,6 +79,9 @@ void gib_connection_answered(gib_connection *connection, const gibson_reply *rep
 bool gib_connection_may_repeat(const gib_connection *connection, const gibson_request *request,
                                bool sent);
 
+/* Gives connection->error its text, if its status is what the server has answered to a command. */
+void gib_connection_describe(gib_connection *connection, gibson_opcode opcode);
+
 /* These set connection->error, and return its status. */
 gibson_status gib_connection_fail(gib_connection *connection, gibson_status status,
                                   const char *message);

@@ -62,9 +62,7 @@ gibson_status gib_connection_receive(gib_connection *connection, int flags)
         connection, gib_transport_receive(&connection->transport, room, size, flags));
 }
 
-/* Sends all there is to send, or until the socket takes no more: then it returns
-   GIBSON_WOULD_BLOCK. */
-static gibson_status send_output(gib_connection *connection)
+gibson_status gib_connection_send(gib_connection *connection)
 {
     gib_session *session = &connection->session;
     size_t segment = connection->segment;
@@ -85,7 +83,7 @@ static gibson_status send_output(gib_connection *connection)
 static gibson_status take_reply(gib_connection *connection, gibson_reply *reply)
 {
     gib_session *session = &connection->session;
-    if (gib_session_take_value(session, false, reply)) {
+    if (gib_session_take_value(session, GIB_BEFORE_LAST, reply)) {
         return GIBSON_OK;
     }
     return gib_session_has_input(session) ? gib_session_next(session, reply, &connection->error)
@@ -125,7 +123,7 @@ static GIB_COLD gibson_status timed_out(gib_connection *connection)
 /* Sends, and says what to wait for: GIBSON_WOULD_BLOCK; GIBSON_OK if there is nothing. */
 static gibson_status advance_output(gib_connection *connection, gib_exchange *exchange)
 {
-    gibson_status status = send_output(connection);
+    gibson_status status = gib_connection_send(connection);
     exchange->wait.fd = connection->transport.descriptor;
     exchange->wait.events = POLLIN;
     if (status == GIBSON_WOULD_BLOCK) {

@@ -27,6 +27,10 @@ typedef struct gib_exchange {
    must be broken. */
 gibson_status gib_exchange_step(gib_connection *connection, gib_exchange *exchange, int64_t now_ns);
 
+/* Sends all there is to send. Returns GIBSON_OK; GIBSON_WOULD_BLOCK if the socket takes no more; or
+   the reason. */
+gibson_status gib_connection_send(gib_connection *connection);
+
 /* Reads once, with the flags of recv. Returns GIBSON_OK; GIBSON_WOULD_BLOCK; or the reason. */
 gibson_status gib_connection_receive(gib_connection *connection, int flags);
 

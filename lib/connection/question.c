@@ -15,8 +15,7 @@ static void prepare(gib_question *question, gib_connection *connection, gib_ques
     question->max_reply_size = gib_session_set_max_reply(&connection->session, GIB_SAFE_REPLY_SIZE);
 }
 
-/* A server that refuses STATS has not told either. */
-static void take_seconds(gib_connection *connection, const gibson_items *stats)
+void gib_question_take_seconds(gib_connection *connection, const gibson_items *stats)
 {
     gibson_value value;
     if (gibson_items_find(stats, gibson_str(limit_row), &value) &&
@@ -83,7 +82,7 @@ gibson_status gib_question_end(gib_question *question, gib_connection *connectio
     gib_session *session = &connection->session;
     const bool probes = question->kind == GIB_QUESTION_PROBE;
     if (status == GIBSON_OK && !probes) {
-        take_seconds(connection, &question->reply.items);
+        gib_question_take_seconds(connection, &question->reply.items);
     }
     gib_session_set_max_reply(session, question->max_reply_size);
     gib_session_put_back(session, &question->kept);

@@ -30,6 +30,10 @@ gibson_status gib_question_ask(gib_question *question, gib_connection *connectio
 gibson_status gib_question_ask_single(gib_question *question, gib_connection *connection,
                                       int flags);
 
+/* Takes what STATS tell of the limit of times: a server that refuses them, whose items are none,
+   has not told. */
+void gib_question_take_seconds(gib_connection *connection, const gibson_items *stats);
+
 /* Takes the answer. Returns GIBSON_OK if all is well, or the status given. Unless it is GIBSON_OK,
    the connection is broken and nothing pending, but where there was no memory for asking
    GIB_QUESTION_SECONDS. */

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/unix_address.h"
+#include "net/address.h"
 #include "wire/frame.h"
 
 void gibson_options_init_sized(gibson_options *options, size_t struct_size)
@@ -153,4 +154,36 @@ gib_limits gib_settings_limits(const gibson_options *settings)
         .max_seconds = settings->max_seconds ? settings->max_seconds : GIB_SAFE_SECONDS,
         .seconds_source = settings->max_seconds ? GIB_SECONDS_GIVEN : GIB_SECONDS_UNKNOWN,
     };
+}
+
+/* Copies a string to *to, moves *to behind it, and returns the copy. */
+static const char *keep_string(char **to, const char *text)
+{
+    const size_t size = strlen(text) + 1;
+    char *copy = memcpy(*to, text, size);
+    *to += size;
+    return copy;
+}
+
+static size_t peer_size(const gibson_options *settings)
+{
+    return 1 +
+           (size_t)gib_address_text(NULL, 0, settings->host, settings->port, settings->unix_socket);
+}
+
+size_t gib_settings_text_size(const gibson_options *settings)
+{
+    const size_t path_size = settings->unix_socket ? strlen(settings->unix_socket) + 1 : 0;
+    return strlen(settings->host) + 1 + path_size + peer_size(settings);
+}
+
+const char *gib_settings_keep(gibson_options *settings, char *text)
+{
+    settings->host = keep_string(&text, settings->host);
+    if (settings->unix_socket) {
+        settings->unix_socket = keep_string(&text, settings->unix_socket);
+    }
+    gib_address_text(text, peer_size(settings), settings->host, settings->port,
+                     settings->unix_socket);
+    return text;
 }

@@ -13,6 +13,13 @@
 gibson_status gib_settings_make(gibson_options *settings, const gibson_options *given,
                                 gibson_error *error);
 
+/* Bytes of memory that gib_settings_keep needs. */
+size_t gib_settings_text_size(const gibson_options *settings);
+
+/* Copies the strings of checked options to that memory, and points them there. Returns the server's
+   address, for messages, which is there too. */
+const char *gib_settings_keep(gibson_options *settings, char *text);
+
 /* The limits that are part of checked options. */
 gib_limits gib_settings_limits(const gibson_options *settings);
 

@@ -155,6 +155,12 @@ void gib_session_unpush_question(gib_session *session)
     session->ask_at = session->pushed;
 }
 
+bool gib_session_question_is_cut(const gib_session *session)
+{
+    return session->questions % PARTS &&
+           gib_session_pending(session, session->answered)->is_question;
+}
+
 static GIB_COLD gibson_status shifted(gib_session *session, gibson_error *error)
 {
     session->has_surplus = true;

@@ -36,6 +36,10 @@ size_t gib_session_question_bytes(const gib_session *session);
 /* Takes back a question, no byte of which is sent, and behind which nothing is pending. */
 void gib_session_unpush_question(gib_session *session);
 
+/* Tells whether the first pending request is a part of a question whose first part is not pending
+   any more. */
+bool gib_session_question_is_cut(const gib_session *session);
+
 /* Takes those answers to a question that are due and there. Returns GIBSON_OK if the next pending
    request is the caller's, or there is none; GIBSON_WOULD_BLOCK until more bytes are received;
    GIBSON_PROTOCOL. */

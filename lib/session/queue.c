@@ -3,11 +3,16 @@
 #include "base/error.h"
 #include "session/question.h"
 
+size_t gib_session_outstanding_bytes(const gib_session *session)
+{
+    return gib_buffer_size(&session->out) - gib_session_question_bytes(session);
+}
+
 static bool is_full(const gib_session *session)
 {
-    const size_t bytes = gib_buffer_size(&session->out) - gib_session_question_bytes(session);
-    return gib_session_outstanding(session) >= session->window.requests ||
-           (gib_session_outstanding(session) && bytes >= session->window.bytes);
+    const size_t requests = gib_session_outstanding(session);
+    return requests >= session->window.requests ||
+           (requests && gib_session_outstanding_bytes(session) >= session->window.bytes);
 }
 
 /* How far gib_session_queue_key may go. It does not look at the bytes of the window, so the output

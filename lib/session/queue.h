@@ -16,7 +16,7 @@ gibson_status gib_session_queue(gib_session *session, const gibson_request *requ
 
 /* Does so for a request of nothing but a key, where requests are under way already and there is
    room for one more. False where gib_session_queue has to look. */
-static inline bool gib_session_queue_key(gib_session *session, const gibson_request *request)
+static GIB_INLINE bool gib_session_queue_key(gib_session *session, const gibson_request *request)
 {
     if (GIB_UNLIKELY(session->pushed >= session->queue_until)) {
         return false;
@@ -39,13 +39,43 @@ static inline bool gib_session_queue_key(gib_session *session, const gibson_requ
     return true;
 }
 
-/* Takes the next reply if it answers GET, is there as a whole, and is a value in bytes. `last` says
-   whether to take the reply to the last pending request, which nothing may follow, or else one
-   before that. False where gib_session_next has to look. */
-static inline bool gib_session_take_value(gib_session *session, bool last, gibson_reply *reply)
+/* Opens the short way as far as there is room, on a connection that is to be trusted: for the first
+   request of a pipeline, too. False where gib_session_queue has to look. */
+static inline bool gib_session_reopen(gib_session *session)
+{
+    if (!session->pending || session->broken || session->out.capacity > session->window.bytes ||
+        session->pushed >= session->ask_at) {
+        return false;
+    }
+    const size_t window = session->window.requests + session->questions;
+    const size_t room = window <= session->mask ? window : session->mask + 1;
+    const size_t until = session->answered + room;
+    session->settled = false;
+    session->queue_until = until < session->ask_at ? until : session->ask_at;
+    return true;
+}
+
+/* Which reply gib_session_take_value may take. */
+typedef enum gib_place {
+    GIB_BEFORE_LAST, /* one that others are sent behind */
+    GIB_LAST_SENT,   /* the last that is sent, which others wait behind */
+    GIB_LAST,        /* the last that is pending, which nothing may follow */
+} gib_place;
+
+static inline bool gib_session_is_at(const gib_session *session, gib_place place)
 {
     const size_t waiting = session->sent - session->answered;
-    if (last ? waiting != 1 || session->sent != session->pushed : waiting < 2) {
+    return place == GIB_BEFORE_LAST
+               ? waiting > 1
+               : waiting == 1 && (session->sent == session->pushed) == (place == GIB_LAST);
+}
+
+/* Takes the next reply if it answers GET, is there as a whole, and is a value in bytes, and if the
+   next is at that place. False where gib_session_next has to look. */
+static inline bool gib_session_take_value(gib_session *session, gib_place place,
+                                          gibson_reply *reply)
+{
+    if (!gib_session_is_at(session, place)) {
         return false;
     }
     const gib_pending *pending = gib_session_pending(session, session->answered);
@@ -58,7 +88,7 @@ static inline bool gib_session_take_value(gib_session *session, bool last, gibso
     }
     const size_t frame_size = gib_reply_find_value(session->in.data + session->next, held,
                                                    session->limits.max_reply_size, &reply->value);
-    if (!frame_size || (last && frame_size != held)) {
+    if (!frame_size || (place == GIB_LAST && frame_size != held)) {
         return false;
     }
     reply->status = GIBSON_OK;
@@ -69,7 +99,7 @@ static inline bool gib_session_take_value(gib_session *session, bool last, gibso
     session->frame_size = GIB_REPLY_HEADER;
     session->out.begin += pending->frame_size;
     session->answered++;
-    if (last) {
+    if (place == GIB_LAST) {
         session->queue_until = 0; /* the next request begins a new pipeline */
     }
     return true;

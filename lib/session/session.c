@@ -114,25 +114,6 @@ void gib_session_renew(gib_session *session)
     session->frame_size = GIB_REPLY_HEADER;
 }
 
-const gibson_command *gib_session_abandon(gib_session *session)
-{
-    while (session->answered != session->pushed) {
-        const gib_pending *pending = gib_session_pending(session, session->answered++);
-        session->sent = session->answered;
-        if (!pending->is_question) {
-            return &gib_commands[pending->opcode];
-        }
-        session->questions--;
-    }
-    return NULL;
-}
-
-void gib_session_abandon_all(gib_session *session)
-{
-    while (gib_session_abandon(session)) {
-    }
-}
-
 void gib_session_put_aside(gib_session *session, gib_kept *kept)
 {
     *kept = (gib_kept){.in = session->in, .next = session->next};

@@ -111,6 +111,21 @@ const gibson_command *gib_session_abandon(gib_session *session);
 /* Does so with all of them. */
 void gib_session_abandon_all(gib_session *session);
 
+/* Ends the use of a connection for those requests of which a byte was sent, and takes them off the
+   list. Returns how many of the caller's they were. The others stay pending, to be sent on another
+   connection after gib_session_renew; a view of the last reply stays. No value may be borrowed. */
+size_t gib_session_drop_sent(gib_session *session);
+
+/* How many requests of the caller's there are of which nothing was sent. */
+size_t gib_session_untouched(const gib_session *session);
+
+/* Takes back the last request, of which nothing may have been sent. */
+void gib_session_retract(gib_session *session);
+
+/* Asks `keep` for each of the caller's requests of which nothing was sent, the oldest first, and
+   takes back those for which it returns false. No value may be borrowed. */
+void gib_session_filter(gib_session *session, bool (*keep)(void *context), void *context);
+
 /* Empties the buffers that hold nothing, and gives back the memory of those that large requests and
    replies have made large. */
 void gib_session_trim(gib_session *session);
@@ -121,6 +136,12 @@ void gib_session_set_seconds(gib_session *session, int64_t max_seconds, gib_seco
 /* Tells whether a request is pending which is allowed only because the server has told that it
    keeps such a time: another server may not. */
 bool gib_session_has_long_time(const gib_session *session);
+
+/* Tells whether the server has to be asked for limits.max_seconds. */
+static inline bool gib_session_lacks_seconds(const gib_session *session)
+{
+    return session->limits.seconds_source == GIB_SECONDS_UNKNOWN;
+}
 
 /* Changes limits.max_reply_size. Returns what it was. */
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
@@ -234,6 +255,14 @@ static inline size_t gib_session_outstanding(const gib_session *session)
     return gib_session_count(session) - session->questions;
 }
 
+/* Closes the short way where only questions are left, what was behind them being taken back. */
+static inline void gib_session_end_pipeline(gib_session *session)
+{
+    if (!gib_session_outstanding(session)) {
+        session->queue_until = 0;
+    }
+}
+
 /* Requests of which a byte is still to be sent. */
 static inline size_t gib_session_unsent_frames(const gib_session *session)
 {
@@ -245,6 +274,9 @@ static inline bool gib_session_is_in_flight(const gib_session *session)
 {
     return session->sent != session->answered || session->sent_of_frame || session->borrowed_sent;
 }
+
+/* Bytes of the frames of the caller's requests without a reply. */
+size_t gib_session_outstanding_bytes(const gib_session *session);
 
 static inline bool gib_session_has_input(const gib_session *session)
 {

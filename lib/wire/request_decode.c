@@ -48,17 +48,19 @@ static gibson_bytes take(fields *from, size_t size)
     return field;
 }
 
-static gibson_bytes take_to_space(fields *from)
+/* Looks at no more than `most` bytes: where there is no space, these are what it takes. */
+static inline gibson_bytes take_to_space(fields *from, size_t most)
 {
-    const uint8_t *space = from->left ? memchr(from->cursor, ' ', from->left) : NULL;
-    return take(from, space ? (size_t)(space - from->cursor) : from->left);
+    size_t size = from->left < most ? from->left : most;
+    const uint8_t *space = size ? memchr(from->cursor, ' ', size) : NULL;
+    return take(from, space ? (size_t)(space - from->cursor) : size);
 }
 
 static gib_code read_key(fields *from, gibson_bytes *key)
 {
     fields start = *from;
-    *key = take_to_space(from);
     size_t limit = from->limits->max_key_size;
+    *key = take_to_space(from, limit + 1); /* as long as that it is too long */
     if (from->excess == GIB_EXCESS_CUT && key->size >= limit) {
         *from = start;
         *key = take(from, limit - 1);
@@ -80,7 +82,7 @@ static gib_code read_value(fields *from, gibson_bytes *value)
 
 static gib_code read_number(fields *from, int64_t *number)
 {
-    gibson_bytes text = take_to_space(from);
+    gibson_bytes text = take_to_space(from, from->left);
     if (!text.size) {
         return GIB_CODE_ERR;
     }
@@ -106,7 +108,7 @@ static gib_code read_seconds(fields *from, int64_t *seconds)
 /* The first field of META whose name begins with the text. */
 static gib_code read_meta_field(fields *from, int64_t *number)
 {
-    gibson_bytes text = take_to_space(from);
+    gibson_bytes text = take_to_space(from, from->left);
     const char *name;
     for (unsigned i = 0; text.size && (name = gibson_meta_field_name((gibson_meta_field)i)); i++) {
         if (text.size <= strlen(name) && !memcmp(name, text.data, text.size)) {

@@ -17,6 +17,9 @@ COMMENT = re.compile(r"/\*.*?\*/", re.S)
 NAME = re.compile(r"\b(?:GIB[A-Z]*_\w+|[a-z][a-z0-9]*_[a-z0-9_]+)\b")
 FILE = re.compile(r"\b[\w/-]+\.(?:c|h|md|sh|py)\b")
 
+# What comments name of other libraries, and no code of ours does.
+OTHERS = {"event_reinit", "tp_new", "uv_loop_fork"}
+
 root = Path(__file__).resolve().parents[2]
 tops = [root / top for top in (*FOLDERS, "server", "scripts", "docs", "cmake")]
 paths = [p for p in (*root.glob("*"), *(p for top in tops for p in top.rglob("*"))) if p.is_file()]
@@ -28,6 +31,7 @@ texts = {
 sources = [path for path in texts if path.suffix in (".c", ".h", ".in")]
 known = {word for path in texts for word in re.findall(r"\w+", COMMENT.sub("", texts[path]))}
 known |= {path.stem for path in paths if path.stem.endswith("_test")}  # programs
+known |= OTHERS
 known |= {f"example_{path.stem}" for path in paths if path.parent.name == "examples"}
 files = [path.as_posix() for path in paths]
 

@@ -36,7 +36,7 @@ for newest in re.findall(r"^## (\d[0-9.]*)", text(root / "CHANGELOG.md"), re.M)[
     if newest != version:
         wrong.append(f"CHANGELOG.md begins with {newest}")
 
-for header in sorted(root.glob("include/*/*.h*")):
+for header in sorted(root.glob("include/**/*.h*")):
     for since in re.findall(r"\bSince\s+(\d+\.\d+)\.\s", text(header)):
         seen["since"] += 1
         if numbers(since) > numbers(version):

@@ -5,10 +5,12 @@
 #include "config/config.h"
 #include "config/peers.h"
 
-/* A request, the replies that may wait and one more, and one that is being built. */
+/* A request and the value it sets, the replies that may wait and one more, and one that is being
+   built. */
 static int64_t needed_client_memory(const gibson_server_config *config)
 {
     return GIBS_CONFIG_NUMBER(config, max_request_size) +
+           GIBS_CONFIG_NUMBER(config, max_value_size) +
            GIBS_CONFIG_NUMBER(config, max_output_size) +
            2 * GIBS_CONFIG_NUMBER(config, max_response_size);
 }
@@ -92,7 +94,8 @@ static gibson_status check_client_memory(const gibson_server_config *config, gib
     if (GIBS_CONFIG_GIVEN(config, max_client_memory) && memory < needed) {
         return gib_error_set(error, GIBSON_INVALID,
                              "max_client_memory (%" PRId64 ") is below %" PRId64
-                             ": max_request_size, max_output_size and twice max_response_size",
+                             ": max_request_size, max_value_size, max_output_size and "
+                             "twice max_response_size",
                              memory, needed);
     }
     return GIBSON_OK;

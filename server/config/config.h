@@ -96,7 +96,7 @@ gibson_status gibs_config_parse(gibson_server_config *config, const char *name, 
                                 size_t size, gibson_error *error);
 
 /* Reads a value of a kind. Sets *number and returns true where the text is of that shape; the range
-   is not looked at. */
+   is not looked at. What is too large for *number is the largest it can be. */
 bool gibs_config_read_number(gibs_kind kind, const char *text, int64_t *number);
 
 /* Reads the value of a directive, of those that are no texts into *number. *lowered tells that it

@@ -44,10 +44,8 @@ bool gibs_config_read_number(gibs_kind kind, const char *text, int64_t *number)
     const char *at = text;
     for (; *at >= '0' && *at < '0' + base; at++) {
         int digit = *at - '0';
-        if (result > (INT64_MAX - digit) / base) {
-            return false;
-        }
-        result = result * base + digit;
+        bool fits = result <= (INT64_MAX - digit) / base;
+        result = fits ? result * base + digit : INT64_MAX; /* above any limit, then */
     }
     if (at == text) {
         return false;

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#if defined(__linux__)
+#include <linux/sockios.h>
+#endif
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,20 +20,41 @@ enum {
     KEPT_OUTPUT = 1024 * 1024,    /* capacity of the shared output that is kept */
     PART_DUE = 8,                 /* of what waits, in the time of a stall */
     SMALLEST_DUE = 64 * 1024,     /* bytes: about 2 KB/s */
-    WORK_AT_ONCE = 512,           /* items, or KB, between two looks at the clock */
-    MUCH_DATA = 16 * 1024,        /* bytes of request and reply after which it is looked at */
+    WORK_AT_ONCE = 64,            /* items, or KB, between two looks at the clock */
+    DATA_BETWEEN_CLOCKS = 1024,   /* bytes of requests and replies, where they are no quick ones */
+    MOST_MOVED = 256 * 1024,      /* bytes that are read or sent in a turn */
+    FEW_REQUESTS = 16,            /* so many of them, */
+    SHORT_NS = 30 * 1000,         /* and so long, are not much to ask for */
+    HEAVY_TIMES = 8,              /* so many times those wait who have asked for more */
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
 
-gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms)
+void gibs_exchange_open(gibs_exchange *exchange, gibs_service *service, gibs_log *log)
+{
+    exchange->service = service;
+    exchange->log = log;
+    atomic_init(&exchange->work, WORK_AT_ONCE);
+    atomic_init(&exchange->slices, -1);
+    gib_buffer_init(&exchange->in, &service->store->buffers.allocator);
+    gib_buffer_init(&exchange->out, &service->store->buffers.allocator);
+}
+
+void gibs_exchange_close(gibs_exchange *exchange)
+{
+    gib_buffer_clear(&exchange->in);
+    gib_buffer_clear(&exchange->out);
+}
+
+gibs_connection *gibs_connection_new(int descriptor, gibs_exchange *exchange, int64_t now_ms)
 {
     gibs_connection *connection = calloc(1, sizeof *connection);
     if (connection) {
         connection->source = GIBS_SOURCE_CONNECTION;
         connection->descriptor = descriptor;
         connection->come_ms = connection->active_ms = now_ms;
-        gib_buffer_init(&connection->in, &gib_default_allocator);
-        gib_buffer_init(&connection->out, &gib_default_allocator);
+        connection->heavy = 1;
+        gib_buffer_init(&connection->in, exchange->in.allocator);
+        gib_buffer_init(&connection->out, exchange->in.allocator);
     }
     return connection;
 }
@@ -39,17 +63,18 @@ gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms)
 static void count(gibs_connection *connection, gibs_exchange *exchange)
 {
     size_t held = connection->in.capacity + connection->out.capacity;
-    held +=
-        connection->job ? sizeof *connection->job + gibs_batch_held(&connection->job->batch) : 0;
+    held += connection->job
+                ? sizeof *connection->job + gibs_job_held(connection->job, exchange->service->store)
+                : 0;
     exchange->service->counters.client_bytes += held;
     exchange->service->counters.client_bytes -= connection->counted;
     connection->counted = held;
 }
 
-static void end_job(gibs_connection *connection)
+static void end_job(gibs_connection *connection, gibs_exchange *exchange)
 {
     if (connection->job) {
-        gibs_job_clear(connection->job);
+        gibs_job_clear(connection->job, exchange->service->store);
         free(connection->job);
         connection->job = NULL;
     }
@@ -57,7 +82,7 @@ static void end_job(gibs_connection *connection)
 
 void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange)
 {
-    end_job(connection);
+    end_job(connection, exchange);
     gib_buffer_clear(&connection->in);
     gib_buffer_clear(&connection->out);
     count(connection, exchange);
@@ -127,26 +152,70 @@ static bool keep_rest(gib_buffer *rest, gib_buffer *from)
     return true;
 }
 
+/* Of the bytes that were sent, those that the client has taken; or all, where the kernel does not
+   tell. */
+static int64_t taken_bytes(const gibs_connection *connection)
+{
+    int held = 0;
+#if defined(SIOCOUTQ)
+    if (ioctl(connection->descriptor, SIOCOUTQ, &held)) {
+        held = 0;
+    }
+#endif
+    return (int64_t)connection->bytes_out - held;
+}
+
 /* A client that takes a byte now and then would hold its buffers for ever. So it has moved only
    when it has taken a part of what waits for it. */
+static size_t due_of(size_t left)
+{
+    return left / PART_DUE > SMALLEST_DUE ? left / PART_DUE : SMALLEST_DUE;
+}
+
+static void note_move(gibs_connection *connection, size_t left, int64_t now_ms)
+{
+    connection->moved_ms = now_ms;
+    connection->due = due_of(left);
+}
+
 static void note_progress(gibs_connection *connection, size_t sent, size_t left, int64_t now_ms)
 {
     if (sent < connection->due) {
         connection->due -= sent;
         return;
     }
-    connection->moved_ms = now_ms;
-    connection->due = left / PART_DUE > SMALLEST_DUE ? left / PART_DUE : SMALLEST_DUE;
+    note_move(connection, left, now_ms);
+    if (left) {
+        connection->taken = taken_bytes(connection);
+    }
 }
 
-/* Sends what the socket takes. False where the connection is broken. */
+/* The kernel takes more only when it has got rid of a third of what it holds, which may be
+   megabytes. So before a client is said to stall it is asked what that is. */
+bool gibs_connection_has_moved(gibs_connection *connection, int64_t now_ms)
+{
+    size_t left = gibs_connection_output(connection);
+    int64_t taken = taken_bytes(connection);
+    if (taken - connection->taken < (int64_t)due_of(left)) {
+        return false;
+    }
+    note_move(connection, left, now_ms);
+    connection->taken = taken;
+    return true;
+}
+
+/* Sends what the socket takes, or a part: a client that reads while it is written to could be
+   written to for long. False where the connection is broken. */
 static bool send_from(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *out,
                       int64_t now_ms)
 {
     size_t left;
-    while ((left = sendable(connection, out))) {
-        ssize_t sent = send(connection->descriptor, out->data + out->begin, left, MSG_NOSIGNAL);
+    size_t room = MOST_MOVED;
+    while (room && (left = sendable(connection, out))) {
+        ssize_t sent = send(connection->descriptor, out->data + out->begin,
+                            left < room ? left : room, MSG_NOSIGNAL);
         if (sent > 0) {
+            room -= (size_t)sent;
             gib_buffer_consume(out, (size_t)sent);
             connection->bytes_out += (uint64_t)sent;
             exchange->service->counters.bytes_out += (uint64_t)sent;
@@ -159,22 +228,36 @@ static bool send_from(gibs_connection *connection, gibs_exchange *exchange, gib_
 }
 
 /* What has taken much is followed by a look at the clock; of quick requests many fit between two.
- */
-static bool may_be_long(const gib_request_frame *frame, size_t replied)
+   How long a key is counts too: there may be a node for each byte of it. */
+static bool may_be_long(const gib_request_frame *frame, size_t bytes)
 {
     const gibson_command *command = gib_command(frame->opcode);
     return (command && gibson_takes(command->arguments, GIBSON_ARGUMENT_PREFIX)) ||
-           frame->frame_size + replied > MUCH_DATA;
+           bytes > DATA_BETWEEN_CLOCKS;
+}
+
+/* Tells whether a command that is under way may go on; only a test ever keeps it from that. */
+static bool may_go_on(gibs_exchange *exchange)
+{
+    int64_t slices = atomic_load_explicit(&exchange->slices, memory_order_relaxed);
+    if (slices > 0) {
+        atomic_fetch_sub(&exchange->slices, 1);
+    }
+    return slices != 0;
 }
 
 /* Goes on with a request until it is answered or the turn is over; at least a slice is done. */
-static gibs_answer work_on(gibs_service *service, const gib_request_frame *frame, gibs_job *job,
+static gibs_answer work_on(gibs_exchange *exchange, const gib_request_frame *frame, gibs_job *job,
                            gib_buffer *out, int64_t end_ns)
 {
+    size_t work = atomic_load_explicit(&exchange->work, memory_order_relaxed);
     gibs_answer result;
     do {
-        result = gibs_service_answer(service, frame, WORK_AT_ONCE, job, out);
-    } while (result == GIBS_ANSWER_MORE && gib_now_ns() < end_ns);
+        if (GIB_UNLIKELY(job->begun) && !may_go_on(exchange)) {
+            return GIBS_ANSWER_MORE;
+        }
+        result = gibs_service_answer(exchange->service, frame, work, job, out);
+    } while (GIB_UNLIKELY(result == GIBS_ANSWER_MORE) && gib_now_ns() < end_ns);
     return result;
 }
 
@@ -215,7 +298,7 @@ static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
                        const gib_request_frame *frame, gib_buffer *out, int64_t end_ns)
 {
     gibs_job *job = connection->job ? connection->job : &exchange->job;
-    gibs_answer result = work_on(exchange->service, frame, job, out, end_ns);
+    gibs_answer result = work_on(exchange, frame, job, out, end_ns);
     if (result == GIBS_ANSWER_MORE && keep_job(connection, exchange)) {
         return false;
     }
@@ -227,8 +310,8 @@ static bool answer_one(gibs_connection *connection, gibs_exchange *exchange,
         exchange->service->counters.partings[GIBS_PARTING_malformed]++;
     }
     change_rules(connection, exchange);
-    end_job(connection);
-    gibs_job_clear(&exchange->job);
+    end_job(connection, exchange);
+    gibs_job_clear(&exchange->job, exchange->service->store);
     return true;
 }
 
@@ -254,6 +337,12 @@ static bool find_request(gibs_connection *connection, gibs_exchange *exchange, c
     return !full;
 }
 
+static size_t look_ahead(const gibs_exchange *exchange, const gib_buffer *in)
+{
+    return gibs_service_look_ahead(exchange->service,
+                                   gibson_bytes_of(in->data + in->begin, gib_buffer_size(in)));
+}
+
 /* Answers the requests in `in` until there is no whole one, the replies are too many, or the turn
    is over. */
 static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buffer *in,
@@ -264,20 +353,28 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     int64_t begun_ns = connection->job ? connection->begun_ns : now_ns;
     gibs_exchange_note_time(exchange, now_ns);
     gibs_service_update_time(exchange->service, now_ns); /* those before may have taken long */
+    int64_t start_ns = now_ns;
     unsigned answered = 0;
+    size_t bytes = 0; /* since the clock was looked at */
     gib_request_frame frame;
     connection->backlog = false;
     change_rules(connection, exchange);
+    size_t ahead = 1; /* of one request there is nothing to look at ahead */
     while (find_request(connection, exchange, in, out, &frame)) {
         size_t before = gib_buffer_size(out);
+        if (answered == ahead) {
+            ahead += look_ahead(exchange, in);
+        }
         if (!answer_one(connection, exchange, &frame, out, end_ns)) {
             connection->begun_ns = begun_ns;
             connection->backlog = true;
             break;
         }
-        bool long_one = may_be_long(&frame, gib_buffer_size(out) - before);
+        bytes += frame.frame_size + gib_buffer_size(out) - before;
+        bool long_one = may_be_long(&frame, bytes);
         if (++answered % REQUESTS_BETWEEN_CLOCKS == 0 || long_one) {
             now_ns = gib_now_ns();
+            bytes = 0;
         }
         if (long_one && exchange->slow_ns && now_ns - begun_ns >= exchange->slow_ns) {
             gibs_slow_log_note(exchange, connection, &frame, now_ns - begun_ns);
@@ -291,6 +388,11 @@ static void answer(gibs_connection *connection, gibs_exchange *exchange, gib_buf
     }
     change_rules(connection, exchange);
     connection->requests += answered;
+    if (answered > FEW_REQUESTS || connection->job || now_ns - start_ns > SHORT_NS) {
+        connection->heavy = HEAVY_TIMES;
+    } else if (connection->heavy) {
+        connection->heavy--;
+    }
     exchange->timed_since_ns = connection->asked_ns;
     exchange->timed = answered;
 }
@@ -334,6 +436,7 @@ static gibs_outcome finish(gibs_connection *connection, int64_t now_ms)
     }
     connection->lingering = true;
     connection->moved_ms = now_ms;
+    connection->taken = taken_bytes(connection);
     return GIBS_OUTCOME_OPEN;
 }
 
@@ -387,7 +490,8 @@ gibs_outcome gibs_connection_read(gibs_connection *connection, gibs_exchange *ex
     if (!make_room(in, exchange->service->settings.limits.max_request_size)) {
         return GIBS_OUTCOME_CLOSED;
     }
-    ssize_t received = recv(connection->descriptor, in->data + in->end, gib_buffer_room(in), 0);
+    size_t room = gib_buffer_room(in) < MOST_MOVED ? gib_buffer_room(in) : MOST_MOVED;
+    ssize_t received = recv(connection->descriptor, in->data + in->end, room, 0);
     if (received < 0) {
         bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
         return later ? GIBS_OUTCOME_OPEN : GIBS_OUTCOME_CLOSED;

@@ -2,6 +2,8 @@
 #ifndef GIBS_CONNECTION_H
 #define GIBS_CONNECTION_H
 
+#include <stdatomic.h>
+
 #include "log/log.h"
 #include "loop/poller.h"
 #include "service/service.h"
@@ -11,7 +13,10 @@ typedef struct gibs_connection {
     int descriptor;
     unsigned interest;   /* what the poller waits for */
     bool backlog;        /* `in` may hold whole requests that could not be answered yet */
-    bool waits_for_turn; /* in the list of the loop */
+    bool waits_for_turn; /* in the queue of the loop */
+    unsigned ready;      /* what the poller has found since it waits there */
+    unsigned char heavy; /* it asked for much, or nothing is known of it yet: so many times more it
+                            waits for its turn with what comes */
     bool closing;        /* no more requests are answered; it ends once the replies are gone */
     bool peer_ended;     /* the client sends nothing more */
     bool lingering;      /* all is sent and said to be; what still comes is thrown away */
@@ -22,11 +27,12 @@ typedef struct gibs_connection {
     size_t counted;      /* its part of client_bytes */
     size_t due;          /* bytes of `out` that the client has to take, or it stalls */
     int64_t moved_ms;    /* when it last had taken them, or since when it lingers */
-    int64_t come_ms;     /* when it came */
-    int64_t active_ms;   /* when it last sent something */
-    int64_t asked_ns;    /* when the turn began in which it sent what is being answered */
-    int64_t begun_ns;    /* when the job was begun */
-    uint64_t requests;   /* answered */
+    int64_t taken;   /* of bytes_out, what it had taken out of the kernel when that was looked at */
+    int64_t come_ms; /* when it came */
+    int64_t active_ms; /* when it last sent something */
+    int64_t asked_ns;  /* when the turn began in which it sent what is being answered */
+    int64_t begun_ns;  /* when the job was begun */
+    uint64_t requests; /* answered */
     uint64_t bytes_in, bytes_out;
     struct gibs_connection *previous, *next; /* in the list of all */
     struct gibs_connection *next_backlog;
@@ -39,6 +45,8 @@ typedef struct gibs_exchange {
     int64_t slow_ns;        /* from which on a request is slow; 0: none is */
     size_t max_output_size; /* bytes in `out` above which requests wait */
     int64_t slice_ns;       /* how long one connection may keep the others waiting */
+    _Atomic size_t work;    /* items, or KB, between two looks at the clock */
+    _Atomic int64_t slices; /* of commands that are under way, which may be done; negative: all */
     int64_t turn_ns;        /* when the turn began */
     int64_t
         timed_since_ns; /* how long the requests that were answered last took is known when the */
@@ -54,8 +62,12 @@ typedef enum gibs_outcome {
     GIBS_OUTCOME_CLOSED, /* the connection is of no more use */
 } gibs_outcome;
 
+/* Gets what connections share ready. */
+void gibs_exchange_open(gibs_exchange *exchange, gibs_service *service, gibs_log *log);
+void gibs_exchange_close(gibs_exchange *exchange);
+
 /* Makes a connection for a descriptor, which it closes when it is freed; or returns NULL. */
-gibs_connection *gibs_connection_new(int descriptor, int64_t now_ms);
+gibs_connection *gibs_connection_new(int descriptor, gibs_exchange *exchange, int64_t now_ms);
 void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange);
 
 /* Notes how long the requests that were answered last took, if they are over by now. */
@@ -85,6 +97,10 @@ unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_
 
 /* Gives back the memory of a connection that is to be dropped. */
 void gibs_connection_cut(gibs_connection *connection, gibs_exchange *exchange);
+
+/* Tells whether a client that has taken nothing for long, as far as that shows in what the kernel
+   has taken of the replies, has taken some of what the kernel holds; and notes that. */
+bool gibs_connection_has_moved(gibs_connection *connection, int64_t now_ms);
 
 /* The bytes of replies that wait for the client. */
 size_t gibs_connection_output(const gibs_connection *connection);

@@ -9,8 +9,8 @@
 
 enum {
     EVENTS_AT_ONCE = 256,
-    TURN_NS = 1000000, /* how long all clients together may take in a turn, if they send more */
-    SMALLEST_SLICE_NS = 20000, /* of one of them: some ten requests */
+    TURN_NS = 500000,          /* how long those together that ask for much may take in a turn */
+    SMALLEST_SLICE_NS = 50000, /* of one of them: some fifty requests */
     DRAIN_MS = 2000,           /* for clients to take their replies in the end */
 };
 
@@ -83,12 +83,9 @@ gibson_status gibs_loop_open(gibs_loop *loop, const gibson_server_config *config
     loop->waker[0] = loop->waker[1] = -1;
     loop->waker_source = GIBS_SOURCE_WAKER;
     loop->spare_descriptor = gibs_loop_open_spare();
-    loop->exchange.service = service;
-    loop->exchange.log = log;
+    gibs_exchange_open(&loop->exchange, service, log);
     loop->exchange.slice_ns = TURN_NS;
     gibs_loop_orders_open(loop);
-    gib_buffer_init(&loop->exchange.in, &gib_default_allocator);
-    gib_buffer_init(&loop->exchange.out, &gib_default_allocator);
     gibs_loop_configure(loop, config);
     gibson_status status = gibs_peers_new(&loop->peers, config, error);
     if (status == GIBSON_OK) {
@@ -125,13 +122,10 @@ static void set_time(gibs_loop *loop, int64_t now_ns)
     gibs_store_set_time(loop->exchange.service->store, loop->now_ms);
 }
 
-/* Gives each client that has something to do the same part of the turn. */
+/* Gives each client that may have much to do the same part of the turn. */
 static void share_turn(gibs_loop *loop, int events)
 {
-    int64_t clients = events > 0 ? events : 1;
-    for (const gibs_connection *at = loop->backlog; at; at = at->next_backlog) {
-        clients++;
-    }
+    int64_t clients = (int64_t)loop->backlog_count + (events > 0 ? events : 1);
     int64_t slice_ns = TURN_NS / clients;
     loop->exchange.slice_ns = slice_ns > SMALLEST_SLICE_NS ? slice_ns : SMALLEST_SLICE_NS;
 }
@@ -157,7 +151,7 @@ static void turn(gibs_loop *loop, int timeout_ms)
             break;
         }
     }
-    gibs_loop_serve_backlog(loop);
+    gibs_loop_serve_backlog(loop, TURN_NS);
     gibs_loop_drop_cut_clients(loop);
     int64_t end_ns = gib_now_ns();
     gibs_exchange_note_time(&loop->exchange, end_ns);
@@ -225,6 +219,5 @@ void gibs_loop_close(gibs_loop *loop)
     close_descriptor(&loop->waker[0]);
     close_descriptor(&loop->waker[1]);
     close_descriptor(&loop->spare_descriptor);
-    gib_buffer_clear(&loop->exchange.in);
-    gib_buffer_clear(&loop->exchange.out);
+    gibs_exchange_close(&loop->exchange);
 }

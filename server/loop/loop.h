@@ -39,8 +39,9 @@ typedef struct gibs_loop {
 
     gibs_connection *connections;
     gibs_connection *backlog,
-        *backlog_last; /* those whose turn was over, first come first served */
-    bool cut_clients;  /* some of them are cut */
+        *backlog_last; /* those that wait for their turn, first come first served */
+    size_t backlog_count;
+    bool cut_clients; /* some of them are cut */
     uint64_t max_clients;
     int keepalive_s;
     int64_t max_write_stall_ms;

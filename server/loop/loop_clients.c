@@ -1,4 +1,5 @@
 /* The clients of the loop: accepting them, serving them in turn, and letting them go. */
+#include "base/clock.h"
 #include "loop/loop_private.h"
 #include "loop/peer.h"
 
@@ -19,6 +20,7 @@ static void enlist_backlog(gibs_loop *loop, gibs_connection *connection)
     }
     loop->backlog_last = connection;
     connection->waits_for_turn = true;
+    loop->backlog_count++;
 }
 
 static void delist_backlog(gibs_loop *loop, gibs_connection *connection)
@@ -36,6 +38,7 @@ static void delist_backlog(gibs_loop *loop, gibs_connection *connection)
         loop->backlog_last = before;
     }
     connection->waits_for_turn = false;
+    loop->backlog_count--;
 }
 
 void gibs_loop_drop(gibs_loop *loop, gibs_connection *connection)
@@ -123,36 +126,54 @@ void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_
     }
 }
 
-void gibs_loop_serve_backlog(gibs_loop *loop)
+static void serve(gibs_loop *loop, gibs_connection *connection, unsigned ready)
 {
-    gibs_connection *last = loop->backlog_last;
-    bool done = !loop->backlog;
-    while (!done) {
-        gibs_connection *connection = loop->backlog;
-        done = connection == last;
-        delist_backlog(loop, connection);
-        if (connection->cut) {
-            continue;
-        }
-        gibs_loop_after_serving(loop, connection,
-                                gibs_connection_go_on(connection, &loop->exchange, loop->now_ms));
-    }
-}
-
-void gibs_loop_serve_event(gibs_loop *loop, gibs_connection *connection, unsigned ready)
-{
-    if (connection->cut) {
-        return;
-    }
-    ready &= connection->interest; /* hang-ups are reported unasked */
     gibs_outcome outcome = GIBS_OUTCOME_OPEN;
     if (ready & GIBS_WRITABLE) {
         outcome = gibs_connection_write(connection, &loop->exchange, loop->now_ms);
+    } else if (connection->backlog) {
+        outcome = gibs_connection_go_on(connection, &loop->exchange, loop->now_ms);
     }
     if (outcome == GIBS_OUTCOME_OPEN && (ready & GIBS_READABLE) && !connection->backlog) {
         outcome = gibs_connection_read(connection, &loop->exchange, loop->now_ms);
     }
     gibs_loop_after_serving(loop, connection, outcome);
+}
+
+/* Who asks for little is served at once. The others, of which each takes a slice of the turn, get
+   in the queue: so however many they are, who asks for little waits for no more than a turn. */
+void gibs_loop_serve_event(gibs_loop *loop, gibs_connection *connection, unsigned ready)
+{
+    ready &= connection->interest; /* hang-ups are reported unasked */
+    if (connection->cut || !ready) {
+        return;
+    }
+    if (connection->waits_for_turn) {
+        connection->ready |= ready;
+    } else if (connection->heavy) {
+        connection->ready = ready;
+        enlist_backlog(loop, connection);
+    } else {
+        serve(loop, connection, ready);
+    }
+}
+
+void gibs_loop_serve_backlog(gibs_loop *loop, int64_t longest_ns)
+{
+    gibs_connection *last = loop->backlog_last;
+    int64_t end_ns = loop->backlog ? gib_now_ns() + longest_ns : 0;
+    bool done = !loop->backlog;
+    while (!done) {
+        gibs_connection *connection = loop->backlog;
+        unsigned ready = connection->ready;
+        done = connection == last;
+        delist_backlog(loop, connection);
+        connection->ready = 0;
+        if (!connection->cut) {
+            serve(loop, connection, ready);
+            done = done || gib_now_ns() >= end_ns;
+        }
+    }
 }
 
 /* Tells whether a client may stay, and says why not. */
@@ -183,7 +204,7 @@ static void welcome(gibs_loop *loop, const gibs_listener *listener, int descript
         close(descriptor);
         return;
     }
-    gibs_connection *connection = gibs_connection_new(descriptor, loop->now_ms);
+    gibs_connection *connection = gibs_connection_new(descriptor, &loop->exchange, loop->now_ms);
     if (!connection) {
         close(descriptor);
         return;
@@ -215,8 +236,9 @@ static void refuse_without_descriptors(gibs_loop *loop, gibs_listener *listener)
     int descriptor = gibs_listener_accept(listener, loop->keepalive_s);
     if (descriptor >= 0) {
         close(descriptor);
+        loop->exchange.service->counters.connections++;
+        loop->exchange.service->counters.refused_clients++;
     }
-    loop->exchange.service->counters.refused_clients++;
     loop->spare_descriptor = gibs_loop_open_spare();
     gibs_log_write(loop->log, GIBS_LOG_ERROR, "refused a client: no descriptors left");
 }

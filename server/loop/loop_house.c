@@ -7,18 +7,20 @@
 
 enum {
     ITEMS_PER_STEP = 64,               /* between two looks at the clock */
+    WASTE_PER_STEP = 1 << 19,          /* bytes */
     SMALLEST_HOUSEKEEPING_NS = 100000, /* in a turn */
-    LARGEST_HOUSEKEEPING_NS = 1000000,
+    LARGEST_HOUSEKEEPING_NS = 500000,
     SMALL_EBB = 1 << 20,    /* bytes freed, looked at now and then */
     LARGE_EBB = 8 << 20,    /* looked at in each turn */
     HOUSEKEEPING_SHARE = 4, /* it may take such a part of the turn before */
     SWEEP_PAUSE_MS = 1,     /* between the slices of a sweep while there is nothing else to do */
 };
 
-static bool stalls(const gibs_loop *loop, const gibs_connection *connection)
+static bool stalls(const gibs_loop *loop, gibs_connection *connection)
 {
     return (gibs_connection_output(connection) || connection->lingering) &&
-           loop->now_ms - connection->moved_ms > loop->max_write_stall_ms;
+           loop->now_ms - connection->moved_ms > loop->max_write_stall_ms &&
+           !gibs_connection_has_moved(connection, loop->now_ms);
 }
 
 /* Half a request is nothing asked. */
@@ -83,6 +85,15 @@ static void begin_sweeps(gibs_loop *loop)
     }
 }
 
+/* What was locked when max_memory was lowered may be unlocked by now. */
+static void resume_moving(gibs_store *store)
+{
+    size_t used = gibs_store_used(store);
+    if (store->settings.evict && used > store->settings.max_memory) {
+        store->settings.max_memory = used;
+    }
+}
+
 static bool limit_moves(const gibs_loop *loop)
 {
     return loop->exchange.service->store->settings.max_memory != loop->max_memory;
@@ -92,7 +103,8 @@ static bool limit_moves(const gibs_loop *loop)
 static bool has_to_clear_away(const gibs_loop *loop)
 {
     const gibs_store *store = loop->exchange.service->store;
-    return store->discarded.node || store->sweep.active || limit_moves(loop);
+    return gibs_store_has_waste(store) || store->buffers.waste.first || store->sweep.active ||
+           limit_moves(loop);
 }
 
 /* Frees what was deleted, and sweeps, for a while that grows with the turn: or with long turns
@@ -100,14 +112,18 @@ static bool has_to_clear_away(const gibs_loop *loop)
 static void clear_away(gibs_loop *loop, int64_t turn_ns)
 {
     gibs_store *store = loop->exchange.service->store;
+    if (!has_to_clear_away(loop)) {
+        return;
+    }
     int64_t now_ns = gib_now_ns();
     int64_t share_ns = turn_ns / HOUSEKEEPING_SHARE;
     share_ns = share_ns > SMALLEST_HOUSEKEEPING_NS ? share_ns : SMALLEST_HOUSEKEEPING_NS;
     share_ns = share_ns < LARGEST_HOUSEKEEPING_NS ? share_ns : LARGEST_HOUSEKEEPING_NS;
     int64_t end_ns = now_ns + share_ns;
-    bool more = has_to_clear_away(loop);
+    bool more = true;
     while (more && now_ns < end_ns) {
         more = gibs_store_reclaim(store, ITEMS_PER_STEP);
+        more = gibs_waste_reduce(&store->buffers.waste, WASTE_PER_STEP) || more;
         if (limit_moves(loop)) {
             more = !gibs_store_move_limit(store, loop->max_memory) || more;
         }
@@ -116,12 +132,12 @@ static void clear_away(gibs_loop *loop, int64_t turn_ns)
     }
 }
 
-/* Gives memory back, not too much at a time: that takes some 0.2 ms for each MB. */
+/* Gives the memory of what small buffers clients had back, not too much at a time; the store and
+   large buffers do that on their own. */
 static void give_back(gibs_loop *loop, size_t step)
 {
-    const gibs_service *service = loop->exchange.service;
-    size_t in_use = gibs_store_used(service->store) + (size_t)service->counters.client_bytes;
-    if (gibs_memory_has_ebbed(&loop->tide, in_use, step)) {
+    const gibs_counters *counters = &loop->exchange.service->counters;
+    if (gibs_memory_has_ebbed(&loop->tide, (size_t)counters->client_bytes, step)) {
         gibs_memory_give_back();
     }
 }
@@ -141,13 +157,15 @@ void gibs_loop_keep_house(gibs_loop *loop, int64_t turn_ns)
         gibs_log_catch_up(loop->log);
         drop_overdue(loop);
         begin_sweeps(loop);
+        resume_moving(store);
     }
 }
 
 int gibs_loop_wait_time(const gibs_loop *loop)
 {
     const gibs_store *store = loop->exchange.service->store;
-    if (loop->backlog || store->discarded.node || limit_moves(loop)) {
+    if (loop->backlog || gibs_store_has_waste(store) || store->buffers.waste.first ||
+        limit_moves(loop)) {
         return 0;
     }
     if (store->sweep.active) {

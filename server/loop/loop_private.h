@@ -31,11 +31,12 @@ int64_t gibs_loop_listing_due(const gibs_loop *loop);
 /* Accepts the clients that wait. */
 void gibs_loop_accept_clients(gibs_loop *loop, gibs_listener *listener);
 
-/* Serves a client for which the poller has found something ready. */
+/* Serves a client for which the poller has found something ready, or has it wait for its turn. */
 void gibs_loop_serve_event(gibs_loop *loop, gibs_connection *connection, unsigned ready);
 
-/* Gives each client whose turn was over another one. */
-void gibs_loop_serve_backlog(gibs_loop *loop);
+/* Gives each client that waits for its turn one, as long as that takes no longer than so; the
+   others are the first ones next time. */
+void gibs_loop_serve_backlog(gibs_loop *loop, int64_t longest_ns);
 
 /* Brings what is waited for up to date after a connection was served, or ends it. */
 void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_outcome outcome);

@@ -280,3 +280,19 @@ void gibs_server_advance_clock(gibson_server *server, int64_t ms)
 {
     gibs_loop_advance_clock(&server->loop, ms);
 }
+
+void gibs_server_limit_slices(gibson_server *server, size_t work)
+{
+    atomic_store(&server->loop.exchange.work, work);
+    atomic_store(&server->loop.exchange.slices, 0);
+}
+
+void gibs_server_give_slices(gibson_server *server, int64_t slices)
+{
+    atomic_store(&server->loop.exchange.slices, slices);
+}
+
+int64_t gibs_server_slices_left(gibson_server *server)
+{
+    return atomic_load(&server->loop.exchange.slices);
+}

@@ -1,6 +1,7 @@
 #include "service/service.h"
 
 #include "base/clock.h"
+#include "base/likely.h"
 #include "wire/command.h"
 #include "wire/number.h"
 #include "wire/reply_encode.h"
@@ -19,19 +20,6 @@ static gib_code number_reply(gib_code code, int64_t number, gib_buffer *out)
     return code;
 }
 
-static gib_code item_reply(gibs_item *item, gib_buffer *out)
-{
-    if (item->encoding == GIB_ENCODING_NUMBER) {
-        return number_reply(GIB_CODE_VAL, gibs_item_number(item), out);
-    }
-    uint8_t *room;
-    if (!gib_reply_encode_value(out, gibs_item_plain_size(item), &room)) {
-        return GIB_CODE_MEM;
-    }
-    gibs_item_expand(item, room);
-    return GIB_CODE_VAL;
-}
-
 static gib_code bytes_reply(gibson_bytes bytes, gib_buffer *out)
 {
     uint8_t *room;
@@ -42,6 +30,20 @@ static gib_code bytes_reply(gibson_bytes bytes, gib_buffer *out)
     return GIB_CODE_VAL;
 }
 
+/* Does a piece of what takes several. */
+static gib_code copy_more(gibs_service *service, const gibson_request *request, gibs_job *job,
+                          gib_buffer *out)
+{
+    job->more = gibs_copy_go_on(&job->copy, service->store, request->value, out);
+    return GIB_CODE_VAL;
+}
+
+static gib_code more_later(gibs_job *job)
+{
+    job->more = true;
+    return GIB_CODE_OK;
+}
+
 /* Where there is no room for something yet, it goes on being made in the next slice. */
 static gib_code wait_for_room(const gibs_service *service, gibs_job *job, gib_code code)
 {
@@ -50,12 +52,52 @@ static gib_code wait_for_room(const gibs_service *service, gibs_job *job, gib_co
     return code;
 }
 
+/* Compresses a large value, makes the item, and sets it, in slices up to that; then the reply is
+   written. */
+static gib_code set_large(gibs_service *service, const gibson_request *request, gibs_job *job,
+                          gib_buffer *out)
+{
+    gibs_store *store = service->store;
+    gibs_build *build = &job->batch.build;
+    gibs_batch_prepare(&job->batch);
+    if (job->copy.left) {
+        return copy_more(service, request, job, out);
+    }
+    if (gibs_store_may_set(store, request->key) != GIB_CODE_VAL) {
+        return GIB_CODE_LOCKED;
+    }
+    if (gibs_build_pack(build, store, request->value)) {
+        return more_later(job);
+    }
+    if (!build->item && !gibs_build_begin(build, store, request->key, request->value)) {
+        return GIB_CODE_MEM;
+    }
+    if (gibs_build_copy(build, request->value)) {
+        return more_later(job);
+    }
+    uint8_t *room;
+    if (!gib_buffer_reserve(out, GIB_REPLY_HEADER + request->value.size)) {
+        return GIB_CODE_MEM;
+    }
+    gib_code code = gibs_build_set(build, store, request->number, false);
+    if (code != GIB_CODE_VAL) {
+        return wait_for_room(service, job, code);
+    }
+    gibs_build_clear(build, store);
+    gib_reply_encode_value(out, request->value.size, &room);
+    gibs_copy_begin_value(&job->copy, request->value);
+    return copy_more(service, request, job, out);
+}
+
 /* The room for the echo is made first: a SET that cannot be answered is not done. A value is not
    compressed anew in each slice. */
 static gib_code handle_set(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
     gibs_store *store = service->store;
+    if (request->value.size >= GIBS_LARGE_VALUE) {
+        return set_large(service, request, job, out);
+    }
     if (!gib_buffer_reserve(out, GIB_REPLY_HEADER + request->value.size)) {
         return GIB_CODE_MEM;
     }
@@ -75,12 +117,49 @@ static gib_code handle_ttl(gibs_service *service, const gibson_request *request,
     return gibs_store_ttl(service->store, request->key, request->number);
 }
 
+/* The value of an item that is not large. */
+static gib_code item_reply(gibs_item *item, gib_buffer *out)
+{
+    uint8_t *room;
+    if (!gib_reply_encode_value(out, gibs_item_plain_size(item), &room)) {
+        return GIB_CODE_MEM;
+    }
+    gibs_item_expand(item, room);
+    return GIB_CODE_VAL;
+}
+
+/* Where it takes longer than to copy a little. */
+GIB_NOINLINE static gib_code get_slowly(gibs_service *service, const gibson_request *request,
+                                        gibs_item *item, gibs_job *job, gib_buffer *out)
+{
+    uint8_t *room;
+    if (!gibs_item_is_large(item)) {
+        return item_reply(item, out);
+    }
+    if (!gib_reply_encode_value(out, gibs_item_plain_size(item), &room) ||
+        !gibs_copy_begin(&job->copy, service->store, item)) {
+        return GIB_CODE_MEM;
+    }
+    return copy_more(service, request, job, out);
+}
+
 static gib_code handle_get(gibs_service *service, const gibson_request *request, gibs_job *job,
                            gib_buffer *out)
 {
-    (void)job;
+    if (GIB_UNLIKELY(job->copy.left)) {
+        return copy_more(service, request, job, out);
+    }
     gibs_item *item = gibs_store_get(service->store, request->key);
-    return item ? item_reply(item, out) : GIB_CODE_NOT_FOUND;
+    if (!item) {
+        return GIB_CODE_NOT_FOUND;
+    }
+    if (GIB_UNLIKELY(item->encoding == GIB_ENCODING_LZF || item->value_size >= GIBS_LARGE_VALUE)) {
+        return get_slowly(service, request, item, job, out);
+    }
+    if (item->encoding == GIB_ENCODING_NUMBER) {
+        return number_reply(GIB_CODE_VAL, gibs_item_number(item), out);
+    }
+    return bytes_reply((gibson_bytes){gibs_item_value(item), item->value_size}, out);
 }
 
 static gib_code handle_del(gibs_service *service, const gibson_request *request, gibs_job *job,
@@ -200,16 +279,16 @@ static gib_code handle_count(gibs_service *service, const gibson_request *reques
 
 /* A KVAL under construction, in one slice. */
 typedef struct items_reply {
+    gibs_job *job;
     gib_items_encoder encoder;
     size_t max_size;
     uint64_t max_items;
 } items_reply;
 
-static bool begin_items(items_reply *reply, gibs_service *service, const gibs_job *job,
-                        gib_buffer *out)
+static bool begin_items(items_reply *reply, gibs_service *service, gibs_job *job, gib_buffer *out)
 {
-    *reply =
-        (items_reply){.max_size = service->settings.limits.max_reply_size, .max_items = UINT64_MAX};
+    *reply = (items_reply){
+        .job = job, .max_size = service->settings.limits.max_reply_size, .max_items = UINT64_MAX};
     if (!job->written) {
         return gib_items_encode_begin(&reply->encoder, out);
     }
@@ -254,7 +333,6 @@ static gib_code end_items(items_reply *reply, gibs_job *job, bool more)
 
 static gibs_visit mget_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
-    (void)store;
     items_reply *reply = context;
     if (reply->encoder.count >= reply->max_items) {
         return GIBS_VISIT_STOP;
@@ -265,8 +343,15 @@ static gibs_visit mget_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
     if (!room) {
         return GIBS_VISIT_STOP;
     }
-    gibs_item_expand(item, room);
-    return GIBS_VISIT_SKIP;
+    if (!gibs_item_is_large(item)) {
+        gibs_item_expand(item, room);
+        return GIBS_VISIT_SKIP;
+    }
+    if (!gibs_copy_begin(&reply->job->copy, store, item)) {
+        batch->code = GIB_CODE_MEM;
+        return GIBS_VISIT_STOP;
+    }
+    return GIBS_VISIT_PAUSE;
 }
 
 static gibs_visit touch_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
@@ -285,6 +370,10 @@ static gib_code handle_mget(gibs_service *service, const gibson_request *request
 {
     items_reply reply;
     gibs_batch *batch = &job->batch;
+    if (job->copy.left) {
+        gibs_copy_go_on(&job->copy, service->store, request->value, out);
+        return more_later(job);
+    }
     if (!begin_items(&reply, service, job, out)) {
         return GIB_CODE_MEM;
     }
@@ -292,7 +381,8 @@ static gib_code handle_mget(gibs_service *service, const gibson_request *request
         reply.max_items = (uint64_t)request->number;
     }
     if (!batch->second) {
-        if (gibs_batch_visit(batch, service->store, request->key, job->work, mget_one, &reply)) {
+        if (gibs_batch_visit(batch, service->store, request->key, GIBS_WALK_ALL, job->work,
+                             mget_one, &reply)) {
             return end_items(&reply, job, true);
         }
         if (batch->code != GIB_CODE_OK) {
@@ -301,7 +391,8 @@ static gib_code handle_mget(gibs_service *service, const gibson_request *request
         gibs_batch_rewind(batch);
     }
     uint32_t items = reply.encoder.count;
-    bool more = gibs_batch_visit(batch, service->store, request->key, job->work, touch_one, &items);
+    bool more = gibs_batch_visit(batch, service->store, request->key, GIBS_WALK_ALL, job->work,
+                                 touch_one, &items);
     return end_items(&reply, job, more);
 }
 
@@ -329,8 +420,8 @@ static gib_code handle_keys(gibs_service *service, const gibson_request *request
     if (!begin_items(&reply, service, job, out)) {
         return GIB_CODE_MEM;
     }
-    bool more =
-        gibs_batch_visit(&job->batch, service->store, request->key, job->work, keys_one, &reply);
+    bool more = gibs_batch_visit(&job->batch, service->store, request->key, GIBS_WALK_ALL,
+                                 job->work, keys_one, &reply);
     return end_items(&reply, job, more);
 }
 
@@ -390,14 +481,16 @@ static bool begins_an_age(const gibson_command *command, const gibson_request *r
     return gibson_takes_time(command->arguments) && request->number > 0;
 }
 
-void gibs_job_clear(gibs_job *job)
+void gibs_job_reset(gibs_job *job, gibs_store *store)
 {
-    if (job->batch.last.allocator) { /* else it was a request without a prefix */
-        gibs_batch_clear(&job->batch);
-        *job = (gibs_job){0};
-    }
-    job->begun = false;
-    job->room = 0;
+    gibs_copy_clear(&job->copy, store);
+    gibs_batch_clear(&job->batch, store);
+    *job = (gibs_job){0};
+}
+
+size_t gibs_job_held(const gibs_job *job, const gibs_store *store)
+{
+    return gibs_batch_held(&job->batch) + gibs_copy_held(&job->copy, store);
 }
 
 /* Does what a request asks for, as far as it is right. */

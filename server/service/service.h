@@ -3,6 +3,8 @@
 #ifndef GIBS_SERVICE_H
 #define GIBS_SERVICE_H
 
+#include "base/likely.h"
+#include "service/copy.h"
 #include "service/latency.h"
 #include "store/store_batch.h"
 #include "wire/request_decode.h"
@@ -58,6 +60,7 @@ typedef struct gibs_service {
 /* A request that takes more than one slice: what there is between them. All zero at first. */
 typedef struct gibs_job {
     gibs_batch batch;
+    gibs_copy copy; /* of a large value into the reply */
     size_t written; /* bytes of the reply so far, at the end of the output; not to be sent yet */
     uint32_t items; /* in it */
     size_t room;    /* of SET: bytes that it waits for; 0: it does not */
@@ -68,7 +71,20 @@ typedef struct gibs_job {
 } gibs_job;
 
 /* Gives memory back; all is as at first. */
-void gibs_job_clear(gibs_job *job);
+void gibs_job_reset(gibs_job *job, gibs_store *store);
+
+/* The same, which is nothing for most requests. */
+static inline void gibs_job_clear(gibs_job *job, gibs_store *store)
+{
+    if (GIB_UNLIKELY(job->batch.last.allocator || job->written)) {
+        gibs_job_reset(job, store);
+    }
+    job->begun = false;
+    job->room = 0;
+}
+
+/* The bytes it holds. */
+size_t gibs_job_held(const gibs_job *job, const gibs_store *store);
 
 /* What becomes of the connection. */
 typedef enum gibs_answer {
@@ -80,6 +96,10 @@ typedef enum gibs_answer {
 
 /* Tells the store what time it is. now_ns is what gib_now_ns has just said. */
 void gibs_service_update_time(gibs_service *service, int64_t now_ns);
+
+/* Gets what the requests at the beginning of `bytes` will read ready, if that is worth while. Returns
+   how many requests that were. */
+size_t gibs_service_look_ahead(const gibs_service *service, gibson_bytes bytes);
 
 /* Answers a request, or does a slice of what it asks for: at most `work` items, as far as it goes
    by items. Appends the reply. */

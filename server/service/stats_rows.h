@@ -20,7 +20,8 @@
     X(last_item_seen, number, store->last_item_unix, "the same of the last")                       \
     X(total_items, number, (int64_t)store->items,                                                  \
       "items now, with those expired and not yet swept")                                           \
-    X(total_compressed_items, number, (int64_t)store->compressed_items, "of those")                \
+    X(total_compressed_items, number, (int64_t)store->compressed_items,                            \
+      "of those, and of the ones deleted by MDEL and not yet freed")                               \
     X(total_clients, number, (int64_t)service->counters.clients, "connected now")                  \
     X(total_cron_done, number, (int64_t)service->counters.crons,                                   \
       "rounds of housekeeping since the start")                                                    \
@@ -62,7 +63,7 @@
     X(client_memory_used, number, (int64_t)service->counters.client_bytes,                         \
       "bytes of it that are held now")                                                             \
     X(total_expired_items, number, (int64_t)store->expired_items,                                  \
-      "items that were deleted because their ttl was over, by others than MDEL")                   \
+      "items that were deleted because their ttl was over")                                        \
     X(total_hits, number, (int64_t)counters->replies[GIBSON_OP_GET][GIB_CODE_VAL],                 \
       "GETs that found their key")                                                                 \
     X(total_misses, number, (int64_t)counters->replies[GIBSON_OP_GET][GIB_CODE_NOT_FOUND],         \
@@ -94,8 +95,8 @@
     X(mem, MEM)                                                                                    \
     X(locked, LOCKED)
 
-/* X(bound): microseconds, each twice the one before, as latency_below_BOUNDus: how many of the
-   timed requests took less. */
+/* X(bound): microseconds, each twice the one before, as latency_below_BOUNDus: how many of
+   the timed requests took less. */
 #define GIBS_LATENCY_BOUNDS(X)                                                                     \
     X(4)                                                                                           \
     X(8)                                                                                           \

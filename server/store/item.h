@@ -11,6 +11,12 @@
 
 #include "wire/frame.h"
 
+/* A value in the form in which it is stored. */
+typedef struct gibs_packed {
+    gibson_bytes bytes;
+    gib_encoding encoding;
+} gibs_packed;
+
 /* Time is counted in ticks since the store was made: 32 bits last for 13 years of uptime. */
 enum { GIBS_TICK_MS = 100, GIBS_TICKS_PER_S = 1000 / GIBS_TICK_MS };
 
@@ -88,6 +94,13 @@ static inline uint64_t gibs_item_end(const gibs_item *item)
     return item->ttl ? item->born + (uint64_t)item->ttl * GIBS_TICKS_PER_S : UINT64_MAX;
 }
 
+/* The same in 32 bits: no tick is greater than UINT32_MAX. */
+static inline uint32_t gibs_item_end_tick(const gibs_item *item)
+{
+    uint64_t end = gibs_item_end(item);
+    return end < UINT32_MAX ? (uint32_t)end : UINT32_MAX;
+}
+
 static inline bool gibs_item_expired(const gibs_item *item, uint32_t now)
 {
     return item->ttl && gibs_ticks_over(item->born, now, item->ttl);
@@ -116,6 +129,31 @@ static inline gib_encoding gibs_item_plain_encoding(const gibs_item *item)
     return item->encoding == GIB_ENCODING_NUMBER ? GIB_ENCODING_NUMBER : GIB_ENCODING_PLAIN;
 }
 
+/* Values are compressed, expanded and copied in pieces of so many bytes, each on its own. Fuzz
+   builds have small ones. */
+#if !defined(GIBS_PIECE_SIZE)
+#define GIBS_PIECE_SIZE (64 * 1024)
+#endif
+enum { GIBS_PIECE = GIBS_PIECE_SIZE };
+
+/* Values of so many bytes take so long that this is done in slices. */
+enum { GIBS_LARGE_VALUE = 2 * GIBS_PIECE };
+
+static inline bool gibs_item_is_large(gibs_item *item)
+{
+    return item->value_size >= GIBS_LARGE_VALUE ||
+           (item->encoding == GIB_ENCODING_LZF && gibs_item_plain_size(item) >= GIBS_LARGE_VALUE);
+}
+
+/* How far a value was expanded, or copied where it is not compressed. All zero at first. */
+typedef struct gibs_expansion {
+    size_t read;
+    size_t written;
+} gibs_expansion;
+
+/* Writes the next piece of the expanded value. Returns whether there are more. */
+bool gibs_item_expand_piece(gibs_item *item, gibs_expansion *at, uint8_t *to);
+
 /* Writes the expanded value, gibs_item_plain_size bytes. */
 void gibs_item_expand(gibs_item *item, uint8_t *to);
 
@@ -123,8 +161,18 @@ void gibs_item_expand(gibs_item *item, uint8_t *to);
 enum { GIBS_ITEM_START = 2 };
 void gibs_item_expand_start(gibs_item *item, uint8_t to[GIBS_ITEM_START]);
 
-/* Compresses a value to what an item stores with GIB_ENCODING_LZF: the plain size, then LZF. `to`
-   has room for value.size bytes. Returns the bytes used, or 0 where nothing would be gained. */
+/* How far a value was compressed. All zero at first. */
+typedef struct gibs_compression {
+    size_t read;
+    size_t written;
+    bool failed; /* nothing is gained, or nothing was by the first 256 KB */
+} gibs_compression;
+
+/* Compresses the next piece of a value to what an item stores with GIB_ENCODING_LZF. `to` has room
+   for value.size bytes, and is the same each time. Returns whether there are more. */
+bool gibs_value_compress_piece(gibson_bytes value, gibs_compression *at, uint8_t *to);
+
+/* Compresses a value. Returns the bytes used, or 0 where nothing would be gained. */
 size_t gibs_value_compress(gibson_bytes value, uint8_t *to);
 
 #endif

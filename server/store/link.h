@@ -2,6 +2,7 @@
 #ifndef GIBS_LINK_H
 #define GIBS_LINK_H
 
+#include "store/heap.h"
 #include "store/item.h"
 
 typedef struct gibs_node gibs_node;
@@ -20,6 +21,7 @@ enum {
 
 typedef struct gibs_tree {
     gibs_link root;
+    gibs_heap *heap;   /* where nodes come from; NULL: malloc */
     size_t node_bytes; /* what the nodes cost, see gibs_memory_cost */
     uint64_t changes;  /* how often places have come or gone: then walks are no longer good */
 } gibs_tree;

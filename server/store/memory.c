@@ -8,13 +8,9 @@ enum { MAPPED_SIZE = 1 << 20 }; /* bytes from which a block is mapped, and so gi
 #include <malloc.h>
 #endif
 
-/* glibc keeps freed blocks of up to 128 bytes apart, and joins them with their neighbours all at
-   once when it next sees a reason to: after a million deleted items that takes long, and no client
-   is served meanwhile. Without those lists each block is joined as it is freed. */
 void gibs_memory_tune(void)
 {
 #if defined(__GLIBC__)
-    mallopt(M_MXFAST, 0);
     mallopt(M_MMAP_THRESHOLD, MAPPED_SIZE); /* else it grows, and then large blocks stay */
 #endif
 }

@@ -19,11 +19,23 @@ static inline size_t gibs_memory_room(size_t size)
     return gibs_memory_cost(size) - 8;
 }
 
-/* Sets the allocator of the whole process up so that no single free takes long, and so that what
-   was large goes back to the system at once. For programs that are nothing but a server. */
+/* Sanitizers look after the blocks of malloc only, so with them all come from there. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define GIBS_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define GIBS_SANITIZED 1
+#endif
+#if !defined(GIBS_SANITIZED)
+#define GIBS_SANITIZED 0
+#endif
+
+/* Sets malloc of the whole process up so that what was large goes back to the system at once. For
+   programs that are nothing but a server. */
 void gibs_memory_tune(void);
 
-/* Gives freed memory back to the system, as far as the allocator can. */
+/* Gives memory that malloc has left back to the system, as far as it can. */
 void gibs_memory_give_back(void);
 
 /* When that is worth while. All zero at first. */

@@ -1,15 +1,15 @@
 #include "store/node.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/memory.h"
 
-/* Capacities of a LIST, chosen so that header, places and bytes fill what malloc hands out (64, 96,
-   144 and 176 bytes with its own header). The bytes are kept in words of 8, see find_in_list. */
-enum { SMALLEST_LIST = 3, LARGEST_LIST = 16, INDEX_CAPACITY = 48, FULL_CAPACITY = 256 };
+/* Capacities of a LIST, chosen so that header, places and bytes fill what malloc hands out (64, 80,
+   112, 144 and 192 bytes with its own header). 11 are the digits and what ends a number. The bytes
+   are kept in words of 8, see find_in_list. */
+enum { SMALLEST_LIST = 2, LARGEST_LIST = 16, INDEX_CAPACITY = 48, FULL_CAPACITY = 256 };
 
-static const uint8_t list_capacities[] = {SMALLEST_LIST, 7, 12, LARGEST_LIST};
+static const uint8_t list_capacities[] = {SMALLEST_LIST, 4, 8, 11, LARGEST_LIST};
 
 /* A node shrinks when it has this many children fewer than the next smaller one has room for, so
    that removing and adding in turn does not exchange it each time. */
@@ -46,8 +46,9 @@ static uint8_t *tail_of(gibs_node *node)
 static gibs_node *make(gibs_tree *tree, gibs_node_kind kind, size_t places)
 {
     size_t size = node_size(kind, places);
-    gibs_node *node = calloc(1, size);
+    gibs_node *node = gibs_heap_allocate(tree->heap, size);
     if (node) {
+        memset(node, 0, size);
         node->kind = (uint8_t)kind;
         node->capacity = kind == GIBS_NODE_FULL ? 0 : (uint8_t)places;
         tree->node_bytes += gibs_memory_cost(size);
@@ -60,6 +61,7 @@ gibs_node *gibs_node_new(gibs_tree *tree, size_t depth)
     gibs_node *node = make(tree, GIBS_NODE_LIST, SMALLEST_LIST);
     if (node) {
         node->depth = (uint16_t)depth;
+        node->soonest = UINT32_MAX;
     }
     return node;
 }
@@ -67,7 +69,7 @@ gibs_node *gibs_node_new(gibs_tree *tree, size_t depth)
 void gibs_node_free(gibs_tree *tree, gibs_node *node)
 {
     tree->node_bytes -= gibs_memory_cost(node_size((gibs_node_kind)node->kind, places_of(node)));
-    free(node);
+    gibs_heap_free(tree->heap, node);
 }
 
 void gibs_link_hang(gibs_link link, gibs_node *parent, uint8_t byte)
@@ -145,6 +147,36 @@ gibs_link *gibs_node_next(gibs_node *node, unsigned *position)
     return NULL;
 }
 
+gibs_link *gibs_node_last(gibs_node *node)
+{
+    if (!node->count) {
+        return &node->terminal;
+    }
+    if (node->kind == GIBS_NODE_LIST) {
+        return &node->children[node->count - 1];
+    }
+    gibs_link *place = NULL;
+    for (unsigned byte = 256; !place && byte--;) {
+        place = gibs_node_find(node, (uint8_t)byte);
+    }
+    return place;
+}
+
+void gibs_node_refresh(gibs_node *node)
+{
+    uint32_t soonest = UINT32_MAX;
+    bool may_lock = false;
+    unsigned position = 0;
+    gibs_link *place;
+    while ((place = gibs_node_next(node, &position))) {
+        uint32_t end = gibs_link_soonest(*place);
+        soonest = end < soonest ? end : soonest;
+        may_lock = may_lock || gibs_link_may_lock(*place);
+    }
+    node->soonest = soonest;
+    node->may_lock = may_lock;
+}
+
 unsigned gibs_node_position(const gibs_node *node, unsigned byte)
 {
     if (node->kind != GIBS_NODE_LIST) {
@@ -195,6 +227,9 @@ static bool exchange(gibs_tree *tree, gibs_link *place, gibs_node_kind kind, siz
     }
     to->depth = from->depth;
     to->terminal = from->terminal;
+    to->items = from->items;
+    to->soonest = from->soonest;
+    to->may_lock = from->may_lock;
     gibs_link *child;
     unsigned position = 1;
     while ((child = gibs_node_next(from, &position))) {

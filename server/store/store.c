@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "store/memory.h"
 #include "wire/number.h"
 
 gibs_store *gibs_store_new(const gibs_store_settings *settings)
@@ -9,7 +10,8 @@ gibs_store *gibs_store_new(const gibs_store_settings *settings)
     gibs_store *store = calloc(1, sizeof *store);
     if (store) {
         store->settings = *settings;
-        store->soonest = UINT64_MAX;
+        store->tree.heap = GIBS_SANITIZED ? NULL : &store->heap;
+        gibs_buffers_open(&store->buffers);
         store->hand.soonest = UINT64_MAX;
         gib_buffer_init(&store->scratch, &gib_default_allocator);
     }
@@ -30,6 +32,9 @@ void gibs_store_free(gibs_store *store)
     while (gibs_store_reclaim(store, SIZE_MAX)) {
     }
     gib_buffer_clear(&store->scratch);
+    gibs_buffers_close(&store->buffers);
+    gibs_heap_close(&store->heap);
+    free(store->holds);
     free(store);
 }
 
@@ -43,8 +48,7 @@ void gibs_store_set_unix_time(gibs_store *store, int64_t unix_time)
     store->settings.unix_time = unix_time - store->now / GIBS_TICKS_PER_S;
 }
 
-/* Finds a live item; one that has expired is deleted on the way. */
-static gibs_link *find(gibs_store *store, gibson_bytes key)
+gibs_link *gibs_store_find(gibs_store *store, gibson_bytes key)
 {
     gibs_link *place = gibs_tree_find(&store->tree, key);
     if (place && gibs_link_expired(*place, store->now)) {
@@ -76,7 +80,7 @@ static gib_code add_new(gibs_store *store, gibson_bytes key, gibs_packed value, 
 
 gib_code gibs_store_set(gibs_store *store, gibson_bytes key, gibson_bytes value, int64_t ttl)
 {
-    gibs_link *place = find(store, key);
+    gibs_link *place = gibs_store_find(store, key);
     if (place && gibs_link_locked(*place, store->now)) {
         return GIB_CODE_LOCKED;
     }
@@ -99,7 +103,7 @@ void gibs_store_touch(gibs_store *store, gibs_item *item)
 
 gibs_item *gibs_store_get(gibs_store *store, gibson_bytes key)
 {
-    gibs_link *place = find(store, key);
+    gibs_link *place = gibs_store_find(store, key);
     if (!place) {
         return NULL;
     }
@@ -109,7 +113,7 @@ gibs_item *gibs_store_get(gibs_store *store, gibson_bytes key)
 
 gib_code gibs_store_del(gibs_store *store, gibson_bytes key)
 {
-    gibs_link *place = find(store, key);
+    gibs_link *place = gibs_store_find(store, key);
     if (!place) {
         return GIB_CODE_NOT_FOUND;
     }
@@ -158,7 +162,7 @@ gib_code gibs_store_add_in(gibs_store *store, gibs_link **place, int64_t delta, 
 
 gib_code gibs_store_add(gibs_store *store, gibson_bytes key, int64_t delta, int64_t *result)
 {
-    gibs_link *place = find(store, key);
+    gibs_link *place = gibs_store_find(store, key);
     if (place) {
         return gibs_link_locked(*place, store->now)
                    ? GIB_CODE_LOCKED
@@ -171,7 +175,7 @@ gib_code gibs_store_add(gibs_store *store, gibson_bytes key, int64_t delta, int6
 
 gib_code gibs_store_ttl(gibs_store *store, gibson_bytes key, int64_t ttl)
 {
-    gibs_link *place = find(store, key);
+    gibs_link *place = gibs_store_find(store, key);
     if (!place) {
         return GIB_CODE_NOT_FOUND;
     }
@@ -181,7 +185,7 @@ gib_code gibs_store_ttl(gibs_store *store, gibson_bytes key, int64_t ttl)
 
 gib_code gibs_store_lock(gibs_store *store, gibson_bytes key, int64_t lock)
 {
-    gibs_link *place = find(store, key);
+    gibs_link *place = gibs_store_find(store, key);
     if (!place) {
         return GIB_CODE_NOT_FOUND;
     }
@@ -194,7 +198,7 @@ gib_code gibs_store_lock(gibs_store *store, gibson_bytes key, int64_t lock)
 
 gib_code gibs_store_unlock(gibs_store *store, gibson_bytes key)
 {
-    gibs_link *place = find(store, key);
+    gibs_link *place = gibs_store_find(store, key);
     if (!place) {
         return GIB_CODE_NOT_FOUND;
     }
@@ -235,7 +239,7 @@ static int64_t meta_of(const gibs_store *store, const gibs_item *item, gibson_me
 gib_code gibs_store_meta(gibs_store *store, gibson_bytes key, gibson_meta_field field,
                          int64_t *number)
 {
-    gibs_link *place = find(store, key);
+    gibs_link *place = gibs_store_find(store, key);
     if (!place) {
         return GIB_CODE_NOT_FOUND;
     }

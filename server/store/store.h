@@ -6,6 +6,7 @@
 #include <gibson/command.h>
 
 #include "base/buffer.h"
+#include "store/buffers.h"
 #include "store/eviction.h"
 #include "store/tree.h"
 
@@ -21,7 +22,6 @@ typedef struct gibs_store_settings {
 typedef struct gibs_sweep {
     bool active;
     bool collecting; /* not only the expired items, but those without access for gc_ratio as well */
-    uint64_t soonest; /* of the items it has left: the tick behind which the first expires */
     size_t last_size; /* bytes of the key it has come to */
     uint8_t last[GIBS_LONGEST_KEY];
 } gibs_sweep;
@@ -36,11 +36,19 @@ typedef struct gibs_hand {
     uint8_t last[GIBS_LONGEST_KEY];
 } gibs_hand;
 
+/* An item that is being read in slices, and how often. */
+typedef struct gibs_hold {
+    gibs_item *item;
+    unsigned count;
+    bool orphaned; /* it is in the store no more */
+} gibs_hold;
+
 /* Members may be read; only the functions below write them. */
 typedef struct gibs_store {
     gibs_store_settings settings;
     uint32_t now; /* tick */
     gibs_tree tree;
+    gibs_heap heap;             /* of items and nodes, but for large items */
     gibs_dismantling discarded; /* deleted by prefix, not yet freed */
     gibs_sweep sweep;
     gibs_hand hand;
@@ -48,18 +56,21 @@ typedef struct gibs_store {
     uint64_t looks;        /* at items, to make room */
     unsigned sweep_credit; /* items that may be looked at for expired ones to make room */
     size_t unfinished;     /* of what was refused last: bytes for which there may be room when it is
-                              asked     for again, for only its turn was over; or 0 */
-    uint64_t soonest;      /* no item expires before the tick behind this one */
+                              asked for again, for only its turn was over; or 0 */
     uint64_t writes; /* how often items were added, taken out, locked or unlocked, or got another
                         value */
     const gibs_item *pinned; /* not to be deleted to make room */
     bool short_of_memory;    /* an item was refused since collecting began last */
-    gib_buffer scratch;      /* for compressing and expanding */
+    gib_buffer scratch;      /* for compressing */
+    gibs_waste waste;        /* large items, deleted, not yet freed; they count as used */
+    gibs_buffers buffers;    /* what buffers outside the store are made of; they do not */
+    gibs_hold *holds;        /* items that are read in slices */
+    size_t hold_count, hold_room;
 
     uint64_t items;            /* in the tree, expired or not */
-    uint64_t compressed_items; /* of those */
+    uint64_t compressed_items; /* of the allocated ones */
     uint64_t evicted_items;    /* since the start */
-    uint64_t expired_items;    /* the same; those that were cut off by MDEL are not known */
+    uint64_t expired_items;    /* the same */
     uint64_t allocated_items;  /* those, and the discarded ones */
     size_t item_bytes;         /* what all allocated items cost */
     size_t peak_bytes;         /* the most that gibs_store_used has been */
@@ -111,6 +122,15 @@ gib_code gibs_store_unlock(gibs_store *store, gibson_bytes key);
 gib_code gibs_store_meta(gibs_store *store, gibson_bytes key, gibson_meta_field field,
                          int64_t *number);
 
+/* Keeps an item as it is until it is released, for reading it in slices: when it is changed or
+   deleted meanwhile, the store has another one or none, and this one counts no longer as used.
+   False where there is no memory for that. */
+bool gibs_store_hold(gibs_store *store, gibs_item *item);
+void gibs_store_release(gibs_store *store, gibs_item *item);
+
+/* The bytes of an item that only those keep who hold it: 0 while the store has it as well. */
+size_t gibs_store_held_size(const gibs_store *store, const gibs_item *item);
+
 /* Marks an item as accessed. */
 void gibs_store_touch(gibs_store *store, gibs_item *item);
 
@@ -138,7 +158,14 @@ bool gibs_store_make_room(gibs_store *store, size_t bytes);
    whether it is there. */
 bool gibs_store_move_limit(gibs_store *store, size_t limit);
 
-/* Frees up to `items` items that were deleted by prefix. Returns whether there are more. */
+/* Frees up to `items` items that were deleted by prefix, of large ones fewer. Returns whether there
+   are more. */
 bool gibs_store_reclaim(gibs_store *store, size_t items);
+
+/* Tells whether there are any. */
+static inline bool gibs_store_has_waste(const gibs_store *store)
+{
+    return store->discarded.node || store->waste.first;
+}
 
 #endif

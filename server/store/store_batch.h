@@ -4,6 +4,7 @@
 #ifndef GIBS_STORE_BATCH_H
 #define GIBS_STORE_BATCH_H
 
+#include "store/store_build.h"
 #include "store/store_scan.h"
 
 /* What a visit to an item came to. */
@@ -11,6 +12,8 @@ typedef enum gibs_visit {
     GIBS_VISIT_SKIP,
     GIBS_VISIT_COUNT,
     GIBS_VISIT_DELETE, /* counts; the item is deleted after the visit */
+    GIBS_VISIT_DROP,   /* the same, but does not count */
+    GIBS_VISIT_PAUSE,  /* does not count, and the slice is over */
     GIBS_VISIT_STOP,   /* does not count, and the batch is over; its code is set */
     GIBS_VISIT_AGAIN,  /* the slice is over, and the next begins with a visit to the same item */
 } gibs_visit;
@@ -26,10 +29,9 @@ typedef struct gibs_batch {
     int64_t count;
     gib_code code; /* OK, or what has ended it */
 
-    gib_buffer packed; /* of MSET: the value, where it is compressed */
-    bool is_packed;
-    uint64_t writes; /* of MDEL: those to the store before it began, and what it has found */
-    uint64_t all, live, locked, compressed;
+    gibs_build build; /* of MSET: the value, and where that is large what is to replace an item */
+    bool builds;      /* that has to be begun */
+    uint32_t begun;   /* of what takes one step but for expired items: the tick at which it began */
 } gibs_batch;
 
 /* The visitor may exchange the item in the place, and change *place where it has moved. */
@@ -40,15 +42,17 @@ typedef gibs_visit gibs_visitor(gibs_store *store, gibs_batch *batch, gibs_link 
 void gibs_batch_prepare(gibs_batch *batch);
 
 /* Gives memory back; all is zero again. */
-void gibs_batch_clear(gibs_batch *batch);
+void gibs_batch_clear(gibs_batch *batch, gibs_store *store);
 
 /* The bytes it holds. */
 size_t gibs_batch_held(const gibs_batch *batch);
 
-/* Visits live items below a prefix until all were visited or the work of a slice is done. Returns
-   whether there is more to do. The prefix is the same each time. */
-bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work,
-                      gibs_visitor *visitor, void *context);
+/* Visits live items below a prefix until all were visited or the work of a slice is done, without
+   those that the kind of walk leaves out: all but parts, which are deleted as one and counted. With
+   GIBS_WALK_EXPIRING those that have expired are visited as well. Returns whether there is more to
+   do. The prefix and the kind are the same each time. */
+bool gibs_batch_visit(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
+                      gibs_walk_kind kind, size_t work, gibs_visitor *visitor, void *context);
 
 /* Takes the work for bytes that were copied off the slice. */
 void gibs_batch_charge(gibs_batch *batch, size_t bytes);

@@ -6,8 +6,12 @@ static void begin_age(gibs_store *store, gibs_item *item, int64_t ttl)
 {
     item->born = store->now;
     item->ttl = ttl > 0 ? (uint32_t)ttl : 0;
-    uint64_t end = gibs_item_end(item);
-    store->soonest = end < store->soonest ? end : store->soonest;
+}
+
+void gibs_store_begin(gibs_store *store, gibs_item *item, int64_t ttl)
+{
+    item->accessed = store->now;
+    begin_age(store, item, ttl);
 }
 
 gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed value, int64_t ttl)
@@ -16,8 +20,7 @@ gibs_item *gibs_store_make(gibs_store *store, gibson_bytes key, gibs_packed valu
     gibs_item *item =
         gibs_store_make_room(store, cost) ? gibs_store_allocate(store, key, value) : NULL;
     if (item) {
-        item->accessed = store->now;
-        begin_age(store, item, ttl);
+        gibs_store_begin(store, item, ttl);
     }
     return item;
 }
@@ -31,7 +34,6 @@ bool gibs_store_insert(gibs_store *store, gibs_item *item)
     }
     store->writes++;
     store->items++;
-    store->compressed_items += item->encoding == GIB_ENCODING_LZF;
     store->last_item_unix = gibs_store_unix_time_of(store, store->now);
     if (!store->first_item_unix) {
         store->first_item_unix = store->last_item_unix;
@@ -66,6 +68,13 @@ static bool move_to_new_item(gibs_store *store, gibs_link *place, gibs_packed va
     if (!item) {
         return false;
     }
+    gibs_store_exchange(store, place, item);
+    return true;
+}
+
+void gibs_store_exchange(gibs_store *store, gibs_link *place, gibs_item *item)
+{
+    gibs_item *old = gibs_link_item(*place);
     item->born = old->born;
     item->ttl = old->ttl;
     item->heat = old->heat;
@@ -75,16 +84,19 @@ static bool move_to_new_item(gibs_store *store, gibs_link *place, gibs_packed va
     *place = gibs_link_to(item);
     gibs_store_note_peak(store);
     gibs_store_free_item(store, old);
-    return true;
 }
 
-/* Makes room for an item to grow. Returns its place, or NULL where there is none. */
-static gibs_link *afford_growth(gibs_store *store, gibs_link *place, size_t growth)
+gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t cost)
 {
     gibs_item *item = gibs_link_item(*place);
     uint64_t changes = store->tree.changes;
+    size_t growth = cost - gibs_store_cost_of(item);
     store->pinned = item;
-    bool room = gibs_store_make_room(store, growth);
+    bool tight = gibs_store_is_tight(store, cost);
+    bool room = gibs_store_make_room(store, tight ? growth : cost);
+    if (!room && !tight && !store->unfinished) { /* nothing else can go, for it to be tight */
+        room = gibs_store_make_room(store, growth);
+    }
     store->pinned = NULL;
     if (!room) {
         return NULL;
@@ -99,22 +111,21 @@ gibs_link *gibs_store_change(gibs_store *store, gibs_link *place, gibs_packed va
     size_t before = gibs_store_cost_of(item);
     size_t after = gibs_store_cost(item->key_size, value.bytes.size);
     if (after > before) {
-        place = afford_growth(store, place, after - before);
+        place = gibs_store_afford_growth(store, place, after);
         if (!place) {
             return NULL;
         }
     }
     store->writes++;
-    bool was_compressed = item->encoding == GIB_ENCODING_LZF;
-    if (after == before) {
+    if (after == before && !gibs_store_is_held(store, item)) {
+        store->compressed_items -= item->encoding == GIB_ENCODING_LZF;
+        store->compressed_items += value.encoding == GIB_ENCODING_LZF;
         memmove(gibs_item_value(item), value.bytes.data, value.bytes.size);
         item->value_size = (uint32_t)value.bytes.size;
         item->encoding = (unsigned)value.encoding & 3;
     } else if (!move_to_new_item(store, place, value)) {
         return NULL;
     }
-    store->compressed_items -= was_compressed;
-    store->compressed_items += value.encoding == GIB_ENCODING_LZF;
     item = gibs_link_item(*place);
     gibs_item_touch(item, store->now);
     *place = gibs_link_to(item);
@@ -127,8 +138,12 @@ void gibs_store_set_ttl(gibs_store *store, gibs_link *place, int64_t ttl)
     if (!gibs_item_locked(item, store->now)) {
         item->lock = GIBS_LOCK_NONE; /* or a lock that has run out would begin anew with the age */
     }
+    uint64_t end = gibs_item_end(item);
     begin_age(store, item, ttl);
     *place = gibs_link_to(item);
+    if (gibs_item_end(item) < end) {
+        gibs_tree_note(&store->tree, item);
+    }
 }
 
 void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock)
@@ -138,6 +153,7 @@ void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock)
     item->lock = (int32_t)lock;
     item->born = store->now;
     *place = gibs_link_to(item);
+    gibs_tree_note(&store->tree, item);
 }
 
 void gibs_store_renew(gibs_store *store, gibs_link *place, int64_t ttl)

@@ -33,34 +33,59 @@ static gibs_visit mset_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
     return GIBS_VISIT_COUNT;
 }
 
-/* A compressed value is compressed once, and kept between the slices. False if memory runs out. */
-static bool pack(gibs_batch *batch, gibs_store *store, gibson_bytes value)
+static bool mset_small(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
+                       gibson_bytes value, size_t work)
 {
-    gibs_packed packed = gibs_store_pack(store, value);
-    batch->is_packed = packed.encoding == GIB_ENCODING_LZF;
-    gibs_batch_prepare(batch);
-    if (batch->is_packed) {
-        if (!gib_buffer_make_room(&batch->packed, packed.bytes.size, false)) {
-            return false;
-        }
-        memcpy(batch->packed.data, packed.bytes.data, packed.bytes.size);
-        batch->packed.end = packed.bytes.size;
+    gibs_packed packed = gibs_build_value(&batch->build, value);
+    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_ALL, work, mset_one, &packed);
+}
+
+static gibs_visit find_unlocked(gibs_store *store, gibs_batch *batch, gibs_link **place,
+                                void *context)
+{
+    (void)context;
+    batch->builds = !is_locked(store, *place);
+    return batch->builds ? GIBS_VISIT_PAUSE : GIBS_VISIT_SKIP;
+}
+
+/* Sets the item that was made, or goes on making room for it. Returns whether the batch goes on. */
+static bool set_built(gibs_batch *batch, gibs_store *store)
+{
+    gib_code code = gibs_build_set(&batch->build, store, 0, true);
+    bool refused = code == GIB_CODE_MEM && !store->unfinished;
+    batch->count += code == GIB_CODE_VAL;
+    batch->code = refused ? code : GIB_CODE_OK;
+    return !refused;
+}
+
+/* Makes an item in slices for each one that is to be replaced. */
+static bool mset_large(gibs_batch *batch, gibs_store *store, gibson_bytes prefix,
+                       gibson_bytes value, size_t work)
+{
+    gibs_build *build = &batch->build;
+    if (build->item) {
+        return gibs_build_copy(build, value) || set_built(batch, store);
     }
-    return true;
+    if (batch->builds) {
+        gibson_bytes key = {batch->last.data, batch->last.end};
+        batch->builds = false;
+        batch->code = gibs_build_begin(build, store, key, value) ? GIB_CODE_OK : GIB_CODE_MEM;
+        return batch->code == GIB_CODE_OK;
+    }
+    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_ALL, work, find_unlocked, NULL);
 }
 
 bool gibs_batch_mset(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, gibson_bytes value,
                      size_t work)
 {
-    if (!batch->paused && !pack(batch, store, value)) {
-        batch->code = GIB_CODE_MEM;
-        return false;
+    gibs_batch_prepare(batch);
+    batch->code = GIB_CODE_OK;
+    if (gibs_build_pack(&batch->build, store, value)) {
+        return true;
     }
-    gibs_packed packed = {value, GIB_ENCODING_PLAIN};
-    if (batch->is_packed) {
-        packed = (gibs_packed){{batch->packed.data, batch->packed.end}, GIB_ENCODING_LZF};
-    }
-    return gibs_batch_visit(batch, store, prefix, work, mset_one, &packed);
+    bool large = gibs_build_value(&batch->build, value).bytes.size >= GIBS_LARGE_VALUE;
+    return large ? mset_large(batch, store, prefix, value, work)
+                 : mset_small(batch, store, prefix, value, work);
 }
 
 static gibs_visit madd_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
@@ -80,7 +105,7 @@ static gibs_visit madd_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
 bool gibs_batch_madd(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, int64_t delta,
                      size_t work)
 {
-    return gibs_batch_visit(batch, store, prefix, work, madd_one, &delta);
+    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_ALL, work, madd_one, &delta);
 }
 
 static gibs_visit mttl_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
@@ -93,7 +118,7 @@ static gibs_visit mttl_one(gibs_store *store, gibs_batch *batch, gibs_link **pla
 bool gibs_batch_mttl(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, int64_t ttl,
                      size_t work)
 {
-    return gibs_batch_visit(batch, store, prefix, work, mttl_one, &ttl);
+    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_ALL, work, mttl_one, &ttl);
 }
 
 static gibs_visit mlock_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
@@ -109,11 +134,49 @@ static gibs_visit mlock_one(gibs_store *store, gibs_batch *batch, gibs_link **pl
 bool gibs_batch_mlock(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, int64_t lock,
                       size_t work)
 {
-    return gibs_batch_visit(batch, store, prefix, work, mlock_one, &lock);
+    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_ALL, work, mlock_one, &lock);
 }
 
-static gibs_visit munlock_one(gibs_store *store, gibs_batch *batch, gibs_link **place,
-                              void *context)
+static gibs_visit drop_expired(gibs_store *store, gibs_batch *batch, gibs_link **place,
+                               void *context)
+{
+    (void)batch;
+    (void)context;
+    if (!gibs_link_expired(**place, store->now)) {
+        return GIBS_VISIT_SKIP;
+    }
+    store->expired_items++;
+    return GIBS_VISIT_DROP;
+}
+
+/* The first pass of commands that go by what the nodes of the tree know of the items below them:
+   deletes what had expired when the command began, so that what is left counts. What has not
+   expired then never comes to have, so one pass is enough. Returns whether there is more to do. */
+static bool clear_expired(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
+{
+    gibs_batch_prepare(batch);
+    batch->code = GIB_CODE_OK;
+    if (batch->second) {
+        return false;
+    }
+    if (!batch->paused) {
+        batch->begun = store->now;
+    }
+    gibs_link *place = gibs_tree_find_prefix(&store->tree, prefix);
+    if (gibs_tree_may_have_expired(place, batch->begun) &&
+        gibs_batch_visit(batch, store, prefix, GIBS_WALK_EXPIRING, work, drop_expired, NULL)) {
+        return true;
+    }
+    gibs_batch_rewind(batch);
+    return false;
+}
+
+static int64_t items_below(gibs_store *store, gibson_bytes prefix)
+{
+    return gibs_tree_items(gibs_tree_find_prefix(&store->tree, prefix));
+}
+
+static gibs_visit unlock_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
 {
     (void)batch;
     (void)context;
@@ -121,40 +184,27 @@ static gibs_visit munlock_one(gibs_store *store, gibs_batch *batch, gibs_link **
     store->writes++;
     item->lock = GIBS_LOCK_NONE;
     **place = gibs_link_to(item);
-    return GIBS_VISIT_COUNT;
+    return GIBS_VISIT_SKIP;
 }
 
+/* Looks only where something may be locked. */
 bool gibs_batch_munlock(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
 {
-    return gibs_batch_visit(batch, store, prefix, work, munlock_one, NULL);
-}
-
-static gibs_visit count_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
-{
-    (void)store;
-    (void)batch;
-    (void)place;
-    (void)context;
-    return GIBS_VISIT_COUNT;
+    if (clear_expired(batch, store, prefix, work) ||
+        gibs_batch_visit(batch, store, prefix, GIBS_WALK_LOCKED, work, unlock_one, NULL)) {
+        return true;
+    }
+    batch->count = items_below(store, prefix);
+    return false;
 }
 
 bool gibs_batch_count(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
 {
-    return gibs_batch_visit(batch, store, prefix, work, count_one, NULL);
-}
-
-/* The first pass of MDEL tells what is below the prefix, from the links wherever they suffice. */
-static gibs_visit look_at_one(gibs_store *store, gibs_batch *batch, gibs_link **place,
-                              void *context)
-{
-    (void)context;
-    gibs_link link = **place;
-    bool live = !gibs_link_expired(link, store->now);
-    batch->all++;
-    batch->live += live;
-    batch->locked += live && gibs_link_locked(link, store->now);
-    batch->compressed += (link & GIBS_LINK_COMPRESSED) != 0;
-    return GIBS_VISIT_SKIP;
+    if (clear_expired(batch, store, prefix, work)) {
+        return true;
+    }
+    batch->count = items_below(store, prefix);
+    return false;
 }
 
 static gibs_visit delete_one(gibs_store *store, gibs_batch *batch, gibs_link **place, void *context)
@@ -164,38 +214,17 @@ static gibs_visit delete_one(gibs_store *store, gibs_batch *batch, gibs_link **p
     return is_locked(store, *place) ? GIBS_VISIT_SKIP : GIBS_VISIT_DELETE;
 }
 
-/* All at once: the items are only cut off, and freed later. */
-static void discard(gibs_store *store, gibson_bytes prefix, gibs_batch *below)
-{
-    gibs_link detached = gibs_tree_detach(&store->tree, prefix);
-    store->items -= below->all;
-    store->compressed_items -= below->compressed;
-    store->writes++;
-    below->count = (int64_t)below->live;
-    if (detached && gibs_link_is_item(detached)) {
-        gibs_store_free_item(store, gibs_link_item(detached));
-    } else if (detached) {
-        gibs_dismantle_push(&store->discarded, detached);
-    }
-}
-
+/* What nobody has locked is cut off at once, and freed later. */
 bool gibs_batch_mdel(gibs_batch *batch, gibs_store *store, gibson_bytes prefix, size_t work)
 {
-    if (!batch->second) {
-        if (!batch->paused) {
-            batch->writes = store->writes;
-        }
-        batch->scan.expired_too = true;
-        if (gibs_batch_visit(batch, store, prefix, work, look_at_one, NULL)) {
-            return true;
-        }
-        if (!batch->locked && batch->writes == store->writes) {
-            discard(store, prefix, batch);
-            return false;
-        }
-        /* Locked items stay in between; or the count is no longer right. */
-        batch->scan.expired_too = false;
-        gibs_batch_rewind(batch);
+    if (clear_expired(batch, store, prefix, work)) {
+        return true;
     }
-    return gibs_batch_visit(batch, store, prefix, work, delete_one, NULL);
+    gibs_link *place = gibs_tree_find_prefix(&store->tree, prefix);
+    if (place && !gibs_link_is_item(*place) && !gibs_tree_may_be_locked(place)) {
+        batch->count += gibs_tree_items(place);
+        gibs_store_discard(store, place);
+        return false;
+    }
+    return gibs_batch_visit(batch, store, prefix, GIBS_WALK_PARTS, work, delete_one, NULL);
 }

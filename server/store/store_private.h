@@ -5,12 +5,6 @@
 #include "store/memory.h"
 #include "store/store.h"
 
-/* A value in the form in which it is stored. */
-typedef struct gibs_packed {
-    gibson_bytes bytes;
-    gib_encoding encoding;
-} gibs_packed;
-
 static inline gibson_bytes gibs_item_key(const gibs_item *item)
 {
     return (gibson_bytes){item->bytes, item->key_size};
@@ -30,10 +24,24 @@ gibs_packed gibs_store_pack(gibs_store *store, gibson_bytes value);
    there is none; the limit is not looked at. */
 gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed value);
 
+/* Tells whether nothing is lost to pieces of pages between items, but for a part of the limit, that
+   would not be within the limit with `cost` bytes more; or else whether those fit in between. */
+static inline bool gibs_store_is_tight(const gibs_store *store, size_t cost)
+{
+    enum { PART_LOST = 16, LOST_ANYWAY = 512 * 1024 };
+    const gibs_heap *heap = store->tree.heap;
+    size_t lost = heap ? gibs_heap_lost(heap) : 0;
+    size_t limit = store->settings.max_memory;
+    size_t used = gibs_store_used(store) + cost;
+    return lost <= limit / PART_LOST + LOST_ANYWAY + (used < limit ? limit - used : 0) ||
+           (cost < GIBS_LARGE_BLOCK && !gibs_heap_growth(heap, cost));
+}
+
 static inline bool gibs_store_has_room(const gibs_store *store, size_t cost)
 {
     size_t limit = store->settings.max_memory;
-    return cost <= limit && gibs_store_used(store) <= limit - cost;
+    return cost <= limit && gibs_store_used(store) <= limit - cost &&
+           gibs_store_is_tight(store, cost);
 }
 
 /* Deletes items until `cost` bytes more are within the limit, or the hand has passed by so many. */
@@ -58,6 +66,17 @@ void gibs_evict_for_newcomer(gibs_store *store, gibs_arrival arrival, size_t cos
 /* To be called when it is in the tree. */
 void gibs_welcome(gibs_store *store, gibs_item *item, gibs_arrival arrival);
 
+/* Allocates an item that does not count, with a key, and room for a value. NULL, with the lack of
+   memory noted, if there is none. */
+gibs_item *gibs_store_new_item(gibs_store *store, gibson_bytes key, gibs_packed value);
+
+/* Takes over an item that was made outside the store: it counts from now on. */
+void gibs_store_adopt(gibs_store *store, gibs_item *item);
+
+/* Exchanges the item in a place for another one with the same key, which gets its ttl and is
+   unlocked. */
+void gibs_store_exchange(gibs_store *store, gibs_link *place, gibs_item *item);
+
 /* What an item counts against the limit. */
 static inline size_t gibs_store_cost(size_t key_size, size_t value_size)
 {
@@ -71,6 +90,16 @@ static inline size_t gibs_store_cost_of(const gibs_item *item)
 
 /* Keeps the highest use of memory up to date after something was added. */
 void gibs_store_note_peak(gibs_store *store);
+
+/* Finds a live item; one that has expired is deleted on the way. */
+gibs_link *gibs_store_find(gibs_store *store, gibson_bytes key);
+
+/* Makes room for an item of that cost in place of a smaller one. Returns its place then, or NULL
+   where there is none. */
+gibs_link *gibs_store_afford_growth(gibs_store *store, gibs_link *place, size_t cost);
+
+/* Begins the life of a new item: it counts as accessed, and its age begins. */
+void gibs_store_begin(gibs_store *store, gibs_item *item, int64_t ttl);
 
 /* Makes an item without a lock; a ttl of 0 or less is none. NULL, with the lack of memory noted,
    where it does not fit. */
@@ -96,6 +125,18 @@ void gibs_store_set_lock(gibs_store *store, gibs_link *place, int64_t lock);
 /* Takes an item out of the tree, and frees it. */
 void gibs_store_take(gibs_store *store, gibs_item *item);
 void gibs_store_free_item(gibs_store *store, gibs_item *item);
+
+/* Tells whether an item is held. */
+bool gibs_store_is_held(const gibs_store *store, const gibs_item *item);
+
+/* Ends one hold of an item. Returns whether that was the last, and the store is done with it. */
+bool gibs_store_let_go(gibs_store *store, const gibs_item *item);
+
+/* Leaves an item that the store is done with to those who hold it. False where nobody does. */
+bool gibs_store_orphan(gibs_store *store, const gibs_item *item);
+
+/* Takes all items below a place, of a node, out of the tree, and leaves them to be freed. */
+void gibs_store_discard(gibs_store *store, const gibs_link *place);
 
 /* Takes an item out of the tree in the midst of a walk, frees it, and lets the walk go on with the
    item behind it, through the whole tree. */

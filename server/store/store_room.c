@@ -48,7 +48,9 @@ static bool take_step(gibs_store *store, unsigned *items)
 /* Clears away what is of no use to anybody, until there is room. */
 static void clear_away(gibs_store *store, size_t bytes, unsigned *items)
 {
-    while (!gibs_store_has_room(store, bytes) && gibs_store_reclaim(store, ITEMS_AT_ONCE)) {
+    while (!gibs_store_has_room(store, bytes) && gibs_store_has_waste(store) &&
+           take_step(store, items)) {
+        gibs_store_reclaim(store, ITEMS_AT_ONCE);
     }
     if (store->sweep_credit < MOST_CREDIT) {
         store->sweep_credit += SWEPT_BY_EACH;
@@ -84,7 +86,7 @@ GIB_COLD static bool make_room(gibs_store *store, size_t bytes)
     if (gibs_store_has_room(store, bytes)) {
         return true;
     }
-    store->unfinished = evicts && !items ? bytes : 0;
+    store->unfinished = (evicts && !items) || gibs_store_has_waste(store) ? bytes : 0;
     store->short_of_memory = store->short_of_memory || !store->unfinished;
     return false;
 }

@@ -1,5 +1,5 @@
-/* A walk over the live items with a prefix, in the order of their keys, that goes on where the tree
-   has changed on the way. */
+/* A walk over the items with a prefix, in the order of their keys, that goes on where the tree has
+   changed on the way. */
 #ifndef GIBS_STORE_SCAN_H
 #define GIBS_STORE_SCAN_H
 
@@ -7,8 +7,9 @@
 
 typedef struct gibs_scan {
     gibson_bytes prefix; /* borrowed */
+    gibs_walk_kind kind; /* what it leaves out; before the beginning */
+    uint32_t now;        /* of the walk */
     gibs_walk walk;
-    bool expired_too; /* items that have expired are not left out */
     bool confined;    /* the walk itself ends with the prefix */
     uint64_t changes; /* those of the tree for which the walk is good */
 } gibs_scan;
@@ -19,11 +20,11 @@ void gibs_scan_begin(gibs_scan *scan, gibs_store *store, gibson_bytes prefix);
 void gibs_scan_begin_after(gibs_scan *scan, gibs_store *store, gibson_bytes prefix,
                            gibson_bytes key);
 
-/* The place of the next item that has not expired, or NULL at the end. */
-gibs_link *gibs_scan_next(gibs_scan *scan, gibs_store *store);
+/* The next place of the walk, or NULL at the end. */
+gibs_link *gibs_scan_next(gibs_scan *scan);
 
-/* To be called when something was done that may have changed the tree, with the item that the scan
+/* To be called when something was done that may have changed the tree, with the key that the scan
    has come to. */
-void gibs_scan_mend(gibs_scan *scan, gibs_store *store, const gibs_item *item);
+void gibs_scan_mend(gibs_scan *scan, gibs_store *store, gibson_bytes key);
 
 #endif

@@ -3,7 +3,7 @@
 
 bool gibs_store_may_expire(const gibs_store *store)
 {
-    return store->sweep.active || store->now > store->soonest;
+    return store->sweep.active || store->now > gibs_tree_soonest(&store->tree);
 }
 
 void gibs_store_sweep_begin(gibs_store *store, bool collecting)
@@ -13,8 +13,6 @@ void gibs_store_sweep_begin(gibs_store *store, bool collecting)
         sweep->active = true;
         sweep->collecting = collecting;
         sweep->last_size = 0;
-        sweep->soonest = UINT64_MAX;
-        store->soonest = UINT64_MAX; /* of what is set meanwhile */
         if (collecting) {
             store->short_of_memory = false;
         }
@@ -36,6 +34,13 @@ static uint64_t *doom_of(gibs_store *store, gibs_link link)
     return collected ? &store->evicted_items : NULL;
 }
 
+/* Has the walk leave out what cannot be meant. */
+static void look_for(const gibs_store *store, gibs_walk *walk)
+{
+    walk->kind = store->sweep.collecting ? GIBS_WALK_ALL : GIBS_WALK_EXPIRING;
+    walk->now = store->now;
+}
+
 bool gibs_store_sweep(gibs_store *store, size_t items)
 {
     gibs_sweep *sweep = &store->sweep;
@@ -46,15 +51,15 @@ bool gibs_store_sweep(gibs_store *store, size_t items)
     gibs_link *place = NULL;
     const gibs_item *last = NULL;
     gibs_walk_begin_after(&walk, &store->tree, (gibson_bytes){sweep->last, sweep->last_size});
+    look_for(store, &walk);
     while (items-- && (place = gibs_walk_next(&walk))) {
         uint64_t *doom = doom_of(store, *place);
         if (doom) {
             ++*doom;
             gibs_store_take_walking(store, gibs_link_item(*place), &walk);
+            look_for(store, &walk);
         } else {
             last = gibs_link_item(*place);
-            uint64_t end = gibs_item_end(last);
-            sweep->soonest = end < sweep->soonest ? end : sweep->soonest;
         }
     }
     if (last) {
@@ -62,8 +67,5 @@ bool gibs_store_sweep(gibs_store *store, size_t items)
         memcpy(sweep->last, last->bytes, last->key_size);
     }
     sweep->active = place;
-    if (!place && sweep->soonest < store->soonest) {
-        store->soonest = sweep->soonest;
-    }
     return sweep->active;
 }

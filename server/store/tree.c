@@ -39,6 +39,37 @@ static gibs_item *any_item(gibs_link link)
     return gibs_link_item(link);
 }
 
+static uint32_t sooner(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* In debug and fuzz builds: is what the nodes above a change say still so? */
+static void check_from(gibs_link link)
+{
+#if defined(GIB_CHECK_STATE)
+    gibs_node *node = link && !gibs_link_is_item(link) ? gibs_link_node(link) : NULL;
+    for (; node; node = node->parent) {
+        gibs_node_assert(node);
+    }
+#else
+    (void)link;
+#endif
+}
+
+/* Lets the nodes above an item that was added know of it. */
+static void note_added(gibs_node *node, gibs_link link)
+{
+    uint32_t end = gibs_link_soonest(link);
+    bool may_lock = gibs_link_may_lock(link);
+    for (gibs_node *at = node; at; at = at->parent) {
+        at->items++;
+        at->soonest = sooner(end, at->soonest);
+        at->may_lock |= may_lock;
+    }
+    check_from((gibs_link)node);
+}
+
 /* An item that has as much in common with the key as any in the tree. */
 static gibs_item *closest_item(gibs_link link, gibson_bytes key)
 {
@@ -86,27 +117,20 @@ static bool split(gibs_tree *tree, gibs_link *place, size_t depth, gibson_bytes 
     }
     gibs_link below = *place;
     *place = (gibs_link)node;
+    node->items = gibs_link_items(below);
+    node->soonest = gibs_link_soonest(below);
+    node->may_lock = gibs_link_may_lock(below);
     attach(tree, place, key_below, below);
     attach(tree, place, key_of(item), gibs_link_to(item));
     return true;
 }
 
-bool gibs_tree_insert(gibs_tree *tree, gibs_item *item)
+/* Hangs an item into a place, or a node in it: `common` bytes of its key lead there, and are those
+   of the keys below. */
+static bool insert_at(gibs_tree *tree, gibs_link *place, gibs_node *parent, gibs_item *item,
+                      gibson_bytes closest, size_t common)
 {
     gibson_bytes key = key_of(item);
-    tree->changes++;
-    if (!tree->root) {
-        tree->root = gibs_link_to(item);
-        return true;
-    }
-    gibson_bytes closest = key_of(closest_item(tree->root, key));
-    size_t common = common_size(key, closest);
-    gibs_link *place = &tree->root;
-    gibs_node *parent = NULL;
-    while (!gibs_link_is_item(*place) && gibs_link_node(*place)->depth < common) {
-        parent = gibs_link_node(*place);
-        place = step(parent, key);
-    }
     gibs_node *node = gibs_link_is_item(*place) ? NULL : gibs_link_node(*place);
     if (node && node->depth == common) {
         if (key.size == common) {
@@ -120,6 +144,74 @@ bool gibs_tree_insert(gibs_tree *tree, gibs_item *item)
     }
     gibs_link_hang(*place, parent, parent ? key_byte(key, parent->depth) : 0);
     return true;
+}
+
+bool gibs_tree_insert(gibs_tree *tree, gibs_item *item)
+{
+    gibson_bytes key = key_of(item);
+    tree->changes++;
+    if (!tree->root) {
+        tree->root = gibs_link_to(item);
+        return true;
+    }
+    if (gibs_link_items(tree->root) == UINT32_MAX) {
+        return false;
+    }
+    gibson_bytes closest = key_of(closest_item(tree->root, key));
+    size_t common = common_size(key, closest);
+    gibs_link *place = &tree->root;
+    gibs_node *parent = NULL;
+    while (!gibs_link_is_item(*place) && gibs_link_node(*place)->depth < common) {
+        parent = gibs_link_node(*place);
+        place = step(parent, key);
+    }
+    if (!insert_at(tree, place, parent, item, closest, common)) {
+        return false;
+    }
+    note_added(gibs_link_node(*place), gibs_link_to(item));
+    return true;
+}
+
+void gibs_tree_note(gibs_tree *tree, const gibs_item *item)
+{
+    gibs_link link = gibs_link_to(item);
+    uint32_t end = gibs_link_soonest(link);
+    bool may_lock = gibs_link_may_lock(link);
+    gibs_link *place = &tree->root;
+    while (place && !gibs_link_is_item(*place)) {
+        gibs_node *node = gibs_link_node(*place);
+        node->soonest = sooner(end, node->soonest);
+        node->may_lock |= may_lock;
+        place = step(node, key_of(item));
+    }
+}
+
+uint32_t gibs_tree_soonest(const gibs_tree *tree)
+{
+    return tree->root ? gibs_link_soonest(tree->root) : UINT32_MAX;
+}
+
+uint32_t gibs_tree_items(const gibs_link *place)
+{
+    return place && *place ? gibs_link_items(*place) : 0;
+}
+
+bool gibs_tree_may_have_expired(const gibs_link *place, uint32_t now)
+{
+    return place && *place && gibs_link_soonest(*place) < now;
+}
+
+bool gibs_tree_may_be_locked(const gibs_link *place)
+{
+    return place && *place && gibs_link_may_lock(*place);
+}
+
+gibs_item *gibs_tree_last(const gibs_link *place)
+{
+    while (!gibs_link_is_item(*place)) {
+        place = gibs_node_last(gibs_link_node(*place));
+    }
+    return gibs_link_item(*place);
 }
 
 /* The place in which a node hangs. */
@@ -145,8 +237,12 @@ static void collapse(gibs_tree *tree, gibs_link *place)
 static gibs_link cut(gibs_tree *tree, gibs_link *place, gibs_node *parent, gibson_bytes key)
 {
     gibs_link link = *place;
+    uint32_t items = gibs_link_items(link);
     tree->changes++;
     gibs_link_hang(link, NULL, 0);
+    for (gibs_node *at = parent; at; at = at->parent) {
+        at->items -= items;
+    }
     if (!parent) {
         tree->root = 0;
         return link;
@@ -158,6 +254,7 @@ static gibs_link cut(gibs_tree *tree, gibs_link *place, gibs_node *parent, gibso
         gibs_node_remove(tree, parent_place, key_byte(key, parent->depth));
     }
     collapse(tree, parent_place);
+    check_from(*parent_place);
     return link;
 }
 
@@ -199,6 +296,13 @@ gibs_link gibs_tree_detach(gibs_tree *tree, gibson_bytes prefix)
     gibs_node *parent;
     gibs_link *place = find_prefix(tree, prefix, &parent);
     return place ? cut(tree, place, parent, prefix) : 0;
+}
+
+gibs_link gibs_tree_detach_part(gibs_tree *tree, const gibs_link *place)
+{
+    gibson_bytes key = key_of(any_item(*place));
+    key.size = gibs_link_node(*place)->depth;
+    return gibs_tree_detach(tree, key);
 }
 
 void gibs_walk_begin(gibs_walk *walk, gibs_link *place)
@@ -258,6 +362,31 @@ void gibs_walk_begin_after(gibs_walk *walk, gibs_tree *tree, gibson_bytes key)
     }
 }
 
+static bool leaves_out(const gibs_walk *walk, const gibs_node *node)
+{
+    switch (walk->kind) {
+    case GIBS_WALK_ALL:
+        return false;
+    case GIBS_WALK_EXPIRING:
+        return node->soonest >= walk->now;
+    default:
+        return !node->may_lock;
+    }
+}
+
+/* Goes up, to the place behind the node. */
+static void leave(gibs_walk *walk)
+{
+    gibs_node *node = walk->node;
+    if (walk->kind != GIBS_WALK_ALL) {
+        gibs_node_refresh(node);
+    }
+    walk->node = node == walk->top ? NULL : node->parent;
+    if (walk->node) {
+        walk->position = gibs_node_position(walk->node, node->byte + 1u);
+    }
+}
+
 gibs_link *gibs_walk_next(gibs_walk *walk)
 {
     if (walk->single) {
@@ -266,16 +395,16 @@ gibs_link *gibs_walk_next(gibs_walk *walk)
         return place;
     }
     while (walk->node) {
-        gibs_node *node = walk->node;
-        gibs_link *place = gibs_node_next(node, &walk->position);
+        gibs_link *place = gibs_node_next(walk->node, &walk->position);
         if (!place) {
-            walk->node = node == walk->top ? NULL : node->parent;
-            if (walk->node) {
-                walk->position = gibs_node_position(walk->node, node->byte + 1u);
-            }
-        } else if (gibs_link_is_item(*place)) {
+            leave(walk);
+            continue;
+        }
+        bool passed_by = !gibs_link_is_item(*place) && leaves_out(walk, gibs_link_node(*place));
+        if (gibs_link_is_item(*place) || (passed_by && walk->kind == GIBS_WALK_PARTS)) {
             return place;
-        } else {
+        }
+        if (!passed_by) {
             walk->node = gibs_link_node(*place);
             walk->position = 0;
         }

@@ -387,14 +387,16 @@ START_TEST(connect_dead_address_can_be_interrupted)
 }
 END_TEST
 
+enum { MOST_FILLERS = 16 };
+
 /* Fills the backlog of a peer that never accepts; returns how many clients that took. */
-static size_t fill_backlog(const peer *server, gibson_client **clients, size_t most)
+static size_t fill_backlog(const peer *server, gibson_client *clients[MOST_FILLERS])
 {
     gibson_options with;
     gibson_options_init(&with);
     with.connect_timeout_ms = 50;
     peer_point(server, &with);
-    for (size_t i = 0; i < most; i++) {
+    for (size_t i = 0; i < MOST_FILLERS; i++) {
         ck_assert_status(gibson_client_new(&clients[i], &with, NULL), GIBSON_OK);
         if (gibson_client_connect(clients[i]) != GIBSON_OK) {
             return i + 1;
@@ -404,12 +406,18 @@ static size_t fill_backlog(const peer *server, gibson_client **clients, size_t m
     return 0;
 }
 
+static void empty_backlog(gibson_client **clients, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        gibson_client_free(clients[i]);
+    }
+}
+
 START_TEST(connect_unix_with_full_backlog_ends_at_the_deadline)
 {
     peer *server = peer_start(PEER_UNIX, NULL, NULL);
-    enum { MOST = 16 };
-    gibson_client *fillers[MOST];
-    size_t filled = fill_backlog(server, fillers, MOST);
+    gibson_client *fillers[MOST_FILLERS];
+    size_t filled = fill_backlog(server, fillers);
     begin();
     peer_point(server, &options);
     options.connect_timeout_ms = 120;
@@ -426,16 +434,23 @@ START_TEST(connect_unix_with_full_backlog_ends_at_the_deadline)
     ck_assert_uint_ge(process_signal_storm(0), 2);
     check_took(120, 120 + SUITE_SLACK_MS);
     end();
+    empty_backlog(fillers, filled);
+    peer_stop(server);
+}
+END_TEST
 
+START_TEST(connect_unix_with_full_backlog_can_be_interrupted)
+{
+    peer *server = peer_start(PEER_UNIX, NULL, NULL);
+    gibson_client *fillers[MOST_FILLERS];
+    size_t filled = fill_backlog(server, fillers);
     begin();
     peer_point(server, &options);
     options.connect_timeout_ms = GIBSON_NO_DEADLINE;
     options.interrupt = interrupt_at_once;
     ck_assert_status(try_to_connect(), GIBSON_INTERRUPTED);
     end();
-    for (size_t i = 0; i < filled; i++) {
-        gibson_client_free(fillers[i]);
-    }
+    empty_backlog(fillers, filled);
     peer_stop(server);
 }
 END_TEST
@@ -544,6 +559,7 @@ SUITE("client_connect", connect_over_each_kind_of_socket_works,
       connect_name_that_does_not_resolve_says_why, connect_dns_that_hangs_ends_at_the_deadline,
       connect_dns_that_hangs_can_be_interrupted, connect_dead_address_can_be_interrupted,
       connect_unix_with_full_backlog_ends_at_the_deadline,
+      connect_unix_with_full_backlog_can_be_interrupted,
       connect_path_without_a_server_is_unreachable, client_new_path_too_long_is_invalid,
       client_new_copies_its_strings, connect_sets_socket_options_each_time,
       connect_unix_socket_is_closed_on_exec)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/client.h"
+#include "support/inside.h"
 #include "support/peer.h"
 #include "support/samples.h"
 #include "support/suite.h"
@@ -37,7 +37,7 @@ static void send_split(peer_link *link)
 static gibson_status call_split(peer *server, gibson_client *client, const gibson_request *request,
                                 gibson_reply *reply)
 {
-    client->connection.suspect = false; /* the script answers no question */
+    inside(client)->suspect = false; /* the script answers no question */
     sample_connect(client);
     peer_tell(server);
     gibson_status status = gibson_client_call(client, request, reply);

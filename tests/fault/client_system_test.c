@@ -418,8 +418,7 @@ START_TEST(operation_checks_the_connection_once_in_127_calls)
     enum { CALLS = 5 * GIB_IDLE_USES + 1 };
     size_t failures = 0;
     for (size_t n = 0; n < CALLS; n++) { /* without an assertion, which may call malloc */
-        client->connection.idle.since_ns =
-            gib_now_ns() + INT64_C(3600000000000); /* no pause, ever */
+        inside(client)->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause, ever */
         failures += gibson_client_get(client, gibson_str("key"), &value) != GIBSON_OK;
     }
     size_t calls = seen.calls;

@@ -242,7 +242,7 @@ START_TEST(stray_reply_in_a_loop_without_pauses_is_noticed_within_127_calls)
     gibson_status status = GIBSON_OK;
     int calls = 0;
     while (status == GIBSON_OK && calls < 200) {
-        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        inside(client)->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
         status = get(client, "b", &value);
         calls++;
     }
@@ -286,7 +286,7 @@ START_TEST(stray_reply_among_counts_of_nothing_is_noticed_within_127_calls)
     int64_t count;
     int calls = 0;
     while (status == GIBSON_OK && calls < 400) {
-        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        inside(client)->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
         status = gibson_client_count(client, gibson_str("queue"), &count);
         calls++;
     }
@@ -310,7 +310,7 @@ START_TEST(stray_reply_in_a_pipeline_that_never_runs_empty_is_noticed)
     int calls = 0;
     ck_assert_status(gibson_client_queue(client, &request), GIBSON_OK);
     while (status == GIBSON_OK && calls < 1000) {
-        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        inside(client)->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
         ck_assert_status(gibson_client_queue(client, &request), GIBSON_OK);
         ck_assert_uint_eq(gibson_client_outstanding(client), 2);
         status = gibson_client_next(client, &reply);
@@ -352,7 +352,7 @@ static void check_not_called_a_liar(const gibson_opcode *refused)
     gibson_value value;
     for (int i = 0; i < 2 * GIB_IDLE_USES; i++) {
         pretend_busy(client);
-        client->connection.idle.uses_left = i % GIB_IDLE_USES;
+        inside(client)->idle.uses_left = i % GIB_IDLE_USES;
         ck_assert_status(get(client, "key", &value), GIBSON_OK);
     }
     for (int i = 0; i < 2 * GIB_QUESTION_EVERY; i++) {
@@ -389,7 +389,7 @@ START_TEST(question_is_asked_whatever_the_limits)
     gibson_status status = GIBSON_OK;
     int calls = 0;
     while (status == GIBSON_OK && calls < 400) {
-        client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
+        inside(client)->idle.since_ns = gib_now_ns() + INT64_C(3600000000000); /* no pause */
         status = get(client, "b", &value);
         calls++;
     }
@@ -428,7 +428,7 @@ START_TEST(questions_of_two_clients_differ)
         gibson_client *client = sample_client(server, &options);
         gibson_value value;
         pretend_busy(client);
-        client->connection.idle.uses_left = 0;
+        inside(client)->idle.uses_left = 0;
         ck_assert_status(get(client, "key", &value), GIBSON_OK);
         gibson_client_free(client);
     }

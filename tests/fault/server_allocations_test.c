@@ -24,6 +24,8 @@ static bool fails(void)
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
+void *__real_gibs_heap_allocate(void *heap, size_t size);
+void *__wrap_gibs_heap_allocate(void *heap, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
@@ -41,6 +43,14 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *memory, size_t size)
 {
     return fails() ? NULL : __real_realloc(memory, size);
+}
+
+void *__wrap_gibs_heap_allocate(void *heap, size_t size)
+{
+    if (!heap) { /* then it is malloc that fails */
+        return __real_gibs_heap_allocate(heap, size);
+    }
+    return fails() ? NULL : __real_gibs_heap_allocate(heap, size);
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 

@@ -16,6 +16,7 @@ enum {
     FLAG_LITTLE_MEMORY = 2,
     FLAG_NO_COMPRESSION = 4,
     FLAG_EVICTION = 8,
+    FLAG_TWO_CLIENTS = 16, /* between two slices of a request the next one is answered */
     OPCODE_PASS_TIME =
         0xffff, /* not of the protocol: lets as many ticks pass as its payload says */
 };
@@ -71,39 +72,81 @@ static void check_reply(uint16_t opcode, const gib_buffer *out, size_t before)
     require(frame_size == size);
 }
 
-/* Lets the service answer in small slices, between which housekeeping goes on. */
-static gibs_answer answer(gibs_service *service, const gib_request_frame *frame, gib_buffer *out)
+/* The requests of an input, and what they are answered with. */
+typedef struct run {
+    gibs_service *service;
+    const uint8_t *data;
+    size_t size;
+    int64_t now_ms;
+    bool two_clients;
+    gib_buffer out;   /* of the client that waits between slices */
+    gib_buffer other; /* of the one that comes in between */
+} run;
+
+static void keep_house(gibs_store *store)
+{
+    gibs_store_sweep(store, 2);
+    gibs_store_reclaim(store, 2);
+    require(!gibs_tree_check(&store->tree));
+}
+
+static bool take_request(run *self, gib_request_frame *frame)
+{
+    size_t largest = self->service->settings.limits.max_request_size;
+    if (gib_request_find(self->data, self->size, largest, frame) != GIB_FRAME_WHOLE) {
+        return false;
+    }
+    self->data += frame->frame_size;
+    self->size -= frame->frame_size;
+    return true;
+}
+
+/* Answers a request in small slices, between which `between` happens. */
+static void answer(run *self, const gib_request_frame *frame, gib_buffer *out,
+                   void (*between)(run *))
 {
     enum { WORK = 3 };
     gibs_job job = {0};
     gibs_answer result;
-    while ((result = gibs_service_answer(service, frame, WORK, &job, out)) == GIBS_ANSWER_MORE) {
-        require(job.written <= gib_buffer_size(out));
-        gibs_store_sweep(service->store, 2);
-        gibs_store_reclaim(service->store, 2);
+    size_t before = gib_buffer_size(out);
+    if (frame->opcode == OPCODE_PASS_TIME) {
+        pass_time(self->service->store, frame->payload, &self->now_ms);
+        return;
     }
-    gibs_job_clear(&job);
-    return result;
+    while ((result = gibs_service_answer(self->service, frame, WORK, &job, out)) ==
+           GIBS_ANSWER_MORE) {
+        require(job.written <= gib_buffer_size(out));
+        keep_house(self->service->store);
+        between(self);
+    }
+    gibs_job_clear(&job, self->service->store);
+    if (result != GIBS_ANSWER_CLOSE) {
+        check_reply(frame->opcode, out, before);
+    }
 }
 
-static void feed(gibs_service *service, const uint8_t *data, size_t size, gib_buffer *out)
+static void do_nothing(run *self)
+{
+    (void)self;
+}
+
+static void answer_other(run *self)
 {
     gib_request_frame frame;
-    int64_t now_ms = 0;
-    while (gib_request_find(data, size, service->settings.limits.max_request_size, &frame) ==
-           GIB_FRAME_WHOLE) {
-        data += frame.frame_size;
-        size -= frame.frame_size;
-        size_t before = gib_buffer_size(out);
-        if (frame.opcode == OPCODE_PASS_TIME) {
-            pass_time(service->store, frame.payload, &now_ms);
-        } else if (answer(service, &frame, out) != GIBS_ANSWER_CLOSE) {
-            check_reply(frame.opcode, out, before);
-        }
-        gibs_store_sweep(service->store, 2);
-        gibs_store_reclaim(service->store, 2);
-        if (gib_buffer_size(out) > 1 << 18) {
-            gib_buffer_consume(out, gib_buffer_size(out));
+    if (self->two_clients && take_request(self, &frame)) {
+        answer(self, &frame, &self->other, do_nothing);
+        gib_buffer_empty(&self->other);
+    }
+}
+
+static void feed(run *self)
+{
+    gib_request_frame frame;
+    while (take_request(self, &frame)) {
+        answer(self, &frame, &self->out, answer_other);
+        keep_house(self->service->store);
+        if (gib_buffer_size(&self->out) > 1 << 18) {
+            gib_buffer_consume(&self->out, gib_buffer_size(&self->out));
         }
     }
 }
@@ -111,6 +154,8 @@ static void feed(gibs_service *service, const uint8_t *data, size_t size, gib_bu
 /* Deletes all that can be deleted, and checks that nothing is left of it. */
 static void check_accounts(gibs_store *store)
 {
+    while (gibs_store_reclaim(store, 1000)) {
+    }
     require(store_is_sound(store));
     int64_t count;
     do_munlock(store, gibson_str(""), &count);
@@ -130,11 +175,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     gibs_service service = make_service(data[0], store);
-    gib_buffer out;
-    gib_buffer_init(&out, &gib_default_allocator);
-    feed(&service, data + 1, size - 1, &out);
+    run self = {.service = &service,
+                .data = data + 1,
+                .size = size - 1,
+                .two_clients = data[0] & FLAG_TWO_CLIENTS};
+    gib_buffer_init(&self.out, &store->buffers.allocator);
+    gib_buffer_init(&self.other, &gib_default_allocator);
+    feed(&self);
+    require(!store->hold_count);
     check_accounts(store);
-    gib_buffer_clear(&out);
+    gib_buffer_clear(&self.out);
+    gib_buffer_clear(&self.other);
     gibs_store_free(store);
     return 0;
 }

@@ -173,7 +173,8 @@ static void next(gib_session *session, model *at, uint8_t how)
     gibson_reply reply;
     gibson_error error;
     gibson_status status = GIBSON_OK;
-    if (!(how & 1) || !gib_session_take_value(session, how & 2, &reply)) {
+    if (!(how & 1) ||
+        !gib_session_take_value(session, (gib_place)(how >> 1) % (GIB_LAST + 1), &reply)) {
         status = gib_session_next(session, &reply, &error);
     }
     if (status == GIBSON_PROTOCOL) {

@@ -125,6 +125,25 @@ START_TEST(stats_count_clients_that_were_refused_or_disconnected)
 }
 END_TEST
 
+START_TEST(stats_count_what_is_no_request_of_any_command)
+{
+    start(NULL);
+    int other = test_server_connect(&server);
+    ck_assert(raw_send_request(other, 99, "", 0));
+    ck_assert(raw_read_reply(other).closed);
+    close(other);
+    ck_assert_int_eq(raw_stat(client, "total_requests"), 2);
+    other = test_server_connect(&server);
+    ck_assert(raw_send(other, "\xff\xff\xff\xff\x03\0", 6)); /* of 4 GB */
+    ck_assert(raw_read_reply(other).closed);
+    close(other);
+    ck_assert_int_eq(raw_stat(client, "total_requests"), 3);
+    ck_assert_int_eq(raw_stat(client, "total_requests_stats"), 2); /* those before */
+    ck_assert_int_eq(raw_stat(client, "total_disconnected_malformed"), 2);
+    stop();
+}
+END_TEST
+
 /* Lets time pass until a client that asks nothing is gone. */
 START_TEST(idle_clients_are_disconnected_where_that_is_asked_for)
 {
@@ -184,7 +203,9 @@ START_TEST(idle_is_not_who_has_replies_waiting)
     ck_assert(raw_send(slow, requests, size));
     while (raw_stat(client, "client_memory_used") < VALUE) { /* until they wait for it */
     }
+    close(client); /* it would be idle */
     test_server_pass_time(&server, 60000);
+    client = test_server_connect(&server);
     int64_t rounds = raw_stat(client, "total_cron_done");
     while (raw_stat(client, "total_cron_done") < rounds + 2) {
     }
@@ -227,6 +248,7 @@ END_TEST
 
 SUITE("server_eyes", stats_count_hits_misses_and_what_was_refused, stats_count_requests_by_command,
       stats_count_bytes, stats_count_expired_items_when_they_are_met_and_when_they_are_swept,
-      stats_count_clients_that_were_refused_or_disconnected, stats_time_all_requests_but_the_latest,
+      stats_count_clients_that_were_refused_or_disconnected,
+      stats_count_what_is_no_request_of_any_command, stats_time_all_requests_but_the_latest,
       idle_clients_are_disconnected_where_that_is_asked_for, idle_clients_stay_where_it_is_not,
       idle_is_not_who_has_replies_waiting)

@@ -105,6 +105,20 @@ START_TEST(ttl_up_to_max_item_ttl_works_and_above_is_an_error)
 }
 END_TEST
 
+START_TEST(meta_takes_whole_names_and_tells_of_no_ttl)
+{
+    start((const char *[]){"compat", _i ? "1" : "0", NULL});
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_SET, "100 k value"), GIB_CODE_VAL);
+    ck_assert_int_eq(raw_ask_number(client, GIBSON_OP_META, "k size"), 5);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_META, "k sizeXYZ"), GIB_CODE_ERR);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_TTL, "k 0"), GIB_CODE_OK);
+    ck_assert_int_eq(raw_ask_number(client, GIBSON_OP_META, "k ttl"), -1);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_TTL, "k -70000"), GIB_CODE_OK);
+    ck_assert_int_eq(raw_ask_number(client, GIBSON_OP_META, "k ttl"), -1);
+    stop();
+}
+END_TEST
+
 START_TEST(keys_with_nul_work_with_prefixes)
 {
     start(NULL);
@@ -397,15 +411,23 @@ START_TEST(unix_socket_that_is_too_long_or_an_empty_name_is_refused)
 }
 END_TEST
 
-SUITE("server_limits", limits_of_key_and_value_are_errors_not_truncation,
-      compat_cuts_the_value_and_lets_the_key_spill_into_it, short_set_is_an_error,
-      ttl_up_to_max_item_ttl_works_and_above_is_an_error, keys_with_nul_work_with_prefixes,
-      reply_above_its_limit_is_an_error_and_the_connection_lives,
-      request_above_max_request_size_closes, what_came_before_a_bad_request_is_answered,
-      max_clients_accepts_and_closes, full_memory_makes_room_for_what_is_new,
-      full_memory_answers_mem_and_collects_after_gc_ratio,
-      sweep_deletes_expired_items_that_nobody_asks_for, stats_tell_the_truth,
-      mget_that_is_refused_does_not_count_as_access, stats_say_which_times_are_kept,
-      unix_socket_has_the_permissions_asked_for,
-      unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_replaced,
-      abstract_unix_socket_needs_no_file, unix_socket_that_is_too_long_or_an_empty_name_is_refused)
+int main(void)
+{
+    const suite_part parts[] = {
+        {TESTS(limits_of_key_and_value_are_errors_not_truncation,
+               compat_cuts_the_value_and_lets_the_key_spill_into_it, short_set_is_an_error,
+               ttl_up_to_max_item_ttl_works_and_above_is_an_error, keys_with_nul_work_with_prefixes,
+               reply_above_its_limit_is_an_error_and_the_connection_lives,
+               request_above_max_request_size_closes, what_came_before_a_bad_request_is_answered,
+               max_clients_accepts_and_closes, full_memory_makes_room_for_what_is_new,
+               full_memory_answers_mem_and_collects_after_gc_ratio,
+               sweep_deletes_expired_items_that_nobody_asks_for, stats_tell_the_truth,
+               mget_that_is_refused_does_not_count_as_access, stats_say_which_times_are_kept,
+               unix_socket_has_the_permissions_asked_for,
+               unix_socket_that_is_in_use_or_no_socket_is_refused_and_a_stale_one_replaced,
+               abstract_unix_socket_needs_no_file,
+               unix_socket_that_is_too_long_or_an_empty_name_is_refused)},
+        {.runs = 2, TESTS(meta_takes_whole_names_and_tells_of_no_ttl)},
+    };
+    return suite_run("server_limits", 1, parts, COUNT_OF(parts));
+}

@@ -385,6 +385,8 @@ START_TEST(process_without_descriptors_refuses_clients_and_serves_the_others)
     ck_assert_int_gt(refused, 8);
     ck_assert_int_lt(refused, CLIENTS);
     await_text(path_of("log"), "refused a client: no descriptors left");
+    ck_assert_int_eq(raw_stat(descriptors[0], "total_refused_clients"), refused);
+    ck_assert_int_eq(raw_stat(descriptors[0], "total_connections"), CLIENTS);
     ck_assert_int_eq(raw_ask_code(descriptors[0], GIBSON_OP_PING, ""), GIB_CODE_OK);
     for (int i = 1; i < CLIENTS; i++) {
         close(descriptors[i]);

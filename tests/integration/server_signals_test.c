@@ -201,6 +201,27 @@ START_TEST(reload_with_less_memory_evicts_until_it_suffices)
 }
 END_TEST
 
+/* Nobody has to ask for memory for that. */
+START_TEST(reload_with_less_memory_evicts_what_is_unlocked_later)
+{
+    enum { ITEMS = 2000 };
+    start("cron_period 1\n");
+    fill(ITEMS);
+    ck_assert_int_eq(raw_ask_number(client, GIBSON_OP_MLOCK, "k: -1"), ITEMS);
+    configure("cron_period 1\nmax_memory 1M\n");
+    reload("max_memory: 1M instead of 2G\n");
+    ck_assert(raw_await_stat(client, "memory_usable", 1 << 20)); /* as far as it could */
+    ck_assert_int_eq(raw_stat(client, "total_items"), ITEMS);
+    ck_assert_int_gt(raw_ask_number(client, GIBSON_OP_MUNLOCK, "k:"), ITEMS / 4); /* some may go */
+    int64_t end = gib_deadline_after(gib_now_ns(), PATIENCE_MS);
+    while (raw_stat(client, "memory_used") > 1 << 20) {
+        ck_assert_int_lt(gib_now_ns(), end);
+    }
+    ck_assert_int_gt(raw_stat(client, "total_items"), ITEMS / 4); /* and no more than that */
+    stop();
+}
+END_TEST
+
 START_TEST(reload_with_less_memory_evicts_nothing_where_that_is_not_wanted)
 {
     enum { ITEMS = 2000 };
@@ -349,6 +370,7 @@ int main(void)
                reload_without_its_file_changes_nothing,
                reload_leaves_options_of_the_command_line_in_force,
                reload_moves_the_log_and_its_level, reload_with_less_memory_evicts_until_it_suffices,
+               reload_with_less_memory_evicts_what_is_unlocked_later,
                reload_with_less_memory_evicts_nothing_where_that_is_not_wanted,
                reload_warns_when_there_are_not_enough_descriptors,
                reload_again_and_again_disturbs_nobody, list_of_clients_tells_who_they_are,

@@ -36,7 +36,7 @@ chmod +x "$work/bin/sudo"
     exit 1
 }
 
-# gibson.h includes all other headers, some by way of others.
+# gibson.h includes all other headers, some by way of others, but for the adapters.
 headers() {
     sed -n 's,^#include <gibson/\(.*\)>,\1,p' "$1" | while read -r header; do
         echo "$header"
@@ -49,7 +49,12 @@ ln -s "$prefix/include/gibson" "$work/headers"
     for header in gibson.h $(headers "$work/headers/gibson.h"); do
         echo "include/gibson/$header"
     done
+    (cd "$source" && ls include/gibson/adapters/*.h)
     cat <<END
+include/gibson/adapters/glib.h
+include/gibson/adapters/libevent.h
+include/gibson/adapters/libuv.h
+include/gibson/adapters/poll.h
 lib/cmake/gibson/gibson-config-version.cmake
 lib/cmake/gibson/gibson-config.cmake
 lib/cmake/gibson/gibson-targets-release.cmake

@@ -5,16 +5,60 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Callable
 
+import looped
+import pygibson._process
 import pytest
 from peer import Peer, Script
 from pygibson import Client, Server
 
 # In milliseconds: what a busy machine never reaches.
 PATIENT = 30_000
+
+
+# Their tests are for both Clients, but for those marked as being for the blocking one.
+BOTH = (
+    "test_arguments",
+    "test_commands",
+    "test_errors",
+    "test_faults",
+    "test_lifetime",
+    "test_pipeline",
+    "test_values",
+)
+
+# They take half a minute more for the second. So that is done on the oldest and newest Python, and
+# on that of Debian 12; what is of asyncio alone (test_aio*.py) is tested on all.
+BOTH_ON = ((3, 9), (3, 11), (3, 13))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    blocking = metafunc.definition.get_closest_marker("blocking")
+    if metafunc.module.__name__ in BOTH and not blocking:
+        apis = ["blocking", "aio"] if sys.version_info[:2] in BOTH_ON else ["blocking"]
+        metafunc.parametrize("api", apis, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which Client a test is for: it stands in the place of the blocking one."""
+    kind: str = getattr(request, "param", "blocking")
+    if kind == "aio":
+        monkeypatch.setattr(pygibson._process, "Client", looped.Client)
+        for name in ("Client", "Pipeline"):
+            if hasattr(request.module, name):
+                monkeypatch.setattr(request.module, name, getattr(looped, name))
+    return kind
+
+
+@pytest.fixture(scope="session", autouse=True)
+def close_loop() -> Iterator[None]:
+    yield
+    looped.close_loop()
 
 
 @pytest.fixture(scope="session", params=["unix", "tcp"])

@@ -141,6 +141,7 @@ class Peer:
         """End all threads, and raise what a script raised."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._threads[0].join(LONG)  # what has connected may not have been accepted yet
         for end in self._ends:
             try:
                 end.shutdown(socket.SHUT_RDWR)

@@ -322,12 +322,12 @@ def parameters(kind: inspect._ParameterKind) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 drops signatures of such types")
-def test_the_stub_has_the_options_of_the_module() -> None:
+def test_the_stub_has_the_options_of_the_module(api: str) -> None:
     stub = Path(pygibson.__file__).with_name("_pygibson.pyi").read_text(encoding="utf-8")
     kinds = {node.name: node for node in ast.parse(stub).body if isinstance(node, ast.ClassDef)}
     (init,) = (
         node.args
-        for node in kinds["Client"].body
+        for node in kinds["AsyncClient" if api == "aio" else "Client"].body
         if isinstance(node, ast.FunctionDef) and node.name == "__init__"
     )
     for kind, names, defaults in (

@@ -268,6 +268,7 @@ def test_a_value_over_the_limit_of_the_server(prefix: str) -> None:
         client.ping()
 
 
+@pytest.mark.blocking  # the other one goes on: see test_aio.py
 def test_timeout(peer: Callable[..., Peer]) -> None:
     client = Client(unix_socket=peer(silence).path, timeout=20)
     error = raised(lambda: client.get("key"))
@@ -325,6 +326,7 @@ def test_initialised_twice(unix_client: Client, unix_server: Server) -> None:
     unix_client.ping()
 
 
+@pytest.mark.blocking  # the other one connects later
 def test_initialised_again_after_a_failure(unix_server: Server) -> None:
     client = Client.__new__(Client)
     raised(lambda: client.__init__(unix_socket="/nowhere"))  # type: ignore[misc]

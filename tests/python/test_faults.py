@@ -64,6 +64,7 @@ def test_replies_that_are_shifted_are_noticed(peer: Callable[..., Peer]) -> None
     assert not client.connected
 
 
+@pytest.mark.blocking  # the other one goes on: see test_aio.py
 def test_without_reconnect_the_connection_stays_broken(peer: Callable[..., Peer]) -> None:
     started = peer(silence, echo_keys)
     client = Client(unix_socket=started.path, timeout=50)

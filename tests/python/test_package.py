@@ -110,6 +110,11 @@ EXAMPLES = Path(__file__).parents[2] / "python" / "examples"
             "[('mail', 'ada@example.org'), ('name', 'Ada'), ('visits', '1')]\n"
             "deleted: 3\n{} {'name': 'Charles'}\n",
         ),
+        (
+            "tasks",
+            "[None, None, None]\n['Page 2', 'Page 0', 'untitled']\n"
+            "{'visits:0': 500, 'visits:1': 500}\nTrue b'Page 2'\n",
+        ),
     ],
 )
 def test_examples(name: str, expected: str) -> None:

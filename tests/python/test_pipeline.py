@@ -405,6 +405,7 @@ def test_of_a_closed_client(client: Client) -> None:
     assert len(batch) == 0
 
 
+@pytest.mark.blocking  # there, each operation has it
 def test_each_reply_has_the_timeout(peer: Callable[..., Peer]) -> None:
     """Together they may take longer."""
     client = Client(unix_socket=peer(slowly).path, timeout=1000)

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Stands before each block, and keeps its alignment. */
 typedef union header {
@@ -42,6 +43,9 @@ static void *change(void *memory, size_t size, void *context)
         allocator->live_bytes -= before;
     }
     block->size = size;
+    if (size > before) { /* what is not set reads as something that means something */
+        memset((uint8_t *)(block + 1) + before, allocator->fill, size - before);
+    }
     account(allocator, size);
     return block + 1;
 }

@@ -3,6 +3,7 @@
 #define SUPPORT_FAILING_ALLOCATOR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <gibson/options.h>
 
@@ -13,6 +14,7 @@ typedef struct failing_allocator {
     size_t live_bytes; /* bytes in them */
     size_t peak_bytes; /* the most there were */
     size_t largest;    /* the largest size asked for */
+    uint8_t fill;      /* what new memory is filled with */
 } failing_allocator;
 
 /* The functions for gibson_options.allocator. The allocator must outlive what uses them. */

@@ -3,19 +3,19 @@
 #ifndef SUPPORT_IDLE_H
 #define SUPPORT_IDLE_H
 
-#include "client/client.h"
+#include "support/inside.h"
 
 /* The next call does not look at the connection first. */
 static inline void pretend_busy(gibson_client *client)
 {
-    client->connection.idle.since_ns = gib_now_ns() + INT64_C(3600000000000);
-    client->connection.idle.uses_left = GIB_IDLE_USES - 1;
+    inside(client)->idle.since_ns = gib_now_ns() + INT64_C(3600000000000);
+    inside(client)->idle.uses_left = GIB_IDLE_USES - 1;
 }
 
 /* The next call does. */
 static inline void pretend_idle(gibson_client *client)
 {
-    client->connection.idle.since_ns = gib_now_ns() - INT64_C(2) * GIB_IDLE_NS;
+    inside(client)->idle.since_ns = gib_now_ns() - INT64_C(2) * GIB_IDLE_NS;
 }
 
 #endif

@@ -126,9 +126,9 @@ int64_t raw_ask_number(int descriptor, uint16_t opcode, const char *payload)
     return result;
 }
 
-int64_t raw_stat(int descriptor, const char *name)
+int64_t raw_read_stat(int descriptor, const char *name)
 {
-    raw_reply reply = raw_ask(descriptor, GIBSON_OP_STATS, "");
+    raw_reply reply = raw_read_reply(descriptor);
     gibson_items items = {0};
     gibson_value value = {0};
     if (!reply.closed && reply.code == GIB_CODE_KVAL) {
@@ -139,6 +139,12 @@ int64_t raw_stat(int descriptor, const char *name)
     int64_t number = value.kind == GIBSON_KIND_NUMBER ? value.number : INT64_MIN;
     raw_reply_free(&reply);
     return number;
+}
+
+int64_t raw_stat(int descriptor, const char *name)
+{
+    return raw_send_request(descriptor, GIBSON_OP_STATS, "", 0) ? raw_read_stat(descriptor, name)
+                                                                : INT64_MIN;
 }
 
 bool raw_await_stat(int descriptor, const char *name, int64_t value)

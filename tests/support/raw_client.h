@@ -40,6 +40,9 @@ int64_t raw_ask_number(int descriptor, uint16_t opcode, const char *payload);
 /* The value of one of the STATS, which has to be a number; INT64_MIN where it is none. */
 int64_t raw_stat(int descriptor, const char *name);
 
+/* The same of a reply that is still to come. */
+int64_t raw_read_stat(int descriptor, const char *name);
+
 /* Asks for one of the STATS until it has a value; gives up after 20 seconds. */
 bool raw_await_stat(int descriptor, const char *name, int64_t value);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/client.h"
+#include "support/inside.h"
 #include "support/suite.h"
 
 #define BYTES(text)                                                                                \
@@ -220,6 +220,15 @@ void sample_serve(peer_link *link)
     }
 }
 
+void sample_serve_first_late(peer_link *link)
+{
+    peer_frame frame;
+    if (peer_read_frame(link, &frame) && peer_await(link)) {
+        peer_send(link, "\6\0\0\4\0\0\0late", 11);
+        sample_serve(link);
+    }
+}
+
 bool sample_warm_up(peer_link *link)
 {
     peer_frame frame;
@@ -229,7 +238,7 @@ bool sample_warm_up(peer_link *link)
 
 void sample_connect(gibson_client *client)
 {
-    int64_t timeout_ms = client->connection.settings.timeout_ms;
+    int64_t timeout_ms = inside(client)->settings.timeout_ms;
     gibson_client_set_timeout(client, 20000); /* the test's own may be too short for this */
     if (gibson_client_connect(client) ||
         (suite_mode == SAMPLE_WARM && gibson_client_ping(client))) {

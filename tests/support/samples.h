@@ -56,6 +56,10 @@ bool sample_is_probe(unsigned int opcode, const void *payload, size_t payload_si
 /* A script that answers every request with sample_reply until the connection ends. */
 void sample_serve(peer_link *link);
 
+/* A script that answers the first request with "late", once the test says so with peer_tell, and
+   those after it with sample_reply. */
+void sample_serve_first_late(peer_link *link);
+
 /* Answers one frame. */
 bool sample_answer(peer_link *link, const peer_frame *frame);
 

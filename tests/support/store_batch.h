@@ -7,11 +7,11 @@
 
 #include "store/store_batch.h"
 
-static inline gib_code finish_batch(gibs_batch *batch, bool more, int64_t *count)
+static inline gib_code finish_batch(gibs_batch *batch, gibs_store *store, bool more, int64_t *count)
 {
     gib_code code = batch->code;
     *count = batch->count;
-    gibs_batch_clear(batch);
+    gibs_batch_clear(batch, store);
     if (more) {
         abort();
     }
@@ -25,9 +25,9 @@ static inline gib_code do_mset(gibs_store *store, gibson_bytes prefix, gibson_by
                                int64_t *count)
 {
     gibs_batch batch = {0};
-    while (gibs_batch_mset(&batch, store, prefix, value, SIZE_MAX)) { /* makes room */
+    while (gibs_batch_mset(&batch, store, prefix, value, SIZE_MAX)) { /* makes room, or is large */
     }
-    return finish_batch(&batch, false, count);
+    return finish_batch(&batch, store, false, count);
 }
 
 static inline gib_code do_madd(gibs_store *store, gibson_bytes prefix, int64_t delta,
@@ -36,28 +36,28 @@ static inline gib_code do_madd(gibs_store *store, gibson_bytes prefix, int64_t d
     gibs_batch batch = {0};
     while (gibs_batch_madd(&batch, store, prefix, delta, SIZE_MAX)) {
     }
-    return finish_batch(&batch, false, count);
+    return finish_batch(&batch, store, false, count);
 }
 
 static inline gib_code do_mttl(gibs_store *store, gibson_bytes prefix, int64_t ttl, int64_t *count)
 {
     gibs_batch batch = {0};
     bool more = gibs_batch_mttl(&batch, store, prefix, ttl, SIZE_MAX);
-    return finish_batch(&batch, more, count);
+    return finish_batch(&batch, store, more, count);
 }
 
 static inline gib_code do_munlock(gibs_store *store, gibson_bytes prefix, int64_t *count)
 {
     gibs_batch batch = {0};
     bool more = gibs_batch_munlock(&batch, store, prefix, SIZE_MAX);
-    return finish_batch(&batch, more, count);
+    return finish_batch(&batch, store, more, count);
 }
 
 static inline gib_code do_mdel(gibs_store *store, gibson_bytes prefix, int64_t *count)
 {
     gibs_batch batch = {0};
     bool more = gibs_batch_mdel(&batch, store, prefix, SIZE_MAX);
-    return finish_batch(&batch, more, count);
+    return finish_batch(&batch, store, more, count);
 }
 
 static inline int64_t do_count(gibs_store *store, gibson_bytes prefix)
@@ -65,7 +65,7 @@ static inline int64_t do_count(gibs_store *store, gibson_bytes prefix)
     gibs_batch batch = {0};
     int64_t count;
     bool more = gibs_batch_count(&batch, store, prefix, SIZE_MAX);
-    finish_batch(&batch, more, &count);
+    finish_batch(&batch, store, more, &count);
     return count;
 }
 

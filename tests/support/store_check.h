@@ -36,10 +36,12 @@ static inline bool store_is_sound(gibs_store *store)
         }
     }
     /* What MDEL has cut off is counted until it is freed. */
-    bool whole = !store->discarded.node;
-    return items == store->items && compressed == store->compressed_items &&
-           (whole ? bytes == store->item_bytes && newcomers == count_newcomers(store)
-                  : bytes <= store->item_bytes && newcomers <= count_newcomers(store));
+    bool whole = !gibs_store_has_waste(store);
+    return items == store->items && !gibs_tree_check(&store->tree) &&
+           (whole ? bytes == store->item_bytes && newcomers == count_newcomers(store) &&
+                        compressed == store->compressed_items
+                  : bytes <= store->item_bytes && newcomers <= count_newcomers(store) &&
+                        compressed <= store->compressed_items);
 }
 
 #endif

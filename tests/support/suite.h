@@ -1,6 +1,7 @@
 /* The harness of every test program: its main function, over Check, and what most tests need.
 
-   GIBSON_TEST=name runs the one test of that name, or all that match a pattern such as 'tree_*'. */
+   GIBSON_TEST=name runs the one test of that name, or all that match a pattern such as 'tree_*'.
+   Colons divide several; one that begins with a minus leaves tests out. */
 #ifndef SUPPORT_SUITE_H
 #define SUPPORT_SUITE_H
 

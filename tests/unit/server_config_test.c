@@ -67,7 +67,8 @@ START_TEST(config_bad_values_are_refused_and_change_nothing)
     expect_refused("port", "", "port: '' is not a number");
     expect_refused("port", "70000", "port: '70000' is not between 0 and 65535");
     expect_refused("port", "-1", "port: '-1' is not a number");
-    expect_refused("port", "99999999999999999999", "port: '99999999999999999999' is not a number");
+    expect_refused("port", "99999999999999999999",
+                   "port: '99999999999999999999' is not between 0 and 65535");
     expect_refused("compat", "2", "compat: '2' is not between 0 and 1");
     expect_refused("unix_socket_mode", "0888", "unix_socket_mode: '0888' is not an octal number");
     expect_refused("unix_socket_mode", "1777", "unix_socket_mode: '1777' is not between 0 and 777");
@@ -90,6 +91,23 @@ START_TEST(config_quantities_above_the_largest_become_the_largest)
     expect_set("gc_ratio", "99999d", INT32_MAX);
     expect_set("max_key_size", "1K", 1024);
     ck_assert(!gibs_config_lowered(config, GIBS_DIRECTIVE_max_key_size, text));
+    ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_gc_ratio, text));
+}
+END_TEST
+
+START_TEST(config_quantities_above_what_any_number_holds_become_the_largest)
+{
+    static const char *const sizes[] = {"9223372036854775808", "18446744073709551616",
+                                        "18446744073709551615K", "99999999999999999999",
+                                        "99999999999999999999G"};
+    char text[GIBSON_ERROR_MESSAGE_SIZE];
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        expect_set("max_memory", "1M", 1 << 20);
+        expect_set("max_memory", sizes[i], INT64_MAX / 2);
+        ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_max_memory, text));
+        ck_assert_ptr_nonnull(strstr(text, sizes[i]));
+    }
+    expect_set("gc_ratio", "99999999999999999999d", INT32_MAX);
     ck_assert(gibs_config_lowered(config, GIBS_DIRECTIVE_gc_ratio, text));
 }
 END_TEST
@@ -152,12 +170,12 @@ START_TEST(config_contradictions_are_refused)
     ck_assert_str_eq(error.message, "max_value_size (2097152) is above max_response_size (1024): "
                                     "such values could be stored and not read");
     gibson_server_config_set(config, "max_response_size", "4M", &error);
-    gibson_server_config_set(config, "max_client_memory", "15M", &error);
+    gibson_server_config_set(config, "max_client_memory", "17M", &error);
     ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_INVALID);
     ck_assert_str_eq(error.message,
-                     "max_client_memory (15728640) is below 16777216: max_request_size, "
-                     "max_output_size and twice max_response_size");
-    gibson_server_config_set(config, "max_client_memory", "16M", &error);
+                     "max_client_memory (17825792) is below 18874368: max_request_size, "
+                     "max_value_size, max_output_size and twice max_response_size");
+    gibson_server_config_set(config, "max_client_memory", "18M", &error);
     ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
 }
 END_TEST
@@ -168,7 +186,7 @@ START_TEST(config_client_memory_grows_with_what_a_client_needs)
     ck_assert_int_eq(gibs_config_client_memory(config), 256 << 20);
     gibson_server_config_set(config, "max_response_size", "1G", &error);
     ck_assert_int_eq(gibs_config_check(config, &error), GIBSON_OK);
-    ck_assert_int_eq(gibs_config_client_memory(config), (INT64_C(2) << 30) + (8 << 20));
+    ck_assert_int_eq(gibs_config_client_memory(config), (INT64_C(2) << 30) + (10 << 20));
 }
 END_TEST
 
@@ -277,6 +295,7 @@ int main(void)
          .tear_down = tear_down,
          TESTS(config_values_have_units, config_bad_values_are_refused_and_change_nothing,
                config_quantities_above_the_largest_become_the_largest,
+               config_quantities_above_what_any_number_holds_become_the_largest,
                config_file_with_comments_and_blanks, config_file_errors_name_file_and_line,
                config_file_with_an_endless_line_is_refused,
                config_file_that_cannot_be_read_is_a_system_error, config_contradictions_are_refused,

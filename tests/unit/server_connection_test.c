@@ -25,22 +25,19 @@ static void set_up(void)
                                            .max_key_size = 100,
                                            .max_value_size = 2000,
                                            .max_seconds = 100};
-    shared = (gibs_exchange){.service = &service, .max_output_size = MOST_OUTPUT};
-    shared.slice_ns = INT64_C(1000000000000);
-    gib_buffer_init(&shared.in, &gib_default_allocator);
-    gib_buffer_init(&shared.out, &gib_default_allocator);
+    shared = (gibs_exchange){.max_output_size = MOST_OUTPUT, .slice_ns = INT64_C(1000000000000)};
+    gibs_exchange_open(&shared, &service, NULL);
     gibs_store_set(service.store, gibson_str("k"), (gibson_bytes){value, sizeof value}, 0);
     int ends[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     peer = ends[0];
-    connection = gibs_connection_new(ends[1], 0);
+    connection = gibs_connection_new(ends[1], &shared, 0);
 }
 
 static void tear_down(void)
 {
     gibs_connection_free(connection, &shared);
-    gib_buffer_clear(&shared.in);
-    gib_buffer_clear(&shared.out);
+    gibs_exchange_close(&shared);
     gibs_store_free(service.store);
     close(peer);
 }

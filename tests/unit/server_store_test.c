@@ -542,6 +542,11 @@ static bool slice_mset(gibs_batch *batch)
     return gibs_batch_mset(batch, store, text("k"), text("new"), 7);
 }
 
+static bool slice_mttl(gibs_batch *batch)
+{
+    return gibs_batch_mttl(batch, store, text("k"), 100, 7);
+}
+
 static bool slice_mdel(gibs_batch *batch)
 {
     return gibs_batch_mdel(batch, store, text("k"), 7);
@@ -552,16 +557,28 @@ static bool slice_count(gibs_batch *batch)
     return gibs_batch_count(batch, store, text("k"), 7);
 }
 
+static bool slice_munlock(gibs_batch *batch)
+{
+    return gibs_batch_munlock(batch, store, text("k"), 7);
+}
+
+/* k000 and on. */
+static void set_many(int items, int64_t ttl)
+{
+    char key[16];
+    for (int i = 0; i < items; i++) {
+        snprintf(key, sizeof key, "k%03d", i);
+        set(key, "old", ttl);
+    }
+}
+
 /* Between the slices items come and go before and behind the place it has come to. */
 START_TEST(store_batch_goes_on_where_it_was_while_items_come_and_go)
 {
-    bool (*const slices[])(gibs_batch *) = {slice_mset, slice_mdel, slice_count};
+    bool (*const slices[])(gibs_batch *) = {slice_mset, slice_mttl};
     enum { ITEMS = 200 };
     char key[16];
-    for (int i = 0; i < ITEMS; i++) {
-        snprintf(key, sizeof key, "k%03d", i);
-        set(key, "old", 0);
-    }
+    set_many(ITEMS, 0);
     set("j", "old", 0);
     set("l", "old", 0);
     gibs_batch batch = {0};
@@ -578,35 +595,137 @@ START_TEST(store_batch_goes_on_where_it_was_while_items_come_and_go)
     ck_assert_int_gt(round, 10);
     ck_assert_int_gt(gone, 10);
     ck_assert_int_eq(batch.code, GIB_CODE_OK);
-    if (_i == 1) {
-        ck_assert_int_le(do_count(store, text("k")), 1);
-        ck_assert_int_le(batch.count, ITEMS + round);
-    } else {
-        ck_assert_int_le(batch.count, ITEMS);
-        ck_assert_int_ge(batch.count, ITEMS - gone);
-        ck_assert(has("k001", _i ? "old" : "new"));
-        ck_assert(has("k199", _i ? "old" : "new"));
-    }
+    ck_assert_int_le(batch.count, ITEMS);
+    ck_assert_int_ge(batch.count, ITEMS - gone);
+    ck_assert(has("k001", _i ? "old" : "new"));
+    ck_assert(has("k199", _i ? "old" : "new"));
     ck_assert(has("j", "old"));
     ck_assert(has("l", "old"));
-    gibs_batch_clear(&batch);
+    gibs_batch_clear(&batch, store);
 }
 END_TEST
 
-START_TEST(store_mdel_in_slices_cuts_off_at_once_what_nobody_has_changed)
+/* There may be a node for each byte of a key. */
+START_TEST(store_batch_of_long_keys_goes_in_more_slices)
 {
-    char key[16];
-    for (int i = 0; i < 100; i++) {
-        snprintf(key, sizeof key, "k%03d", i);
-        set(key, "v", 0);
+    enum { ITEMS = 256, SHORTEST = 2000, WORK = 64 };
+    static char key[SHORTEST + ITEMS * 8 + 1];
+    for (int i = 0; i < ITEMS; i++) {
+        size_t size = SHORTEST + (size_t)i * 8;
+        memset(key, 'k', size);
+        snprintf(key + size - 4, 5, "-%03d", i);
+        ck_assert_int_eq(set(key, "v", 0), GIB_CODE_VAL);
     }
     gibs_batch batch = {0};
-    while (slice_mdel(&batch)) {
-        ck_assert_uint_eq(store->items, 100); /* all or none are to be seen */
+    int slices = 1;
+    while (gibs_batch_mttl(&batch, store, text("k"), 100, WORK)) {
+        slices++;
     }
-    ck_assert_int_eq(batch.count, 100);
+    ck_assert_int_eq(batch.count, ITEMS);
+    ck_assert_int_ge(slices, ITEMS * (SHORTEST / 256) / WORK);
+    gibs_batch_clear(&batch, store);
+}
+END_TEST
+
+/* However many items there are, one slice is enough, and the store is as it was until then. */
+START_TEST(store_count_and_mdel_take_one_step)
+{
+    gibs_batch batch = {0};
+    set_many(500, _i ? 1000 : 0);
+    ck_assert(!slice_count(&batch));
+    ck_assert_int_eq(batch.count, 500);
+    gibs_batch_clear(&batch, store);
+    ck_assert(!slice_munlock(&batch));
+    ck_assert_int_eq(batch.count, 500);
+    gibs_batch_clear(&batch, store);
+    ck_assert(!slice_mdel(&batch));
+    ck_assert_int_eq(batch.count, 500);
     ck_assert_uint_eq(store->items, 0);
-    gibs_batch_clear(&batch);
+    ck_assert_uint_gt(gibs_store_used(store), 0); /* until it is freed */
+    gibs_batch_clear(&batch, store);
+}
+END_TEST
+
+/* What has expired is cleared away first, in slices; what is set meanwhile counts as well. */
+START_TEST(store_count_and_mdel_leave_expired_items_out)
+{
+    bool (*const slices[])(gibs_batch *) = {slice_count, slice_mdel, slice_munlock};
+    char key[16];
+    gibs_batch batch = {0};
+    set_many(200, 1);
+    for (int i = 0; i < 200; i += 20) {
+        snprintf(key, sizeof key, "k%03d", i);
+        set(key, "live", 1000);
+    }
+    pass(2000);
+    int64_t rounds = 0;
+    while (slices[_i](&batch)) {
+        snprintf(key, sizeof key, "k%03dx", (int)rounds++ * 7 % 200);
+        set(key, "live", 0);
+    }
+    ck_assert_int_gt(rounds, 10);
+    ck_assert_int_eq(batch.count, 10 + rounds);
+    ck_assert_uint_eq(store->items, _i == 1 ? 0 : 10 + (uint64_t)rounds);
+    ck_assert_uint_eq(store->expired_items, 190);
+    gibs_batch_clear(&batch, store);
+    ck_assert(!slice_count(&batch)); /* nothing is left to be cleared away */
+    gibs_batch_clear(&batch, store);
+}
+END_TEST
+
+/* Locked items stay, however they are spread, and what others set behind the place it has come to.
+ */
+START_TEST(store_mdel_goes_in_slices_around_locked_items)
+{
+    enum { ITEMS = 900 };
+    const int distances[] = {1, 3, 10, 100, ITEMS};
+    int distance = distances[_i];
+    char key[16];
+    set_many(ITEMS, 0);
+    set("j", "old", 0);
+    set("l", "old", 0);
+    for (int i = distance - 1; i < ITEMS; i += distance) {
+        snprintf(key, sizeof key, "k%03d", i);
+        ck_assert_int_eq(gibs_store_lock(store, text(key), GIBS_LOCK_FOR_EVER), GIB_CODE_OK);
+    }
+    gibs_batch batch = {0};
+    int rounds = 0;
+    while (slice_mdel(&batch)) {
+        rounds++;
+        set("k0", "before", 0);
+        ck_assert_ptr_null(gibs_tree_check(&store->tree));
+    }
+    int locked = ITEMS / distance;
+    ck_assert_int_eq(batch.count, ITEMS - locked);
+    ck_assert_int_eq(do_count(store, text("k")), locked + (rounds > 0));
+    ck_assert_int_ge(rounds, distance > 10 ? 0 : ITEMS / 10 / 7);
+    ck_assert(has("j", "old") && has("l", "old"));
+    ck_assert(rounds == 0 || has("k0", "before"));
+    gibs_batch_clear(&batch, store);
+    int64_t count;
+    ck_assert_int_eq(do_munlock(store, text("k"), &count), GIB_CODE_VAL);
+    ck_assert_int_eq(do_mdel(store, text("k"), &count), GIB_CODE_VAL);
+    ck_assert_uint_eq(store->items, 2);
+}
+END_TEST
+
+/* MUNLOCK looks only at what may be locked. */
+START_TEST(store_munlock_unlocks_what_is_locked)
+{
+    int64_t count;
+    set_many(900, 0);
+    gibs_store_lock(store, text("k777"), GIBS_LOCK_FOR_EVER);
+    gibs_batch batch = {0};
+    int slices = 1;
+    while (slice_munlock(&batch)) {
+        slices++;
+    }
+    ck_assert_int_le(slices, 4); /* one node of the lowest ones, and those above */
+    ck_assert_int_eq(batch.count, 900);
+    gibs_batch_clear(&batch, store);
+    ck_assert_int_eq(gibs_store_del(store, text("k777")), GIB_CODE_OK);
+    ck_assert_int_eq(do_mdel(store, text("k"), &count), GIB_CODE_VAL);
+    ck_assert_int_eq(count, 899);
 }
 END_TEST
 
@@ -723,12 +842,22 @@ int main(void)
                store_eviction_takes_what_has_expired_first, store_eviction_has_its_limits,
                store_item_that_grows_stays_while_others_make_room,
                store_knows_when_nothing_can_have_expired,
+               store_batch_of_long_keys_goes_in_more_slices,
                store_compressed_numbers_are_read_from_their_start,
-               store_mdel_in_slices_cuts_off_at_once_what_nobody_has_changed)},
+               store_munlock_unlocks_what_is_locked)},
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         .runs = 2,
+         TESTS(store_batch_goes_on_where_it_was_while_items_come_and_go,
+               store_count_and_mdel_take_one_step)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .runs = 3,
-         TESTS(store_batch_goes_on_where_it_was_while_items_come_and_go)},
+         TESTS(store_count_and_mdel_leave_expired_items_out)},
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         .runs = 5,
+         TESTS(store_mdel_goes_in_slices_around_locked_items)},
     };
     return suite_run("server_store", 1, parts, COUNT_OF(parts));
 }

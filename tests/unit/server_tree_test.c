@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "random.h"
+#include "store/look_ahead.h"
 #include "store/node.h"
 #include "store/tree.h"
 #include "support/suite.h"
@@ -139,6 +140,83 @@ static void do_walk_prefix(gibs_tree *tree, model *list, gibson_bytes prefix)
     check_walk(&walk, list, first, prefix_end(list, first, prefix));
 }
 
+static bool is_expired(const gibs_item *item, uint32_t now)
+{
+    return gibs_item_expired(item, now);
+}
+
+static bool is_locked(const gibs_item *item, uint32_t now)
+{
+    (void)now;
+    return item->lock != GIBS_LOCK_NONE;
+}
+
+/* Checks that a walk comes past all items of a range that it may not leave out, in order; and that
+   the parts which it returns have none of them. */
+static void check_partial_walk(gibs_walk *walk, const model *list, size_t first, size_t end,
+                               bool (*meant)(const gibs_item *, uint32_t))
+{
+    gibs_link *place;
+    size_t at = first;
+    while ((place = gibs_walk_next(walk))) {
+        size_t items = gibs_tree_items(place);
+        size_t last = at;
+        EXPECT(gibs_link_is_item(*place) || walk->kind == GIBS_WALK_PARTS);
+        while (last < end && list->items[last] != gibs_tree_last(place)) {
+            last++;
+        }
+        EXPECT(last < end && last + 1 >= at + items);
+        for (; at < last + (gibs_link_is_item(*place) ? 0 : 1); at++) {
+            EXPECT(!meant(list->items[at], walk->now));
+        }
+        EXPECT(at == last + 1 || walk->kind != GIBS_WALK_PARTS || gibs_link_is_item(*place));
+        at = last + 1;
+    }
+    for (; at < end; at++) {
+        EXPECT(!meant(list->items[at], walk->now));
+    }
+}
+
+/* Walks that leave out what they are not after; and what the tree knows before and afterwards. */
+static void do_walk_partial(gibs_tree *tree, model *list, gibson_bytes prefix, unsigned kind,
+                            uint32_t now)
+{
+    gibs_walk walk;
+    size_t first = lower_bound(list, prefix);
+    size_t end = prefix_end(list, first, prefix);
+    gibs_link *place = gibs_tree_find_prefix(tree, prefix);
+    bool some_expired = false;
+    bool some_locked = false;
+    for (size_t at = first; at < end; at++) {
+        some_expired = some_expired || is_expired(list->items[at], now);
+        some_locked = some_locked || is_locked(list->items[at], now);
+    }
+    EXPECT(gibs_tree_items(place) == end - first);
+    EXPECT(!some_expired || gibs_tree_may_have_expired(place, now));
+    EXPECT(!some_locked || gibs_tree_may_be_locked(place));
+    gibs_walk_begin(&walk, place);
+    walk.kind = (gibs_walk_kind)kind;
+    walk.now = now;
+    check_partial_walk(&walk, list, first, end,
+                       kind == GIBS_WALK_EXPIRING ? is_expired : is_locked);
+    EXPECT(kind != GIBS_WALK_EXPIRING || gibs_tree_may_have_expired(place, now) == some_expired);
+    EXPECT(kind == GIBS_WALK_EXPIRING || gibs_tree_may_be_locked(place) == some_locked);
+}
+
+/* Gives an item another ttl and lock, as the store would. */
+static void do_change(gibs_tree *tree, model *list, gibson_bytes key, unsigned random)
+{
+    gibs_link *place = gibs_tree_find(tree, key);
+    if (!is_at(list, lower_bound(list, key), key)) {
+        return;
+    }
+    gibs_item *item = gibs_link_item(*place);
+    item->ttl = random % 4 ? random / 4 % 50 : 0;
+    item->lock = random % 16 ? GIBS_LOCK_NONE : GIBS_LOCK_FOR_EVER;
+    *place = gibs_link_to(item);
+    gibs_tree_note(tree, item);
+}
+
 static void do_walk_after(gibs_tree *tree, model *list, gibson_bytes key)
 {
     gibs_walk walk;
@@ -188,13 +266,36 @@ static gibson_bytes random_key(uint64_t *random, uint8_t *key, unsigned letters,
     return (gibson_bytes){key, size};
 }
 
+static void do_look_ahead(const gibs_tree *tree, const model *list, uint64_t *random,
+                          unsigned letters, unsigned longest)
+{
+    uint8_t bytes[GIBS_LOOK_AHEAD][LONGEST];
+    gibson_bytes keys[GIBS_LOOK_AHEAD] = {{0}};
+    size_t count = test_random_below(random, GIBS_LOOK_AHEAD + 1);
+    size_t there = 0;
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = random_key(random, bytes[i], letters, longest);
+        there += is_at(list, lower_bound(list, keys[i]), keys[i]);
+    }
+    size_t found = gibs_look_ahead(tree, keys, count);
+    EXPECT(found <= count);
+    EXPECT(found >= there || list->count < 2);
+}
+
 static void do_random(gibs_tree *tree, model *list, uint64_t *random, unsigned letters,
                       unsigned longest)
 {
     uint8_t bytes[LONGEST];
     gibson_bytes key = random_key(random, bytes, letters, longest);
-    unsigned what = test_random_below(random, 100);
-    if (what < 45) {
+    unsigned what = test_random_below(random, 121);
+    if (what == 120) {
+        do_look_ahead(tree, list, random, letters, longest);
+    } else if (what >= 110) {
+        do_change(tree, list, key, test_random_below(random, 1 << 16));
+    } else if (what >= 100) {
+        do_walk_partial(tree, list, key, GIBS_WALK_EXPIRING + what % 3,
+                        test_random_below(random, 500));
+    } else if (what < 45) {
         do_insert(tree, list, key);
     } else if (what < 70) {
         do_remove(tree, list, key);
@@ -216,6 +317,7 @@ static void run_random(uint64_t seed, unsigned letters, unsigned longest, unsign
     list.count = 0;
     for (unsigned i = 0; i < steps; i++) {
         do_random(&tree, &list, &seed, letters, longest);
+        EXPECT(i % 16 || !gibs_tree_check(&tree));
     }
     do_walk_prefix(&tree, &list, gibson_str(""));
     do_detach(&tree, &list, gibson_str(""));

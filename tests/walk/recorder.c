@@ -59,7 +59,7 @@ static gibs_answer answer_one(recorder *self, const gib_request_frame *frame, gi
     do {
         result = gibs_service_answer(&self->service, frame, SIZE_MAX, &job, out);
     } while (result == GIBS_ANSWER_MORE);
-    gibs_job_clear(&job);
+    gibs_job_clear(&job, self->service.store);
     return result;
 }
 

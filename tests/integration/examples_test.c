@@ -1,0 +1,54 @@
+/* The examples for event loops, as they are built, against gibson-server. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "support/suite.h"
+#include "test_server.h"
+
+/* Paths of programs, of which each is given the unix socket of a server. */
+static const char *const examples[] = {EXAMPLES};
+
+enum { MOST_OUTPUT = 1000 };
+
+/* Runs an example. Returns its exit code, and what it has printed. */
+static int run(const char *example, const char *unix_socket, char output[MOST_OUTPUT])
+{
+    char command[1000];
+    snprintf(command, sizeof command, "'%s' '%s' 2>&1", example, unix_socket);
+    FILE *program = popen(command, "r"); /* NOLINT(cert-env33-c): the paths are quoted */
+    ck_assert_ptr_nonnull(program);
+    output[fread(output, 1, MOST_OUTPUT - 1, program)] = '\0';
+    const int how = pclose(program);
+    ck_assert(WIFEXITED(how));
+    return WEXITSTATUS(how);
+}
+
+START_TEST(example_of_each_loop_stores_and_reads)
+{
+    test_server server;
+    char output[MOST_OUTPUT];
+    test_server_start(&server, TEST_UNIX, NULL);
+    ck_assert_int_eq(run(examples[_i], server.unix_socket, output), 0);
+    ck_assert_str_eq(output,
+                     "set: Ada\nset: Charles\nset: Grace\nget: Ada\nget: Charles\nget: Grace\n");
+    test_server_stop(&server);
+}
+END_TEST
+
+START_TEST(example_without_a_server_fails)
+{
+    char output[MOST_OUTPUT];
+    ck_assert_int_eq(run(examples[_i], "/nonexistent/gibson.sock", output), 1);
+    ck_assert_msg(strstr(output, "/nonexistent/gibson.sock"), "%s", output);
+}
+END_TEST
+
+int main(void)
+{
+    const suite_part parts[] = {
+        {.runs = COUNT_OF(examples),
+         TESTS(example_of_each_loop_stores_and_reads, example_without_a_server_fails)},
+    };
+    return suite_run("examples", 1, parts, COUNT_OF(parts));
+}
