@@ -103,14 +103,15 @@ static inline bool connection_was_forked(const Connection *self)
     return self->forks != self->state->forks;
 }
 
-/* The timeout for gibson_async_submit: 0 for the one it was told. It is told one that was set,
-   which may have been in another thread, but not a shorter one while others have longer: for so
-   long the connection may be silent. */
+/* The timeout for gibson_async_submit: 0 for the one it was told. It is told the longest that was
+   set, which may have been in another thread: for so long the connection may be silent. None at all
+   is the longest only until another is set, or nobody would notice a connection that is dead. */
 static inline int64_t connection_timeout(Connection *self)
 {
-    const uint64_t set = (uint64_t)self->timeout_ms; /* none is the longest */
-    if (set > (uint64_t)self->told_ms ||
-        (set != (uint64_t)self->told_ms && !gibson_async_outstanding(self->async))) {
+    const bool told_none = self->told_ms == GIBSON_NO_DEADLINE;
+    const bool is_longer = (uint64_t)self->timeout_ms > (uint64_t)self->told_ms;
+    if (is_longer || (told_none && self->timeout_ms != self->told_ms &&
+                      !gibson_async_outstanding(self->async))) {
         self->told_ms = self->timeout_ms;
         gibson_async_set_timeout(self->async, self->told_ms);
     }

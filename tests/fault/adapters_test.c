@@ -59,12 +59,14 @@ ssize_t __wrap_send(int descriptor, const void *data, size_t size, int flags)
     return __real_send(descriptor, data, size, flags);
 }
 
+static _Thread_local bool is_loops; /* this thread is the one of the loop */
+
 int __real_close(int descriptor);
 int __wrap_close(int descriptor);
 int __wrap_close(int descriptor)
 {
     static _Thread_local bool within;
-    if (!within && async) { /* the scan closes what it opens */
+    if (is_loops && !within && async) { /* the scan closes what it opens */
         within = true;
         closed_while_watched += is_watched(descriptor);
         within = false;
@@ -99,6 +101,7 @@ static void begin(int which, peer_script *script)
 {
     kind = &loop_kinds[which];
     loop = kind->make();
+    is_loops = true;
     server = peer_start(PEER_UNIX, script, NULL);
 }
 

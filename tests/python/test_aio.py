@@ -465,7 +465,7 @@ def test_a_silent_server_is_given_up(run: Run[None], peer: Start) -> None:
 def test_a_timeout_that_is_set_counts_for_the_silence_of_the_server_too(
     run: Run[None], peer: Start, before: int | None
 ) -> None:
-    """A longer one at once, a shorter one as nothing else is under way."""
+    """The longest that was set; but not none at all, once there is one."""
     gate = Gate()
 
     async def main() -> None:
