@@ -2,7 +2,7 @@
    prefix. Redis has no such commands; what stands for them there is SCAN with MATCH, 1000 keys at a
    time, and DEL of what it finds. See docs/benchmarks-server.md.
 
-   usage: server_subtree gibson|redis SOCKET */
+   usage: server_subtree gibson|valkey SOCKET */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,7 +140,7 @@ int main(int count, char **arguments)
     const protocol *spoken = count == 3 ? protocol_by_name(arguments[1]) : NULL;
     bool gibson = spoken && !strcmp(spoken->name, "gibson");
     if (!spoken || !strcmp(spoken->name, "memcached")) {
-        fprintf(stderr, "usage: server_subtree gibson|redis SOCKET\n");
+        fprintf(stderr, "usage: server_subtree gibson|valkey SOCKET\n");
         return EXIT_FAILURE;
     }
     int descriptor = client_connect(arguments[2]);

@@ -31,8 +31,7 @@ static void init(gibson_async *async, gibson_options settings, const gibson_asyn
     gib_connection_init(&async->connection, &settings, peer,
                         (uint64_t)gib_now_ns() ^ (uint64_t)(uintptr_t)async);
     async->list.first = async->list.last = async->unsent = 1;
-    async->timeout_ms =
-        settings.timeout_ms < UINT32_MAX ? (uint32_t)settings.timeout_ms : UINT32_MAX;
+    async->timeout_ms = gib_async_for_messages(settings.timeout_ms);
     async->next = GIB_NO_DEADLINE;
     async->held_end = &async->held;
     async->waits = (gibson_async_waits){.descriptor = -1, .wake_ns = GIBSON_ASYNC_NEVER};

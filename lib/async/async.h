@@ -82,6 +82,12 @@ static inline gibson_status gib_async_fail(gibson_async *async, gibson_status st
     return gib_connection_fail(&async->connection, status, message);
 }
 
+/* A timeout as it is kept for messages. */
+static inline uint32_t gib_async_for_messages(int64_t timeout_ms)
+{
+    return timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX;
+}
+
 /* Begins and ends a public function that may call back. A handle that came here by a fork has lost
    all of its requests after the first. The second may free it. */
 void gib_async_enter(gibson_async *async);

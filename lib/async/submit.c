@@ -24,8 +24,8 @@ static size_t numbers_kept(const gibson_async *async)
     const gib_async_list *list = &async->list;
     const uint64_t first = async->lost > list->first ? async->lost : list->first;
     const size_t numbers = (size_t)(list->last - first);
-    const size_t kept =
-        requests_kept(async); /* lost ones among them, while those held are failed */
+    /* While those that were held are failed, lost ones are among these. */
+    const size_t kept = requests_kept(async);
     return numbers > kept ? numbers - kept : 0;
 }
 
@@ -174,11 +174,6 @@ static gibson_status refuse(gibson_async *async, const gibson_request *request, 
     return refuse_time(async, timeout_ms);
 }
 
-static uint32_t for_messages(int64_t timeout_ms)
-{
-    return timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX;
-}
-
 gibson_status gibson_async_set_timeout(gibson_async *async, int64_t timeout_ms)
 {
     const gibson_status status = async ? refuse_time(async, timeout_ms) : GIBSON_USAGE;
@@ -188,7 +183,7 @@ gibson_status gibson_async_set_timeout(gibson_async *async, int64_t timeout_ms)
     int64_t *setting = &async->connection.settings.timeout_ms;
     gib_async_enter(async);
     *setting = timeout_ms ? timeout_ms : GIBSON_DEFAULT_TIMEOUT_MS;
-    async->timeout_ms = for_messages(*setting);
+    async->timeout_ms = gib_async_for_messages(*setting);
     async->deadline = gib_deadline_after(async->now_ns, *setting);
     gib_async_look_at(async, async->now_ns); /* what was overdue later may be now */
     gib_async_leave(async);
@@ -223,7 +218,8 @@ static gibson_status submit_within(gibson_async *async, const gibson_request *re
     const gib_deadline deadline = gib_deadline_after(async->now_ns, length_ms);
     gib_async_look_at(async, deadline);
     async->connection.error.status = GIBSON_OK;
-    *id = append(async, request, deadline, for_messages(length_ms), callback, context, fate);
+    *id = append(async, request, deadline, gib_async_for_messages(length_ms), callback, context,
+                 fate);
     gib_async_set_quick(async);
     return GIBSON_OK;
 }

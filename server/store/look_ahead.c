@@ -14,16 +14,6 @@ static void fetch(gibs_link link)
     }
 }
 
-/* What is below a node on the way to a key, or 0. */
-static gibs_link below(gibs_node *node, gibson_bytes key)
-{
-    if (key.size <= node->depth) {
-        return key.size == node->depth ? node->terminal : 0;
-    }
-    const gibs_link *place = gibs_node_find(node, ((const uint8_t *)key.data)[node->depth]);
-    return place ? *place : 0;
-}
-
 size_t gibs_look_ahead(const gibs_tree *tree, const gibson_bytes *keys, size_t count)
 {
     gibs_link at[GIBS_LOOK_AHEAD];
@@ -37,7 +27,8 @@ size_t gibs_look_ahead(const gibs_tree *tree, const gibson_bytes *keys, size_t c
             if (!at[i]) {
                 continue;
             }
-            gibs_link link = below(gibs_link_node(at[i]), keys[i]);
+            const gibs_link *place = gibs_node_step(gibs_link_node(at[i]), keys[i]);
+            gibs_link link = place ? *place : 0;
             if (link) {
                 fetch(link);
             }

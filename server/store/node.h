@@ -69,6 +69,15 @@ void gibs_node_free(gibs_tree *tree, gibs_node *node);
 /* Finds the place of the child under a byte, or NULL. */
 gibs_link *gibs_node_find(gibs_node *node, uint8_t byte);
 
+/* The place in a node to which a key leads that begins as those below do, or NULL. */
+static inline gibs_link *gibs_node_step(gibs_node *node, gibson_bytes key)
+{
+    if (key.size > node->depth) {
+        return gibs_node_find(node, ((const uint8_t *)key.data)[node->depth]);
+    }
+    return key.size == node->depth && node->terminal ? &node->terminal : NULL;
+}
+
 /* Any place in use. */
 gibs_link *gibs_node_any(gibs_node *node);
 

@@ -12,20 +12,11 @@ static gibson_bytes key_of(const gibs_item *item)
     return (gibson_bytes){item->bytes, item->key_size};
 }
 
-/* The place in a node to which a key leads, or NULL. */
-static gibs_link *step(gibs_node *node, gibson_bytes key)
-{
-    if (key.size > node->depth) {
-        return gibs_node_find(node, key_byte(key, node->depth));
-    }
-    return key.size == node->depth && node->terminal ? &node->terminal : NULL;
-}
-
 gibs_link *gibs_tree_find(gibs_tree *tree, gibson_bytes key)
 {
     gibs_link *place = &tree->root;
     while (place && *place && !gibs_link_is_item(*place)) {
-        place = step(gibs_link_node(*place), key);
+        place = gibs_node_step(gibs_link_node(*place), key);
     }
     return place && *place && gibs_item_has_key(gibs_link_item(*place), key) ? place : NULL;
 }
@@ -74,7 +65,7 @@ static void note_added(gibs_node *node, gibs_link link)
 static gibs_item *closest_item(gibs_link link, gibson_bytes key)
 {
     while (!gibs_link_is_item(link)) {
-        gibs_link *place = step(gibs_link_node(link), key);
+        gibs_link *place = gibs_node_step(gibs_link_node(link), key);
         if (!place) {
             return any_item(link);
         }
@@ -163,7 +154,7 @@ bool gibs_tree_insert(gibs_tree *tree, gibs_item *item)
     gibs_node *parent = NULL;
     while (!gibs_link_is_item(*place) && gibs_link_node(*place)->depth < common) {
         parent = gibs_link_node(*place);
-        place = step(parent, key);
+        place = gibs_node_step(parent, key);
     }
     if (!insert_at(tree, place, parent, item, closest, common)) {
         return false;
@@ -182,7 +173,7 @@ void gibs_tree_note(gibs_tree *tree, const gibs_item *item)
         gibs_node *node = gibs_link_node(*place);
         node->soonest = sooner(end, node->soonest);
         node->may_lock |= may_lock;
-        place = step(node, key_of(item));
+        place = gibs_node_step(node, key_of(item));
     }
 }
 
@@ -264,7 +255,7 @@ gibs_item *gibs_tree_remove(gibs_tree *tree, gibson_bytes key)
     gibs_node *parent = NULL;
     while (place && *place && !gibs_link_is_item(*place)) {
         parent = gibs_link_node(*place);
-        place = step(parent, key);
+        place = gibs_node_step(parent, key);
     }
     if (!place || !*place || !gibs_item_has_key(gibs_link_item(*place), key)) {
         return NULL;
@@ -280,7 +271,7 @@ static gibs_link *find_prefix(gibs_tree *tree, gibson_bytes prefix, gibs_node **
     while (place && *place && !gibs_link_is_item(*place) &&
            gibs_link_node(*place)->depth < prefix.size) {
         *parent = gibs_link_node(*place);
-        place = step(*parent, prefix);
+        place = gibs_node_step(*parent, prefix);
     }
     return place && *place && gibs_item_has_prefix(any_item(*place), prefix) ? place : NULL;
 }

@@ -3,39 +3,9 @@
 
 #include <stdatomic.h>
 
-#include "support/async_loop.h"
+#include "support/async_fixture.h"
 #include "support/failing_allocator.h"
-#include "support/samples.h"
 #include "support/suite.h"
-
-static peer *server;
-static gibson_async *async;
-static gibson_options options;
-static async_told told;
-
-static void begin(peer_kind kind, peer_script *script, void *context)
-{
-    gibson_options_init(&options);
-    options.timeout_ms = 20000;
-    server = peer_start(kind, script, context);
-}
-
-static void connect_handle(void)
-{
-    async = async_new(server, &options, &told);
-    async_connect(async, &told);
-}
-
-static void end(void)
-{
-    gibson_async_free(async);
-    peer_stop(server);
-}
-
-static const gibson_request *get(void)
-{
-    return &sample_of(GIBSON_OP_GET)->request;
-}
 
 static atomic_size_t gets_seen;
 static size_t called;
@@ -196,6 +166,7 @@ START_TEST(async_cancelled_requests_behind_a_slow_one_take_bounded_memory)
 {
     begin(PEER_UNIX, sample_serve_first_late, NULL);
     failing_allocator allocator = {0};
+    options.timeout_ms = 20000;
     options.allocator = failing_allocator_functions(&allocator);
     options.pipeline_window = 64;
     connect_handle();
@@ -259,6 +230,7 @@ START_TEST(async_very_many_unsent_requests_are_cancelled_in_any_order)
 {
     static size_t steps[] = {1, VERY_MANY - 1, 7919};
     begin(PEER_UNIX, serve_and_count, NULL);
+    options.timeout_ms = 20000;
     options.pipeline_window = VERY_MANY + 1;
     connect_handle();
     atomic_store(&gets_seen, 0);
@@ -297,6 +269,7 @@ static void submit_very_many_for_short(gibson_async *handle, const gibson_reply 
 START_TEST(async_very_many_requests_time_out_at_once_sent_or_not)
 {
     begin(PEER_UNIX, serve_one_and_wait, NULL);
+    options.timeout_ms = 20000;
     options.pipeline_window = VERY_MANY + 1;
     connect_handle();
     ck_assert_status(gibson_async_submit(async, &sample_of(GIBSON_OP_PING)->request, 0,

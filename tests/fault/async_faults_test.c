@@ -6,40 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/async_loop.h"
+#include "support/async_fixture.h"
 #include "support/failing_allocator.h"
 #include "support/process.h"
-#include "support/samples.h"
 #include "support/suite.h"
-
-static peer *server;
-static gibson_async *async;
-static gibson_options options;
-static async_told told;
-
-static void begin(peer_kind kind, peer_script *script, void *context)
-{
-    gibson_options_init(&options);
-    options.timeout_ms = 5000;
-    server = peer_start(kind, script, context);
-}
-
-static void connect_handle(void)
-{
-    async = async_new(server, &options, &told);
-    async_connect(async, &told);
-}
-
-static void end(void)
-{
-    gibson_async_free(async);
-    peer_stop(server);
-}
-
-static const gibson_request *get(void)
-{
-    return &sample_of(GIBSON_OP_GET)->request;
-}
 
 /* ---- Time ---- */
 

@@ -4,39 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "support/async_loop.h"
+#include "support/async_fixture.h"
 #include "support/process.h"
-#include "support/samples.h"
 #include "support/suite.h"
-
-static peer *server;
-static gibson_async *async;
-static gibson_options options;
-static async_told told;
-
-static void begin(peer_kind kind, peer_script *script)
-{
-    gibson_options_init(&options);
-    options.timeout_ms = 5000;
-    server = peer_start(kind, script, NULL);
-}
-
-static void connect_handle(void)
-{
-    async = async_new(server, &options, &told);
-    async_connect(async, &told);
-}
-
-static void end(void)
-{
-    gibson_async_free(async);
-    peer_stop(server);
-}
-
-static const gibson_request *get(void)
-{
-    return &sample_of(GIBSON_OP_GET)->request;
-}
 
 /* Answers GET with its key, one byte at a time as the test tells; later requests at once. */
 static void serve_slowly(peer_link *link)
@@ -79,7 +49,7 @@ START_TEST(async_request_cancelled_at_each_byte_of_its_reply_keeps_it_from_other
     static const gibson_request first = {.opcode = GIBSON_OP_GET,
                                          .key = {.data = "first", .size = 5}};
     for (int at = 0; at < REPLY_SIZE; at++) {
-        begin(PEER_UNIX, serve_slowly);
+        begin(PEER_UNIX, serve_slowly, NULL);
         connect_handle();
         async_result result = {0};
         uint64_t id;
@@ -118,7 +88,7 @@ static void serve_nothing_at_first(peer_link *link)
 START_TEST(async_window_is_whole_after_timeouts_cancellations_and_losses)
 {
     enum { WINDOW = 16 };
-    begin(PEER_UNIX, serve_nothing_at_first);
+    begin(PEER_UNIX, serve_nothing_at_first, NULL);
     options.pipeline_window = WINDOW;
     options.reconnect = true;
     options.timeout_ms = 30;
@@ -151,7 +121,7 @@ END_TEST
 START_TEST(async_loop_that_has_stopped_stalls_no_other)
 {
     const size_t before = process_open_descriptors();
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     async_told stopped_told;
     gibson_async *stopped = async_new(server, &options, &stopped_told);
     async_connect(stopped, &stopped_told);
@@ -175,7 +145,7 @@ START_TEST(async_connecting_to_a_black_hole_does_not_stop_the_loop)
     enum { HANDLES = 24, CONNECT_MS = 400 };
     gibson_async *handles[HANDLES];
     async_told tolds[HANDLES];
-    begin(PEER_UNIX, NULL); /* whose backlog is soon full */
+    begin(PEER_UNIX, NULL, NULL); /* whose backlog is soon full */
     options.connect_timeout_ms = CONNECT_MS;
     int64_t longest_ms = 0;
     int pending = 0;
@@ -222,7 +192,7 @@ static void note_connection(gibson_async *handle, gibson_status status, void *co
 
 START_TEST(async_handle_drained_in_the_hook_room_is_done_at_once)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     options.pipeline_window = 1;
     peer_point(server, &options);
     gibson_async_hooks hooks;
@@ -283,7 +253,7 @@ START_TEST(async_hook_of_a_submit_may_fill_the_window_or_free_the_handle)
     for (int frees = 0; frees < 2; frees++) {
         bool context = frees;
         more_accepted = more_calls = 0;
-        begin(PEER_UNIX, serve_one);
+        begin(PEER_UNIX, serve_one, NULL);
         options.pipeline_window = 16; /* which is what the list has room for, too */
         options.reconnect = true;
         peer_point(server, &options);
@@ -332,7 +302,7 @@ static void close_handle(gibson_async *handle, const gibson_reply *reply, void *
 
 START_TEST(async_request_that_was_lost_has_no_reply_to_take)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     connect_handle();
     int calls = 0;
     ck_assert_status(gibson_async_submit(async, get(), 0, close_handle, &calls, NULL), GIBSON_OK);
@@ -377,7 +347,7 @@ static void cancel_third(gibson_async *handle, const gibson_reply *reply, void *
 
 START_TEST(async_stray_reply_is_not_kept_for_the_request_after_a_cancelled_one)
 {
-    begin(PEER_UNIX, serve_one_too_many);
+    begin(PEER_UNIX, serve_one_too_many, NULL);
     connect_handle();
     more_calls = 0;
     ck_assert_status(gibson_async_submit(async, get(), 0, submit_third, NULL, NULL), GIBSON_OK);

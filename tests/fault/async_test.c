@@ -4,39 +4,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support/async_loop.h"
-#include "support/samples.h"
+#include "support/async_fixture.h"
 #include "support/suite.h"
-
-static peer *server;
-static gibson_async *async;
-static gibson_options options;
-static async_told told;
-
-static void begin(peer_kind kind, peer_script *script)
-{
-    gibson_options_init(&options);
-    options.timeout_ms = 5000;
-    server = peer_start(kind, script, NULL);
-}
-
-static void connect_handle(void)
-{
-    async = async_new(server, &options, &told);
-    async_connect(async, &told);
-}
-
-static void end(void)
-{
-    gibson_async_free(async);
-    peer_stop(server);
-}
 
 START_TEST(async_all_commands_at_once_get_their_replies)
 {
     static const peer_kind kinds[] = {PEER_UNIX, PEER_TCP4};
     for (size_t k = 0; k < COUNT_OF(kinds); k++) {
-        begin(kinds[k], sample_serve);
+        begin(kinds[k], sample_serve, NULL);
         connect_handle();
         async_result results[SAMPLE_COUNT];
         for (int round = 0; round < 3; round++) {
@@ -59,27 +34,25 @@ END_TEST
 
 START_TEST(async_end_is_answered_and_the_rest_is_lost)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     connect_handle();
     async_result ended;
     async_result behind;
     ck_assert_status(async_submit(async, &sample_of(GIBSON_OP_END)->request, 0, &ended), GIBSON_OK);
-    ck_assert_status(async_submit(async, &sample_of(GIBSON_OP_GET)->request, 0, &behind),
-                     GIBSON_OK);
+    ck_assert_status(async_submit(async, get(), 0, &behind), GIBSON_OK);
     async_until(async, behind.calls);
     ck_assert_status(ended.status, GIBSON_OK);
     ck_assert_status(behind.status, GIBSON_CLOSED);
     ck_assert_message_has(&behind, "END");
     ck_assert(!gibson_async_connected(async));
-    ck_assert_status(async_submit(async, &sample_of(GIBSON_OP_GET)->request, 0, &behind),
-                     GIBSON_CLOSED);
+    ck_assert_status(async_submit(async, get(), 0, &behind), GIBSON_CLOSED);
     end();
 }
 END_TEST
 
 START_TEST(async_bad_requests_are_refused_and_nothing_is_called_back)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     connect_handle();
     async_result result;
     const gibson_request space = gibson_request_key(GIBSON_OP_GET, gibson_str("a b"));
@@ -142,22 +115,18 @@ static void go_on(gibson_async *handle, const gibson_reply *reply, void *context
     chain *links = context;
     links->wrong += !sample_reply_matches(reply);
     if (links->left-- > 0) {
-        ck_assert_status(
-            gibson_async_submit(handle, &sample_of(GIBSON_OP_GET)->request, 0, go_on, links, NULL),
-            GIBSON_OK);
+        ck_assert_status(gibson_async_submit(handle, get(), 0, go_on, links, NULL), GIBSON_OK);
     }
 }
 
 START_TEST(async_callbacks_submit_more)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     connect_handle();
     chain links[64];
     for (size_t i = 0; i < COUNT_OF(links); i++) {
         links[i] = (chain){.left = 100};
-        ck_assert_status(gibson_async_submit(async, &sample_of(GIBSON_OP_GET)->request, 0, go_on,
-                                             &links[i], NULL),
-                         GIBSON_OK);
+        ck_assert_status(gibson_async_submit(async, get(), 0, go_on, &links[i], NULL), GIBSON_OK);
     }
     async_until(async, !gibson_async_outstanding(async));
     for (size_t i = 0; i < COUNT_OF(links); i++) {
@@ -170,20 +139,17 @@ END_TEST
 
 START_TEST(async_window_is_bounded_and_room_is_told)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     options.pipeline_window = 8;
     connect_handle();
     async_result results[9];
     for (int i = 0; i < 8; i++) {
-        ck_assert_status(async_submit(async, &sample_of(GIBSON_OP_GET)->request, 0, &results[i]),
-                         GIBSON_OK);
+        ck_assert_status(async_submit(async, get(), 0, &results[i]), GIBSON_OK);
     }
-    ck_assert_status(async_submit(async, &sample_of(GIBSON_OP_GET)->request, 0, &results[8]),
-                     GIBSON_WOULD_BLOCK);
+    ck_assert_status(async_submit(async, get(), 0, &results[8]), GIBSON_WOULD_BLOCK);
     ck_assert_int_eq(told.room, 0);
     async_until(async, told.room);
-    ck_assert_status(async_submit(async, &sample_of(GIBSON_OP_GET)->request, 0, &results[8]),
-                     GIBSON_OK);
+    ck_assert_status(async_submit(async, get(), 0, &results[8]), GIBSON_OK);
     async_until(async, results[8].calls);
     ck_assert_int_eq(told.room, 1);
     end();
@@ -193,22 +159,19 @@ END_TEST
 static void submit_another(gibson_async *handle)
 {
     static async_result another;
-    ck_assert_status(gibson_async_submit(handle, &sample_of(GIBSON_OP_GET)->request, 0, async_note,
-                                         &another, NULL),
-                     GIBSON_OK);
+    ck_assert_status(gibson_async_submit(handle, get(), 0, async_note, &another, NULL), GIBSON_OK);
 }
 
 /* A loop whose timer is for one time, and has come, knows of no other before it is told. */
 START_TEST(async_run_that_leaves_something_to_send_is_asked_for_again)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     options.pipeline_window = 1;
     connect_handle();
     async_result first;
     async_result refused;
-    const gibson_request *get = &sample_of(GIBSON_OP_GET)->request;
-    ck_assert_status(async_submit(async, get, 1, &first), GIBSON_OK);
-    ck_assert_status(async_submit(async, get, 0, &refused), GIBSON_WOULD_BLOCK);
+    ck_assert_status(async_submit(async, get(), 1, &first), GIBSON_OK);
+    ck_assert_status(async_submit(async, get(), 0, &refused), GIBSON_WOULD_BLOCK);
     ck_assert_int_eq(gibson_async_wants(async).wake_ns, 0);
     usleep(2000); /* the time of the first is over before it was sent, which makes room */
     told.on_room = submit_another;
@@ -224,9 +187,9 @@ END_TEST
 
 START_TEST(async_reply_is_taken_over_and_outlives_the_handle)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     connect_handle();
-    ck_assert_status(async_call(async, &sample_of(GIBSON_OP_GET)->request).status, GIBSON_OK);
+    ck_assert_status(async_call(async, get()).status, GIBSON_OK);
     gibson_owned_reply *owned;
     ck_assert_status(gibson_async_take_reply(async, &owned), GIBSON_USAGE); /* not in a callback */
     ck_assert_ptr_null(owned);
@@ -236,21 +199,19 @@ END_TEST
 
 START_TEST(async_drain_answers_all_and_closes)
 {
-    begin(PEER_UNIX, sample_serve);
+    begin(PEER_UNIX, sample_serve, NULL);
     connect_handle();
     async_result results[2];
-    ck_assert_status(async_submit(async, &sample_of(GIBSON_OP_GET)->request, 0, &results[0]),
-                     GIBSON_OK);
+    ck_assert_status(async_submit(async, get(), 0, &results[0]), GIBSON_OK);
     gibson_async_drain(async);
-    ck_assert_status(async_submit(async, &sample_of(GIBSON_OP_GET)->request, 0, &results[1]),
-                     GIBSON_CLOSED);
+    ck_assert_status(async_submit(async, get(), 0, &results[1]), GIBSON_CLOSED);
     ck_assert_status(gibson_async_connect(async), GIBSON_CLOSED);
     async_until(async, told.lost);
     ck_assert_status(told.status, GIBSON_END);
     ck_assert(results[0].calls == 1 && results[0].matches && results[1].calls == 0);
     ck_assert_int_eq(gibson_async_wants(async).descriptor, -1);
     async_connect(async, &told);
-    ck_assert_status(async_call(async, &sample_of(GIBSON_OP_GET)->request).status, GIBSON_OK);
+    ck_assert_status(async_call(async, get()).status, GIBSON_OK);
     gibson_async_drain(async); /* nothing is outstanding: it tells at once */
     ck_assert_int_eq(told.lost, 2);
     end();
