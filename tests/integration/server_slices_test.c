@@ -450,7 +450,9 @@ START_TEST(mset_and_mget_of_large_values_go_in_slices)
 }
 END_TEST
 
-enum { CLIENTS = 8, PINGS = 3000 };
+/* So many that they take some ten turns: a turn in which the system lets another program run is
+   then one of many. */
+enum { CLIENTS = 8, PINGS = 20000 };
 
 /* Sends a command that has to wait, and many requests behind it. */
 static void send_many(int descriptor)

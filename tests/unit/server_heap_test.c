@@ -12,6 +12,7 @@ enum { MOST = 3000, LARGEST = 1000000 };
 typedef struct block {
     uint8_t *memory;
     size_t size;
+    size_t cost; /* what the heap gave: it leaves no rest that is too small for a block */
     uint8_t mark;
 } block;
 
@@ -39,7 +40,9 @@ static void drop(block *at)
 
 static void make(block *at, size_t size, uint8_t mark)
 {
-    *at = (block){gibs_heap_allocate(&heap, size), size, mark};
+    size_t before = heap.allocated;
+    *at = (block){.memory = gibs_heap_allocate(&heap, size), .size = size, .mark = mark};
+    at->cost = heap.allocated - before;
     ck_assert_ptr_nonnull(at->memory);
     ck_assert_uint_eq((uintptr_t)at->memory % 16, 0);
     memset(at->memory, mark, gibs_memory_room(size));
@@ -158,7 +161,7 @@ static size_t count_pages(void)
     for (size_t i = 0; i < MOST; i++) {
         if (blocks[i].memory) {
             const uint8_t *begin = blocks[i].memory - IN_FRONT;
-            mark_pages(pages, begin, begin + gibs_memory_cost(blocks[i].size) + HEADER);
+            mark_pages(pages, begin, begin + blocks[i].cost + HEADER);
         }
     }
     for (size_t i = 0; i < GIBS_HEAP_REGION / heap.page; i++) {
