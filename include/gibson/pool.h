@@ -69,7 +69,6 @@ typedef struct gibson_pool_stats {
     uint32_t connecting; /* of these, those that are being connected */
     uint32_t idle;
     uint32_t waiting;         /* calls that wait for a client now */
-    uint64_t acquired;        /* clients lent */
     uint64_t waited;          /* calls that had to wait */
     uint64_t waited_ns;       /* how long, together */
     uint64_t longest_wait_ns; /* and the longest of them */

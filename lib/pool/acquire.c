@@ -2,25 +2,7 @@
 #include <inttypes.h>
 
 #include "base/error.h"
-#include "pool/gate.h"
-
-enum { NS_PER_MS = 1000000 };
-
-static gibson_client *lent(gib_place *place, int64_t now_ns)
-{
-    place->lent_ns = now_ns;
-    const uint64_t uses = atomic_load_explicit(&place->uses, memory_order_relaxed);
-    atomic_store_explicit(&place->uses, uses + 1, memory_order_relaxed); /* nobody else does */
-    return place->client;
-}
-
-/* Tells whether there is nothing to find out about a place, and nothing else to do. */
-static inline bool is_fresh(const gib_place *place, int64_t now_ns)
-{
-    return GIB_LIKELY(!gib_idle_is_pause(&place->client->connection.idle, now_ns)) &&
-           GIB_LIKELY(now_ns < place->ends_ns) &&
-           GIB_LIKELY(now_ns < atomic_load_explicit(&place->core->sweep_ns, memory_order_relaxed));
-}
+#include "pool/lend.h"
 
 /* Begins to wait in the queue; before all others with a place that turned out not to be lent. */
 static gibson_status queue(gib_pool_core *core, gib_pool_wait *wait, gib_place **place,
@@ -61,10 +43,9 @@ static bool settle(gib_place *place, const gib_pool_wait *wait, uint64_t **reaso
     return !*reason;
 }
 
-/* The long way. `place` is one that was taken from the stack; NULL: it has to be waited for. */
-static GIB_NOINLINE gibson_status lend_long(gibson_pool *pool, gib_pool_wait *wait,
-                                            gib_place *place, gibson_client **client,
-                                            gibson_error *error)
+/* Goes around until a place is connected and fit to be lent. */
+static gibson_status lend(gibson_pool *pool, gib_pool_wait *wait, gib_place *place,
+                          gibson_client **client, gibson_error *error)
 {
     gib_pool_core *core = gib_pool_own_core(pool);
     gibson_status status = GIBSON_OK;
@@ -72,7 +53,7 @@ static GIB_NOINLINE gibson_status lend_long(gibson_pool *pool, gib_pool_wait *wa
     bool is_due = !place || wait->began_ns >= core->sweep_ns;
     while (core) {
         if (!is_due && settle(place, wait, &reason, &status, error)) {
-            *client = lent(place, gib_now_ns());
+            *client = place->client;
             return GIBSON_OK;
         }
         if (status != GIBSON_OK) {
@@ -93,41 +74,42 @@ static GIB_NOINLINE gibson_status lend_long(gibson_pool *pool, gib_pool_wait *wa
     return gib_error_set(error, GIBSON_NOMEM, "no memory for the pool of a child");
 }
 
-gibson_status gib_pool_lend(gibson_pool *pool, int64_t timeout_ms, const char *name,
-                            int64_t *waited_ms, gibson_client **client, gibson_error *error)
+GIB_NOINLINE gibson_status gib_pool_lend_long(const gib_pool_request *request, gib_place *place,
+                                              int64_t now_ns, const char *name)
 {
-    gib_pool_core *core = atomic_load_explicit(&pool->core, memory_order_acquire);
-    gib_place *place = NULL;
-    if (GIB_LIKELY(core->fork_generation == gib_fork_generation())) {
-        place = gib_gate_pop(core);
+    gibson_pool *pool = request->pool;
+    gib_pool_wait wait = {.began_ns = now_ns, .name = name, .length_ms = request->timeout_ms};
+    if (!wait.length_ms) {
+        wait.name = "acquire_timeout";
+        wait.length_ms = pool->policy.acquire_timeout_ms;
     }
-    const int64_t now_ns = gib_now_ns();
-    if (GIB_LIKELY(place)) {
-        atomic_store_explicit(&place->state, GIB_PLACE_LENT, memory_order_relaxed);
-        if (GIB_LIKELY(is_fresh(place, now_ns))) {
-            *client = lent(place, now_ns);
-            return GIBSON_OK;
-        }
+    wait.until = gib_deadline_after(now_ns, wait.length_ms);
+    *request->client = NULL;
+    return lend(pool, &wait, place, request->client, request->error);
+}
+
+static GIB_COLD gibson_status refuse(const gibson_pool *pool, int64_t timeout_ms,
+                                     gibson_client **client, gibson_error *error)
+{
+    if (client) {
+        *client = NULL;
     }
-    gib_pool_wait wait = {now_ns, gib_deadline_after(now_ns, timeout_ms), name, timeout_ms, false};
-    const gibson_status status = lend_long(pool, &wait, place, client, error);
-    *waited_ms = (gib_now_ns() - now_ns) / NS_PER_MS;
-    return status;
+    return !pool || !client ? gib_error_set(error, GIBSON_USAGE, "an argument is NULL")
+                            : gib_error_set(error, GIBSON_INVALID,
+                                            "timeout_ms is negative: %" PRId64, timeout_ms);
 }
 
 gibson_status gibson_pool_acquire(gibson_pool *pool, int64_t timeout_ms, gibson_client **client,
                                   gibson_error *error)
 {
-    if (GIB_LIKELY(client)) {
-        *client = NULL;
+    if (GIB_UNLIKELY(!pool) || GIB_UNLIKELY(!client)) {
+        return refuse(pool, timeout_ms, client, error);
     }
-    if (GIB_UNLIKELY(!pool || !client)) {
-        return gib_error_set(error, GIBSON_USAGE, "an argument is NULL");
-    }
+    GIB_FORGET(timeout_ms);
     if (GIB_UNLIKELY(timeout_ms < GIBSON_NO_DEADLINE)) {
-        return gib_error_set(error, GIBSON_INVALID, "timeout_ms is negative: %" PRId64, timeout_ms);
+        return refuse(pool, timeout_ms, client, error);
     }
-    int64_t waited_ms;
-    return gib_pool_lend(pool, timeout_ms ? timeout_ms : pool->policy.acquire_timeout_ms,
-                         timeout_ms ? "timeout_ms" : "acquire_timeout", &waited_ms, client, error);
+    gib_pool_request request = {pool, timeout_ms, client, error};
+    GIB_KEEP_IN_MEMORY(request);
+    return gib_pool_lend(pool, &request, "timeout_ms");
 }

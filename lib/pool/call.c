@@ -2,7 +2,9 @@
 #include <inttypes.h>
 
 #include "base/error.h"
-#include "pool/pool.h"
+#include "pool/lend.h"
+
+enum { NS_PER_MS = 1000000 };
 
 /* Makes the reply the caller's: with what it owns, or without views. */
 static gibson_status keep(gibson_client *client, gibson_reply *reply, gibson_owned_reply **owned)
@@ -82,13 +84,14 @@ static gibson_status call(gibson_pool *pool, const gibson_request *request, int6
     const bool is_whole =
         wait_ms == GIBSON_NO_DEADLINE || (whole_ms != GIBSON_NO_DEADLINE && whole_ms <= wait_ms);
     wait_ms = is_whole ? whole_ms : wait_ms;
-    int64_t waited_ms = 0;
     gibson_client *client;
-    gibson_status status = gib_pool_lend(pool, wait_ms, is_whole ? "timeout" : "acquire_timeout",
-                                         &waited_ms, &client, error);
+    const gib_pool_request lease = {pool, wait_ms, &client, error};
+    const int64_t began_ns = gib_now_ns();
+    gibson_status status = gib_pool_lend(pool, &lease, is_whole ? "timeout" : "acquire_timeout");
     if (status != GIBSON_OK) {
         return status;
     }
+    const int64_t waited_ms = (gib_now_ns() - began_ns) / NS_PER_MS;
     status = run_in_time(pool, client, request, whole_ms, waited_ms, reply, owned, error);
     (void)gibson_pool_release(pool, client);
     return status;

@@ -61,7 +61,6 @@ static void note_success(gib_pool_core *core, gib_place *place, int64_t now_ns)
 {
     core->stats.made++;
     core->random = core->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    place->lent_ns = now_ns;
     place->ends_ns = gib_pool_policy_end(&core->pool->policy, now_ns, core->random >> 32);
     gib_backoff_succeeded(&core->backoff);
     atomic_store_explicit(&place->state, GIB_PLACE_LENT, memory_order_relaxed);

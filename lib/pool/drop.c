@@ -51,11 +51,12 @@ static void drop_chain(gib_pool_core *core, unsigned int first, uint64_t *reason
     gib_pool_serve(core, gib_now_ns());
 }
 
-/* When a connection was last used. */
-static int64_t used_ns(const gib_place *place)
+/* Tells whether an idle connection was not used for too long. The client does not know when, if its
+   last call was refused. */
+static bool is_idle(const gib_place *place, int64_t now_ns)
 {
-    const int64_t since_ns = place->client->connection.idle.since_ns;
-    return since_ns > place->lent_ns ? since_ns : place->lent_ns;
+    const int64_t used_ns = place->client->connection.idle.since_ns;
+    return used_ns && gib_pool_policy_is_idle(&place->core->pool->policy, used_ns, now_ns);
 }
 
 /* Takes a place that is off the stack to a chain. */
@@ -82,7 +83,7 @@ static sorted sort(gib_pool_core *core, int64_t now_ns)
         if (now_ns >= place->ends_ns) {
             move(place, &to.ended);
             to.ended_count++;
-        } else if (gib_pool_policy_is_idle(&core->pool->policy, used_ns(place), now_ns)) {
+        } else if (is_idle(place, now_ns)) {
             move(place, &to.idle);
             to.idle_count++;
         } else {

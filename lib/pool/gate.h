@@ -3,7 +3,8 @@
    compare-and-swap never takes one state for another that looks like it. (R. K. Treiber, "Systems
    Programming: Coping with Parallelism", IBM RJ 5118, 1986.)
 
-   While the gate is closed, only who holds the lock changes the word. */
+   While the gate is closed, the top is not in the word but in core->top, where only who holds the
+   lock looks. */
 #ifndef GIB_POOL_GATE_H
 #define GIB_POOL_GATE_H
 
@@ -16,12 +17,12 @@
 /* The word that follows another, with that place on top. */
 static inline uint64_t gib_gate_after(uint64_t head, unsigned int top)
 {
-    return ((head & ~GIB_GATE_TOP) + GIB_GATE_CHANGE) | top;
+    return head + GIB_GATE_CHANGE - (head & GIB_GATE_TOP) + top;
 }
 
 static inline gib_place *gib_gate_place(gib_pool_core *core, uint64_t number)
 {
-    return &core->places[number - 1];
+    return core->places + number - 1;
 }
 
 /* Takes the top, or NULL where the long way is to be gone. The place is still IDLE. */
@@ -30,7 +31,7 @@ static inline gib_place *gib_gate_pop(gib_pool_core *core)
     uint64_t head = atomic_load_explicit(&core->head, memory_order_acquire);
     for (;;) {
         const uint64_t top = head & GIB_GATE_TOP;
-        if (GIB_UNLIKELY(!top) || GIB_UNLIKELY(head & GIB_GATE_CLOSED)) {
+        if (GIB_UNLIKELY(!top)) {
             return NULL;
         }
         gib_place *place = gib_gate_place(core, top);
@@ -68,38 +69,39 @@ static inline bool gib_gate_push(gib_pool_core *core, gib_place *place)
 /* The same for who holds the lock. */
 static inline gib_place *gib_gate_pop_locked(gib_pool_core *core)
 {
-    const uint64_t head = atomic_load_explicit(&core->head, memory_order_relaxed);
-    if (!(head & GIB_GATE_TOP)) {
+    if (!core->top) {
         return NULL;
     }
-    gib_place *place = gib_gate_place(core, head & GIB_GATE_TOP);
-    const unsigned int below = atomic_load_explicit(&place->next, memory_order_relaxed);
-    atomic_store_explicit(&core->head, gib_gate_after(head, below), memory_order_release);
+    gib_place *place = gib_gate_place(core, core->top);
+    core->top = atomic_load_explicit(&place->next, memory_order_relaxed);
     return place;
 }
 
 static inline void gib_gate_push_locked(gib_pool_core *core, gib_place *place)
 {
-    const uint64_t head = atomic_load_explicit(&core->head, memory_order_relaxed);
-    atomic_store_explicit(&place->next, (unsigned int)(head & GIB_GATE_TOP), memory_order_relaxed);
+    atomic_store_explicit(&place->next, core->top, memory_order_relaxed);
     atomic_store_explicit(&place->state, GIB_PLACE_IDLE, memory_order_relaxed);
-    atomic_store_explicit(&core->head, gib_gate_after(head, place->number), memory_order_release);
+    core->top = place->number;
 }
 
+/* Both with the lock held. */
 static inline void gib_gate_close(gib_pool_core *core)
 {
     uint64_t head = atomic_load_explicit(&core->head, memory_order_relaxed);
-    while (!(head & GIB_GATE_CLOSED) &&
-           !atomic_compare_exchange_weak_explicit(&core->head, &head,
-                                                  (head + GIB_GATE_CHANGE) | GIB_GATE_CLOSED,
+    while (!(head & GIB_GATE_CLOSED)) {
+        if (atomic_compare_exchange_weak_explicit(&core->head, &head,
+                                                  gib_gate_after(head, 0) | GIB_GATE_CLOSED,
                                                   memory_order_acq_rel, memory_order_relaxed)) {
+            core->top = (unsigned int)(head & GIB_GATE_TOP);
+            return;
+        }
     }
 }
 
 static inline void gib_gate_open(gib_pool_core *core)
 {
     const uint64_t head = atomic_load_explicit(&core->head, memory_order_relaxed);
-    atomic_store_explicit(&core->head, (head & ~GIB_GATE_CLOSED) + GIB_GATE_CHANGE,
+    atomic_store_explicit(&core->head, gib_gate_after(head & ~GIB_GATE_CLOSED, core->top),
                           memory_order_release);
 }
 

@@ -98,12 +98,8 @@ void gibson_pool_free(gibson_pool *pool)
 /* The numbers that nobody counts. */
 static void count(gib_pool_core *core, gibson_pool_stats *stats)
 {
-    uint64_t top = atomic_load_explicit(&core->head, memory_order_acquire) & GIB_GATE_TOP;
-    for (; top; top = gib_gate_place(core, top)->next) {
+    for (unsigned int top = core->top; top; top = gib_gate_place(core, top)->next) {
         stats->idle++;
-    }
-    for (unsigned int i = 0; i < core->pool->policy.max; i++) {
-        stats->acquired += atomic_load_explicit(&core->places[i].uses, memory_order_relaxed);
     }
     stats->in_use = core->open - stats->idle;
     stats->connecting = core->connecting;

@@ -38,9 +38,8 @@ struct gib_place {
     unsigned int number;     /* from 1 on */
     atomic_int state;        /* gib_place_state */
     unsigned int generation; /* core->generation when it was connected */
-    int64_t lent_ns;         /* when it was last lent */
     int64_t ends_ns;         /* of its lifetime */
-    _Atomic uint64_t uses;
+    uint64_t unused[3];      /* so that the size is a power of two */
 };
 
 /* All that a fork makes useless. A child makes another. */
@@ -50,11 +49,12 @@ struct gib_pool_core {
     unsigned int fork_generation; /* of the process that it belongs to */
     atomic_uint generation;       /* a connection of another one is not lent again */
     _Atomic uint64_t head;        /* see gate.h */
-    _Atomic int64_t sweep_ns;     /* when to look for idle ones that are too old */
+    _Atomic int64_t sweep_ns;     /* when to look for those that are too old */
 
     pthread_mutex_t lock; /* of what follows */
     gib_pool_queue queue;
     unsigned int present;    /* calls in the queue, and such as have been served and do not know */
+    unsigned int top;        /* of the idle ones, while the gate is closed */
     unsigned int empty;      /* the first empty place, as `next` */
     unsigned int open;       /* places that are not empty */
     unsigned int connecting; /* of these, those that are being made */
@@ -112,10 +112,18 @@ void gib_pool_lock(gib_pool_core *core);
    now. */
 void gib_pool_unlock(gib_pool_core *core);
 
-/* Lends a client. Of timeout_ms, which is not 0, and its name messages speak. *waited_ms is how
-   long that took, if it took long. */
-gibson_status gib_pool_lend(gibson_pool *pool, int64_t timeout_ms, const char *name,
-                            int64_t *waited_ms, gibson_client **client, gibson_error *error);
+/* What was asked of a pool: a client within timeout_ms, 0 for that of the pool. */
+typedef struct gib_pool_request {
+    gibson_pool *pool;
+    int64_t timeout_ms;
+    gibson_client **client;
+    gibson_error *error;
+} gib_pool_request;
+
+/* Lends a client by the long way; now_ns is when it began, and `name` what messages call the
+   timeout. `place` is one that was taken and may be stale, or NULL. */
+gibson_status gib_pool_lend_long(const gib_pool_request *request, gib_place *place, int64_t now_ns,
+                                 const char *name);
 
 /* Waits in the queue until there is a place. Returns GIBSON_OK with the place, which is LENT or
    MAKING; why there is none; or GIBSON_WOULD_BLOCK in a child that was forked meanwhile, where it

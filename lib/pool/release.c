@@ -3,9 +3,9 @@
 #include "pool/gate.h"
 
 /* The timeout of the client is what the pool has set. */
-static inline bool has_own_timeout(const gib_pool_core *core, const gibson_client *client)
+static inline bool has_own_timeout(const gibson_pool *pool, const gibson_client *client)
 {
-    return client->connection.settings.timeout_ms == core->pool->settings.timeout_ms;
+    return client->connection.settings.timeout_ms == pool->settings.timeout_ms;
 }
 
 /* The reason for which a client is not lent again, or NULL. */
@@ -26,7 +26,7 @@ static void tidy(gib_pool_core *core, gibson_client *client)
     gib_session_release_reply(&client->connection.session);
     gib_session_trim(&client->connection.session);
     gib_connection_settle(&client->connection);
-    if (!has_own_timeout(core, client)) {
+    if (!has_own_timeout(core->pool, client)) {
         (void)gibson_client_set_timeout(client, core->pool->settings.timeout_ms);
     }
 }
@@ -38,8 +38,12 @@ static void bury(gib_place *place)
     atomic_store(&place->state, GIB_PLACE_EMPTY);
 }
 
-static GIB_NOINLINE gibson_status release_long(gib_place *place)
+static GIB_NOINLINE gibson_status release_long(const gibson_pool *pool, gib_place *place)
 {
+    if (place->core->pool != pool ||
+        atomic_load_explicit(&place->state, memory_order_relaxed) != GIB_PLACE_LENT) {
+        return GIBSON_USAGE;
+    }
     gib_pool_core *core = place->core;
     if (core->fork_generation != gib_fork_generation()) {
         bury(place);
@@ -67,16 +71,16 @@ static GIB_NOINLINE gibson_status release_long(gib_place *place)
 
 gibson_status gibson_pool_release(gibson_pool *pool, gibson_client *client)
 {
-    gib_place *place = GIB_LIKELY(client) ? client->lender : NULL;
-    if (GIB_UNLIKELY(!pool) || GIB_UNLIKELY(!place) || GIB_UNLIKELY(place->core->pool != pool) ||
-        GIB_UNLIKELY(atomic_load_explicit(&place->state, memory_order_relaxed) != GIB_PLACE_LENT)) {
+    if (GIB_UNLIKELY(!client) || GIB_UNLIKELY(!client->lender)) {
         return GIBSON_USAGE;
     }
+    gib_place *place = client->lender;
     gib_pool_core *core = place->core;
-    if (GIB_LIKELY(gib_connection_is_settled(&client->connection)) &&
-        GIB_LIKELY(core->fork_generation == client->connection.fork_generation) &&
-        GIB_LIKELY(has_own_timeout(core, client)) && GIB_LIKELY(gib_gate_push(core, place))) {
+    if (GIB_LIKELY(core->pool == pool) &&
+        GIB_LIKELY(atomic_load_explicit(&place->state, memory_order_relaxed) == GIB_PLACE_LENT) &&
+        GIB_LIKELY(gib_connection_is_settled(&client->connection)) &&
+        GIB_LIKELY(has_own_timeout(pool, client)) && GIB_LIKELY(gib_gate_push(core, place))) {
         return GIBSON_OK;
     }
-    return release_long(place);
+    return release_long(pool, place);
 }

@@ -6,9 +6,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "support/failing_allocator.h"
 #include "support/idle.h"
 #include "support/pooled.h"
-#include "support/process.h"
 #include "support/samples.h"
 
 /* The clock of the library can be set forward. */
@@ -61,7 +61,6 @@ START_TEST(acquired_client_is_connected_and_comes_back)
     stats = pooled_stats(pool);
     ck_assert_uint_eq(stats.in_use, 0);
     ck_assert_uint_eq(stats.idle, 1);
-    ck_assert_uint_eq(stats.acquired, 2);
     ck_assert_uint_eq(stats.made, 1);
     ck_assert_uint_eq(stats.waited, 0);
     pooled_check(pool);
@@ -201,7 +200,7 @@ START_TEST(stats_of_a_shorter_struct_are_not_written_beyond_it)
     memset(&stats, 0x55, sizeof stats);
     stats.struct_size = offsetof(gibson_pool_stats, made);
     ck_assert_status(gibson_pool_get_stats(pool, &stats), GIBSON_OK);
-    ck_assert_uint_eq(stats.acquired, 1);
+    ck_assert_uint_eq(stats.idle, 1);
     ck_assert_uint_eq(stats.made, UINT64_C(0x5555555555555555));
     gibson_pool_free(pool);
 }
@@ -549,16 +548,18 @@ END_TEST
 
 START_TEST(freed_pool_lives_until_the_last_client_is_released)
 {
+    failing_allocator counts = {0};
+    options.client.allocator = failing_allocator_functions(&counts);
     gibson_pool *pool = pooled_new(&options);
     gibson_client *first = pooled_acquire(pool);
     gibson_client *second = pooled_acquire(pool);
-    const size_t descriptors = process_open_descriptors();
     gibson_pool_free(pool);
     ck_assert_status(gibson_client_ping(first), GIBSON_OK);
     ck_assert_status(gibson_pool_release(pool, first), GIBSON_OK);
     ck_assert_status(gibson_client_ping(second), GIBSON_OK);
+    ck_assert_uint_gt(counts.live, 0);
     ck_assert_status(gibson_pool_release(pool, second), GIBSON_OK);
-    ck_assert_uint_le(process_open_descriptors(), descriptors - 2);
+    ck_assert_uint_eq(counts.live, 0);
 }
 END_TEST
 
@@ -611,14 +612,19 @@ START_TEST(connecting_that_takes_the_time_of_the_caller_says_so)
     peer_point(deaf, &options.client);
     options.pool.max = 8;
     gibson_pool *pool = pooled_new(&options);
-    gibson_client *client;
+    gibson_client *clients[8];
     gibson_error error;
     gibson_status status = GIBSON_OK;
-    for (int i = 0; i < 8 && status == GIBSON_OK; i++) { /* the backlog takes some */
-        status = gibson_pool_acquire(pool, 30, &client, &error);
+    int count = 0;
+    while (status == GIBSON_OK && count < 8) { /* the backlog takes some */
+        status = gibson_pool_acquire(pool, 30, &clients[count], &error);
+        count += status == GIBSON_OK;
     }
     ck_assert_status(status, GIBSON_TIMEOUT);
     ck_assert_message_has(&error, "timeout_ms of 30 ms passed while connecting to unix:");
+    while (count) {
+        gibson_pool_release(pool, clients[--count]);
+    }
     gibson_pool_free(pool);
     peer_stop(deaf);
 }
