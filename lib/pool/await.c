@@ -55,6 +55,7 @@ static gibson_status sleep_once(gib_pool_core *core, gib_waiter *waiter, const g
                                 gibson_error *error)
 {
     gib_condition_wait(&waiter->woken, &core->lock, sleep_until(core, wait, gib_now_ns()));
+    gib_gate_close(core); /* if the queue was empty for a while, it was opened */
     const int64_t now_ns = gib_now_ns();
     if (waiter->is_served) {
         return GIBSON_OK;

@@ -82,7 +82,9 @@ static gibson_status finish(gib_place *place, gibson_status status, int64_t bega
     }
     const bool is_closed = core->is_closed;
     gib_pool_serve(core, now_ns);
-    gib_pool_wake_all(core);
+    if (status != GIBSON_OK) {
+        gib_pool_wake_all(core);
+    }
     gib_pool_unlock(core);
     if (status == GIBSON_OK && is_closed) {
         gib_pool_drop(place, &core->stats.dropped_cleared);

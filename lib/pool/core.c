@@ -1,4 +1,6 @@
 /* What a pool is made of, once in each process. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -104,8 +106,22 @@ void gib_pool_free(gibson_pool *pool)
     gib_release(&allocator, pool);
 }
 
+/* Debug and fuzz builds end the program if the lock is held without the gate being closed. */
+static void check(const gib_pool_core *core)
+{
+#if defined(GIB_CHECK_STATE)
+    if (!(atomic_load(&core->head) & GIB_GATE_CLOSED)) {
+        fprintf(stderr, "libgibson: the gate of a pool is open\n");
+        abort();
+    }
+#else
+    (void)core;
+#endif
+}
+
 void gib_pool_unlock(gib_pool_core *core)
 {
+    check(core);
     const bool is_last = core->is_freed && !core->open && !core->present;
     if (!core->is_closed && !core->queue.first) {
         gib_gate_open(core);

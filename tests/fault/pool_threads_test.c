@@ -152,6 +152,40 @@ START_TEST(waiter_is_not_starved_by_threads_that_come_back_at_once)
 }
 END_TEST
 
+static void *come_and_go(void *number)
+{
+    uint64_t random = suite_seed() + (uint64_t)(size_t)number;
+    for (int i = 0; i < 20000; i++) {
+        gibson_client *client;
+        if (gibson_pool_acquire(pool, 0, &client, NULL) != GIBSON_OK) {
+            atomic_fetch_add(&failures, 1);
+            continue;
+        }
+        pretend_busy(client); /* no look: that would be a pause */
+        if (test_random_below(&random, 8) == 0) {
+            sched_yield();
+        }
+        atomic_fetch_add(&failures, gibson_pool_release(pool, client) != GIBSON_OK);
+    }
+    return NULL;
+}
+
+/* There are about as many threads as clients, so some wait now and then: the queue ends while
+   others come and go without it. (A client that was released while a waiter woke up was lost.) */
+START_TEST(clients_are_not_lost_between_those_that_wait_and_those_that_do_not)
+{
+    options.pool.max = 4;
+    for (size_t threads = 5; threads < 9; threads++) {
+        pool = pooled_new(&options);
+        run_threads(threads, come_and_go);
+        ck_assert_uint_eq(pooled_stats(pool).in_use, 0);
+        ck_assert_uint_eq(pooled_stats(pool).idle, pooled_stats(pool).made);
+        check_full();
+        gibson_pool_free(pool);
+    }
+}
+END_TEST
+
 /* ---- A hand-over that meets a deadline ---- */
 
 enum { RACERS = 4, TICKS = 100000 / RACERS };
@@ -450,6 +484,7 @@ int main(void)
          .tear_down = tear_down,
          TESTS(waiters_are_served_in_the_order_in_which_they_came,
                waiter_is_not_starved_by_threads_that_come_back_at_once,
+               clients_are_not_lost_between_those_that_wait_and_those_that_do_not,
                hand_over_that_races_a_timeout_loses_no_client_in_100000_ticks,
                hand_over_to_an_interrupted_wait_goes_to_the_next,
                threads_do_not_hammer_a_server_that_is_down, pool_heals_when_the_server_is_back,
