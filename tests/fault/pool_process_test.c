@@ -17,10 +17,50 @@ static peer *server;
 static pooled options;
 static gibson_pool *pool;
 
+/* An allocator without locks: a sanitizer's malloc can be left locked by a fork. */
+
+typedef union mapped {
+    size_t size; /* of all of it */
+    max_align_t alignment;
+} mapped;
+
+static void *map(size_t size, void *context)
+{
+    (void)context;
+    mapped *block = mmap(NULL, sizeof *block + size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) {
+        return NULL;
+    }
+    block->size = sizeof *block + size;
+    return block + 1;
+}
+
+static void unmap(void *memory, void *context)
+{
+    (void)context;
+    if (memory) {
+        mapped *block = (mapped *)memory - 1;
+        (void)munmap(block, block->size);
+    }
+}
+
+static void *map_again(void *memory, size_t size, void *context)
+{
+    void *larger = map(size, context);
+    if (larger && memory) {
+        const size_t before = ((mapped *)memory - 1)->size - sizeof(mapped);
+        memcpy(larger, memory, before < size ? before : size);
+        unmap(memory, context);
+    }
+    return larger;
+}
+
 static void set_up(void)
 {
     server = peer_start(PEER_UNIX, sample_serve, NULL);
     pooled_init(&options, server, 4);
+    options.client.allocator = (gibson_allocator){map, map_again, unmap, NULL};
 }
 
 static void tear_down(void)
@@ -174,51 +214,11 @@ static void *use_all_the_time(void *unused)
     return NULL;
 }
 
-/* An allocator without locks: a sanitizer's malloc can be left locked by a fork. */
-
-typedef union mapped {
-    size_t size; /* of all of it */
-    max_align_t alignment;
-} mapped;
-
-static void *map(size_t size, void *context)
-{
-    (void)context;
-    mapped *block = mmap(NULL, sizeof *block + size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) {
-        return NULL;
-    }
-    block->size = sizeof *block + size;
-    return block + 1;
-}
-
-static void unmap(void *memory, void *context)
-{
-    (void)context;
-    if (memory) {
-        mapped *block = (mapped *)memory - 1;
-        (void)munmap(block, block->size);
-    }
-}
-
-static void *map_again(void *memory, size_t size, void *context)
-{
-    void *larger = map(size, context);
-    if (larger && memory) {
-        const size_t before = ((mapped *)memory - 1)->size - sizeof(mapped);
-        memcpy(larger, memory, before < size ? before : size);
-        unmap(memory, context);
-    }
-    return larger;
-}
-
 /* Some of the threads hold the lock, wait or connect when the fork happens. */
 START_TEST(forks_under_load_neither_deadlock_nor_disturb)
 {
     enum { THREADS = 8, FORKS = 60 };
     options.pool.lifetime_ms = 5; /* so that they connect now and then */
-    options.client.allocator = (gibson_allocator){map, map_again, unmap, NULL};
     pool = pooled_new(&options);
     pthread_t threads[THREADS];
     atomic_store(&stop, false);
