@@ -97,7 +97,7 @@ gibson_status gib_pool_connect(gib_place *place, const gib_pool_wait *wait, gibs
 {
     gib_pool_core *core = place->core;
     const int64_t began_ns = gib_now_ns();
-    gibson_error own;
+    gibson_error own = {0};
     error = error ? error : &own;
     gibson_status status = make_client(place, error);
     if (status == GIBSON_OK) {

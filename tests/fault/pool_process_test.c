@@ -149,9 +149,12 @@ static int use_and_fork(gibson_client *lent)
     if (waitpid(child, &status, 0) != child || status) {
         return 22;
     }
-    return gibson_client_ping(own) == GIBSON_OK && gibson_pool_release(pool, own) == GIBSON_OK
-               ? release_parents(lent) != 1 /* its own connection stands in the statistics */
-               : 23;
+    if (gibson_client_ping(own) != GIBSON_OK || gibson_pool_release(pool, own) != GIBSON_OK) {
+        return 23;
+    }
+    return gibson_client_ping(lent) == GIBSON_CLOSED && gibson_pool_release(pool, lent) == GIBSON_OK
+               ? 0
+               : 24;
 }
 
 /* redis-py 234 and 863, valkey-glide 6672: in a child the pool is empty, the parent's untouched. */

@@ -14,21 +14,18 @@
 /* The clock of the library can be set forward. */
 static int64_t moved_ns;
 
-int __real_clock_gettime(
-    clockid_t id,
-    struct timespec *time); // NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
-int __wrap_clock_gettime(
-    clockid_t id,
-    struct timespec *time); // NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): names of the linker */
+int __real_clock_gettime(clockid_t id, struct timespec *time);
+int __wrap_clock_gettime(clockid_t id, struct timespec *time);
 
-int __wrap_clock_gettime(
-    clockid_t id,
-    struct timespec *time) // NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+int __wrap_clock_gettime(clockid_t id, struct timespec *time)
 {
     const int result = __real_clock_gettime(id, time);
     time->tv_sec += (time_t)(moved_ns / 1000000000);
     return result;
 }
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static peer *server;
 static pooled options;

@@ -159,7 +159,7 @@ START_TEST(server_restarted_between_two_uses_is_not_seen)
         server = start_server();
         usleep(2000); /* the pause after which a connection is looked at */
     }
-    ck_assert_uint_eq(pooled_stats(pool).dropped_closed, 2 * CONNECTIONS);
+    ck_assert_uint_eq(pooled_stats(pool).dropped_closed, (uint64_t)2 * CONNECTIONS);
     pooled_check(pool);
     gibson_pool_free(pool);
     end_server(server);
