@@ -9,7 +9,7 @@
 /* Paths of programs, of which each is given the unix socket of a server. */
 static const char *const examples[] = {EXAMPLES};
 
-enum { MOST_OUTPUT = 1000 };
+enum { MOST_OUTPUT = 8192 }; /* each thread of an example may say what has failed */
 
 /* Runs an example. Returns its exit code, and what it has printed. */
 static int run(const char *example, const char *unix_socket, char output[MOST_OUTPUT])
