@@ -12,6 +12,7 @@
 #include "support/pooled.h"
 #include "support/process.h"
 #include "support/samples.h"
+#include "support/suite.h"
 
 static peer *server;
 static pooled options;

@@ -10,6 +10,7 @@
 #include "support/idle.h"
 #include "support/pooled.h"
 #include "support/samples.h"
+#include "support/suite.h"
 
 /* The clock of the library can be set forward. */
 static int64_t moved_ns;

@@ -14,6 +14,7 @@
 #include "support/pooled.h"
 #include "support/random.h"
 #include "support/samples.h"
+#include "support/suite.h"
 
 enum { MOST_THREADS = 100 };
 

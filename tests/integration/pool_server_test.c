@@ -13,6 +13,7 @@
 #include "server_program.h"
 #include "support/pooled.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 enum { THREADS = 100, CONNECTIONS = 8, KILLS = 10 };
 
