@@ -41,6 +41,7 @@ void gibs_exchange_open(gibs_exchange *exchange, gibs_service *service, gibs_log
 
 void gibs_exchange_close(gibs_exchange *exchange)
 {
+    gibs_holders_clear(&exchange->holders);
     gib_buffer_clear(&exchange->in);
     gib_buffer_clear(&exchange->out);
 }
@@ -48,6 +49,10 @@ void gibs_exchange_close(gibs_exchange *exchange)
 gibs_connection *gibs_connection_new(int descriptor, gibs_exchange *exchange, int64_t now_ms)
 {
     gibs_connection *connection = calloc(1, sizeof *connection);
+    if (connection && !gibs_holders_join(&exchange->holders)) {
+        free(connection);
+        connection = NULL;
+    }
     if (connection) {
         connection->source = GIBS_SOURCE_CONNECTION;
         connection->descriptor = descriptor;
@@ -66,9 +71,12 @@ static void count(gibs_connection *connection, gibs_exchange *exchange)
     held += connection->job
                 ? sizeof *connection->job + gibs_job_held(connection->job, exchange->service->store)
                 : 0;
-    exchange->service->counters.client_bytes += held;
-    exchange->service->counters.client_bytes -= connection->counted;
-    connection->counted = held;
+    if (held != connection->counted) {
+        exchange->service->counters.client_bytes += held;
+        exchange->service->counters.client_bytes -= connection->counted;
+        connection->counted = held;
+        gibs_holders_update(&exchange->holders, connection);
+    }
 }
 
 static void end_job(gibs_connection *connection, gibs_exchange *exchange)
@@ -94,6 +102,7 @@ void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange)
     gibs_connection_cut(connection, exchange);
     shutdown(connection->descriptor, SHUT_RDWR); /* a process that was forked may have it too */
     close(connection->descriptor);
+    gibs_holders_leave(&exchange->holders);
     free(connection);
 }
 

@@ -11,8 +11,8 @@ typedef union header {
     max_align_t alignment;
 } header;
 
-/* From here on a block comes from the system: one that grows leaves no holes of half its size behind
-   in what malloc has, which nothing else may fit into. */
+/* From here on a block comes from the system: one that grows leaves no holes of half its size
+   behind in what malloc has, which nothing else may fit into. */
 enum { LARGE_BUFFER = 128 * 1024 };
 
 static bool is_large(size_t size)
