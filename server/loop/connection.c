@@ -24,7 +24,8 @@ enum {
     DATA_BETWEEN_CLOCKS = 1024,   /* bytes of requests and replies, where they are no quick ones */
     MOST_MOVED = 256 * 1024,      /* bytes that are read or sent in a turn */
     FEW_REQUESTS = 16,            /* so many of them, */
-    SHORT_NS = 30 * 1000,         /* and so long, are not much to ask for */
+    SHORT_NS = 30 * 1000,         /* and so long, are not much to ask for, */
+    FEW_BYTES = 32 * 1024,        /* nor are so many, both ways together */
     HEAVY_TIMES = 8,              /* so many times those wait who have asked for more */
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
@@ -523,6 +524,13 @@ gibs_outcome gibs_connection_go_on(gibs_connection *connection, gibs_exchange *e
                                    int64_t now_ms)
 {
     return serve(connection, exchange, &connection->in, now_ms);
+}
+
+void gibs_connection_weigh(gibs_connection *connection, uint64_t bytes)
+{
+    if (bytes > FEW_BYTES) {
+        connection->heavy = HEAVY_TIMES;
+    }
 }
 
 gibs_outcome gibs_connection_write(gibs_connection *connection, gibs_exchange *exchange,

@@ -96,6 +96,9 @@ gibs_outcome gibs_connection_write(gibs_connection *connection, gibs_exchange *e
 gibs_outcome gibs_connection_go_on(gibs_connection *connection, gibs_exchange *exchange,
                                    int64_t now_ms);
 
+/* Takes note of how many bytes were read and sent at once: many are much to ask for. */
+void gibs_connection_weigh(gibs_connection *connection, uint64_t bytes);
+
 /* What to wait for. */
 unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_exchange *exchange);
 

@@ -111,6 +111,7 @@ void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_
 static void serve(gibs_loop *loop, gibs_connection *connection, unsigned ready)
 {
     gibs_outcome outcome = GIBS_OUTCOME_OPEN;
+    const uint64_t before = connection->bytes_in + connection->bytes_out;
     if (ready & GIBS_WRITABLE) {
         outcome = gibs_connection_write(connection, &loop->exchange, loop->now_ms);
     } else if (connection->backlog) {
@@ -119,6 +120,7 @@ static void serve(gibs_loop *loop, gibs_connection *connection, unsigned ready)
     if (outcome == GIBS_OUTCOME_OPEN && (ready & GIBS_READABLE) && !connection->backlog) {
         outcome = gibs_connection_read(connection, &loop->exchange, loop->now_ms);
     }
+    gibs_connection_weigh(connection, connection->bytes_in + connection->bytes_out - before);
     gibs_loop_after_serving(loop, connection, outcome);
 }
 
