@@ -13,6 +13,7 @@ typedef struct gibs_connection {
     gibs_source source;
     int descriptor;
     unsigned interest;   /* what the poller waits for */
+    bool cut;            /* it has cost too much, and is only to be dropped */
     bool backlog;        /* `in` may hold whole requests that could not be answered yet */
     bool waits_for_turn; /* in the queue of the loop */
     unsigned ready;      /* what the poller has found since it waits there */
@@ -23,7 +24,6 @@ typedef struct gibs_connection {
     bool lingering;      /* all is sent and said to be; what still comes is thrown away */
     gib_buffer in;       /* owns memory only while a part of a request, or a backlog, waits */
     gib_buffer out;      /* owns memory only while the client is slow */
-    bool cut;            /* it has cost too much, and is only to be dropped */
     gibs_job *job;       /* the first request of `in` is under way; or NULL */
     size_t counted;      /* its part of client_bytes */
     size_t holder;       /* its place among the holders, from 1 on, or 0 */

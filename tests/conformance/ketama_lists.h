@@ -36,7 +36,7 @@ typedef struct ketama_server {
 /* Server number i, whose host is written to `host`. */
 static inline ketama_server ketama_server_of(const ketama_list *list, unsigned i, char host[64])
 {
-    unsigned weights = 0;
+    unsigned weights = 1;
     while (weights < 4 && list->weights[weights]) {
         weights++;
     }

@@ -166,7 +166,8 @@ START_TEST(client_that_asks_for_little_does_not_wait_for_all_that_send_large_val
     ck_assert(raw_send(asks_little, both, size));
     kill(server, SIGCONT);
     expect_values(asks_little, 1);
-    ck_assert_int_lt(raw_read_stat(asks_little, "total_bytes_in") - before, CLIENTS / 2 * PART);
+    ck_assert_int_lt(raw_read_stat(asks_little, "total_bytes_in") - before,
+                     INT64_C(1) * CLIENTS / 2 * PART);
     for (int i = 0; i < CLIENTS; i++) {
         close(others[i]);
     }
