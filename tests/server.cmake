@@ -18,7 +18,7 @@ target_include_directories(
 target_link_libraries(gibson_transcripts PRIVATE PkgConfig::JANSSON)
 gibson_warnings(gibson_transcripts)
 
-foreach(module IN ITEMS config connection docs eviction heap large listener log slow_log stats store
+foreach(module IN ITEMS config connection docs eviction heap holders large listener log slow_log stats store
                         tree wire)
     gibson_test(unit/server_${module}_test.c gibson_test_server)
 endforeach()

@@ -127,10 +127,10 @@ GIBSON_API void gibson_async_close(gibson_async *async);
 GIBSON_API void gibson_async_drain(gibson_async *async);
 
 /* gibson_async_submit makes a request wait for its turn. Key and value are copied. timeout_ms is
-   its time from now (within gibson_async_run: from when that was called) to its reply, connecting
-   included, in milliseconds; 0 for options.timeout_ms, GIBSON_NO_DEADLINE for none. callback may be
-   NULL: then the reply is dropped. *id, which may be NULL, is for gibson_async_cancel, and is
-   never 0.
+   its time from now (in a callback or hook: from when the function was called that calls it, such
+   as gibson_async_run) to its reply, connecting included, in milliseconds; 0 for
+   options.timeout_ms, GIBSON_NO_DEADLINE for none. callback may be NULL: then the reply is dropped.
+   *id, which may be NULL, is for gibson_async_cancel, and is never 0.
 
    Without a connection, and with options.reconnect, it begins to connect, but for END. Requests of
    which nothing was sent when a connection is lost go to the next one then, in their order.

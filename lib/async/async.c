@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/likely.h"
 #include "connection/connecting.h"
 #include "connection/settings.h"
 #include "net/fork.h"
@@ -31,7 +32,7 @@ static void init(gibson_async *async, gibson_options settings, const gibson_asyn
     gib_connection_init(&async->connection, &settings, peer,
                         (uint64_t)gib_now_ns() ^ (uint64_t)(uintptr_t)async);
     async->list.first = async->list.last = async->unsent = 1;
-    async->timeout_ms = gib_async_for_messages(settings.timeout_ms);
+    async->usual.timeout_ms = gib_async_for_messages(settings.timeout_ms);
     async->next = GIB_NO_DEADLINE;
     async->held_end = &async->held;
     async->waits = (gibson_async_waits){.descriptor = -1, .wake_ns = GIBSON_ASYNC_NEVER};
@@ -108,13 +109,23 @@ static void offer_room(gibson_async *async)
     }
 }
 
+/* Calls the hooks that are due at the end of a turn. */
+static GIB_NOINLINE void tell_owner(gibson_async *async)
+{
+    do {
+        finish_draining(async);
+        offer_room(async);
+    } while (has_drained(async)); /* by the hook */
+}
+
 void gib_async_enter(gibson_async *async)
 {
     if (async->depth++) {
         return;
     }
     async->now_ns = gib_now_ns();
-    async->deadline = gib_deadline_after(async->now_ns, async->connection.settings.timeout_ms);
+    async->usual.deadline =
+        gib_deadline_after(async->now_ns, async->connection.settings.timeout_ms);
     gib_async_set_quick(async);
     async->entered_at = async->list.last;
     if (!gib_session_unsent_frames(&async->connection.session)) {
@@ -127,17 +138,16 @@ void gib_async_leave(gibson_async *async)
 {
     if (async->depth == 1) {
         gib_async_list_trim(&async->list);
-        do {
-            finish_draining(async);
-            offer_room(async);
-        } while (has_drained(async)); /* by the hook */
+        if (GIB_UNLIKELY(async->room_asked || async->end == GIB_ASYNC_DRAINS)) {
+            tell_owner(async);
+        }
     }
     if (--async->depth) {
         return;
     }
     async->quick_until = 0;
     if (async->list.last != async->entered_at) {
-        gib_async_look_at(async, async->deadline);
+        gib_async_look_at(async, async->usual.deadline);
     }
     if (async->end == GIB_ASYNC_DIES) {
         destroy(async);

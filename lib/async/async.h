@@ -48,8 +48,8 @@ struct gibson_async {
     unsigned int depth;         /* public functions on the stack that may call back */
     unsigned int without_reply; /* callbacks on the stack whose requests have no reply */
     int64_t now_ns;             /* the time of the turn, while depth is not 0 */
-    gib_deadline deadline;      /* of requests that are submitted in it with the usual timeout */
-    uint32_t timeout_ms;        /* which is that, for messages */
+    gib_async_request usual;    /* what requests have in common that are submitted in it with the
+                                   usual timeout: deadline, timeout_ms and fate */
     uint64_t quick_until; /* within a turn: requests before this number need not be looked at, as
                              there is room and none is refused or held; else 0 */
     uint64_t unsent;      /* nothing was sent of requests from this number on, but for those held */
@@ -136,7 +136,7 @@ void gib_async_fail_until(gibson_async *async, uint64_t id);
 /* expire.c */
 
 /* Ends the requests whose time is over, and a connection on which a reply is overdue that nobody
-   waits for any more. */
+   waits for any more: when async->next has come. */
 void gib_async_expire(gibson_async *async);
 
 /* When a reply that nobody waits for any more has been due for so long that the connection is taken

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "async/async.h"
+#include "base/likely.h"
 #include "connection/exchange.h"
 #include "session/session.h"
 
@@ -90,11 +91,8 @@ static bool look(gibson_async *async, uint64_t id)
     return false;
 }
 
-void gib_async_expire(gibson_async *async)
+GIB_NOINLINE void gib_async_expire(gibson_async *async)
 {
-    if (async->now_ns < async->next) {
-        return;
-    }
     gib_connection *connection = &async->connection;
     const uint64_t last = async->list.last;
     async->next = GIB_NO_DEADLINE;

@@ -32,9 +32,7 @@ bool gib_async_list_reserve(gib_async_list *list, const gibson_allocator *alloca
 
 void gib_async_list_widen(gib_async_list *list, const gibson_allocator *allocator)
 {
-    if (gib_async_list_span(list) > list->capacity / 2) {
-        (void)grow(list, allocator);
-    }
+    (void)grow(list, allocator);
 }
 
 uint64_t gib_async_list_due(const gib_async_list *list)
@@ -44,14 +42,6 @@ uint64_t gib_async_list_due(const gib_async_list *list)
         id++;
     }
     return id;
-}
-
-void gib_async_list_trim(gib_async_list *list)
-{
-    while (list->first != list->last &&
-           gib_async_list_at(list, list->first)->fate == GIB_FATE_GONE) {
-        gib_async_list_pop(list);
-    }
 }
 
 void gib_async_list_clear(gib_async_list *list, const gibson_allocator *allocator)

@@ -4,6 +4,8 @@
 #define GIB_ASYNC_LIST_H
 
 #include <gibson/async.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -56,11 +58,8 @@ typedef struct gib_async_list {
 /* Makes room for one more. False if memory runs out. */
 bool gib_async_list_reserve(gib_async_list *list, const gibson_allocator *allocator);
 
-/* Makes room for as many more as there are, if memory allows. */
+/* Doubles the room, if memory allows. */
 void gib_async_list_widen(gib_async_list *list, const gibson_allocator *allocator);
-
-/* Takes off those at the front of which no reply will come. */
-void gib_async_list_trim(gib_async_list *list);
 
 /* Frees the memory. */
 void gib_async_list_clear(gib_async_list *list, const gibson_allocator *allocator);
@@ -71,6 +70,13 @@ uint64_t gib_async_list_due(const gib_async_list *list);
 static inline gib_async_request *gib_async_list_at(const gib_async_list *list, uint64_t id)
 {
     return &list->requests[id & list->mask];
+}
+
+/* Gives a request the deadline, timeout_ms, opcode and fate of another, all at once. */
+static inline void gib_async_set_terms(gib_async_request *request, const gib_async_request *other)
+{
+    const size_t first = offsetof(gib_async_request, deadline);
+    memcpy((char *)request + first, (const char *)other + first, sizeof *other - first);
 }
 
 /* How many numbers it spans, with those of requests of which no reply will come. */
@@ -103,6 +109,15 @@ static inline gib_async_request gib_async_list_pop(gib_async_list *list)
     const gib_async_request request = *gib_async_list_at(list, list->first++);
     list->others -= !gib_async_is_callers(&request);
     return request;
+}
+
+/* Takes off those at the front of which no reply will come. */
+static inline void gib_async_list_trim(gib_async_list *list)
+{
+    while (list->first != list->last &&
+           gib_async_list_at(list, list->first)->fate == GIB_FATE_GONE) {
+        (void)gib_async_list_pop(list);
+    }
 }
 
 /* The caller's of that number, if it is to be called back, or NULL. */

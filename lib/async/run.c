@@ -54,10 +54,40 @@ static GIB_INLINE void call_back(gibson_async *async, const gibson_reply *reply)
         callback = gib_async_is_called(&request) ? request.callback : NULL;
         context = request.context;
     }
+    async->connection.error.status = reply->status;
     if (callback) {
-        async->answered = reply->opcode;
-        async->connection.error.status = reply->status;
         callback(async, reply, context);
+    }
+}
+
+/* Calls back for those replies that are values, and that others are sent behind. */
+static GIB_INLINE void deliver_values(gibson_async *async, gibson_reply *reply)
+{
+    gib_session *session = &async->connection.session;
+    gib_reply_begin_value(reply);
+    while (GIB_LIKELY(gib_session_take_bytes(session, GIB_BEFORE_LAST, &reply->value))) {
+        call_back(async, reply);
+    }
+}
+
+/* Begins to use a connection on which nothing is under way, if it is to be trusted, so that the
+   last callback can submit by the short way. Returns whether it has. */
+static bool begin_again(gib_connection *connection, int64_t now_ns)
+{
+    return !gib_session_count(&connection->session) && gib_session_reopen(&connection->session) &&
+           gib_idle_begin_trusted(&connection->idle, now_ns);
+}
+
+/* Ends a turn in which replies were read, and no whole one is left. */
+static void settle(gibson_async *async, bool begun)
+{
+    gib_session *session = &async->connection.session;
+    gib_session_end_pipeline(session);
+    if (!gib_session_count(session)) {
+        gib_session_trim(session);
+        if (begun) {
+            gib_idle_unused(&async->connection.idle);
+        }
     }
 }
 
@@ -66,25 +96,28 @@ static void deliver(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
     gibson_reply reply;
-    gibson_status status;
+    gibson_status status = GIBSON_WOULD_BLOCK;
+    bool begun = false;
     async->progress_ns = async->now_ns;
-    while (GIB_LIKELY(gib_session_take_value(&connection->session, GIB_BEFORE_LAST, &reply))) {
-        call_back(async, &reply);
-    }
-    while ((status = take_reply(connection, &reply)) == GIBSON_OK) {
+    do {
+        deliver_values(async, &reply);
+        status = take_reply(connection, &reply);
+        if (status != GIBSON_OK) {
+            break;
+        }
+        begun = begin_again(connection, async->now_ns);
+        async->answered = reply.opcode;
         call_back(async, &reply);
         if (GIB_UNLIKELY(!gib_command_connects(reply.opcode)) && reply.status == GIBSON_OK &&
             async->state == GIB_ASYNC_OPEN) {
             status = gib_async_fail(async, GIBSON_CLOSED, "the connection was ended by END");
-            break;
         }
-    }
-    if (status != GIBSON_WOULD_BLOCK) {
-        gib_async_lose(async);
-    } else if (!gib_session_count(&connection->session)) {
-        gib_session_trim(&connection->session);
+    } while (status == GIBSON_OK && gib_session_has_input(&connection->session));
+    gib_session_release_reply(&connection->session);
+    if (GIB_LIKELY(status == GIBSON_OK || status == GIBSON_WOULD_BLOCK)) {
+        settle(async, begun);
     } else {
-        gib_session_end_pipeline(&connection->session);
+        gib_async_lose(async);
     }
 }
 
@@ -136,7 +169,9 @@ static void run(gibson_async *async, unsigned events)
     } else if (async->state == GIB_ASYNC_OPEN && events & GIBSON_ASYNC_READ) {
         receive(async);
     }
-    gib_async_expire(async);
+    if (GIB_UNLIKELY(async->now_ns >= async->next)) {
+        gib_async_expire(async);
+    }
     if (async->state == GIB_ASYNC_OPEN && !gib_async_disown(async)) {
         flush(async);
     }

@@ -183,8 +183,8 @@ gibson_status gibson_async_set_timeout(gibson_async *async, int64_t timeout_ms)
     int64_t *setting = &async->connection.settings.timeout_ms;
     gib_async_enter(async);
     *setting = timeout_ms ? timeout_ms : GIBSON_DEFAULT_TIMEOUT_MS;
-    async->timeout_ms = gib_async_for_messages(*setting);
-    async->deadline = gib_deadline_after(async->now_ns, *setting);
+    async->usual.timeout_ms = gib_async_for_messages(*setting);
+    async->usual.deadline = gib_deadline_after(async->now_ns, *setting);
     gib_async_look_at(async, async->now_ns); /* what was overdue later may be now */
     gib_async_leave(async);
     return GIBSON_OK;
@@ -193,12 +193,9 @@ gibson_status gibson_async_set_timeout(gibson_async *async, int64_t timeout_ms)
 void gib_async_set_quick(gibson_async *async)
 {
     gib_async_list *list = &async->list;
-    gib_session *session = &async->connection.session;
     const bool quick = !async->held && async->end == GIB_ASYNC_STAYS;
-    if (gib_session_outstanding(session)) {
-        (void)gib_session_reopen(session);
-    }
-    if (list->capacity / 4 < async->connection.settings.pipeline_window) {
+    if (gib_async_list_span(list) > list->capacity / 2 &&
+        list->capacity / 4 < async->connection.settings.pipeline_window) {
         gib_async_list_widen(list, &async->connection.settings.allocator);
     }
     async->quick_until = quick ? list->first + list->capacity : 0;
@@ -230,9 +227,6 @@ static GIB_INLINE bool submit_quickly(gibson_async *async, const gibson_request 
                                       gib_async_request *entry)
 {
     entry->opcode = (uint16_t)request->opcode;
-    entry->fate = GIB_FATE_CALLED;
-    entry->deadline = async->deadline;
-    entry->timeout_ms = async->timeout_ms;
     if (!gib_session_queue_key(&async->connection.session, request)) {
         return false;
     }
@@ -240,13 +234,16 @@ static GIB_INLINE bool submit_quickly(gibson_async *async, const gibson_request 
     return true;
 }
 
-/* Begins to use a connection on which nothing is under way, from within a callback. */
-static bool begin_again(gibson_async *async)
+/* What is common: a request of nothing but a key, from within a callback. */
+static GIB_INLINE bool may_be_quick(const gibson_async *async, const gibson_request *request,
+                                    int64_t timeout_ms)
 {
-    gib_connection *connection = &async->connection;
-    return async->state == GIB_ASYNC_OPEN && !gib_session_count(&connection->session) &&
-           gib_idle_begin_trusted(&connection->idle, async->now_ns) &&
-           gib_session_reopen(&connection->session);
+    if (GIB_UNLIKELY(!async) || GIB_UNLIKELY(async->list.last >= async->quick_until) ||
+        GIB_UNLIKELY(timeout_ms)) {
+        return false;
+    }
+    GIB_FORGET(request);
+    return GIB_LIKELY(request != NULL);
 }
 
 static GIB_NOINLINE gibson_status submit(gibson_async *async, const gibson_request *request,
@@ -260,15 +257,6 @@ static GIB_NOINLINE gibson_status submit(gibson_async *async, const gibson_reque
     if (status != GIBSON_OK) {
         return status;
     }
-    if (async->list.last < async->quick_until && !timeout_ms && begin_again(async)) {
-        gib_async_request *entry = gib_async_list_at(&async->list, async->list.last);
-        entry->callback = callback;
-        entry->context = context;
-        if (submit_quickly(async, request, entry)) {
-            *id = async->list.last - 1;
-            return GIBSON_OK;
-        }
-    }
     gib_async_enter(async);
     status = submit_within(async, request, timeout_ms, callback, context, id);
     gib_async_leave(async);
@@ -279,11 +267,11 @@ gibson_status gibson_async_submit(gibson_async *async, const gibson_request *req
                                   int64_t timeout_ms, gibson_async_callback callback, void *context,
                                   uint64_t *id)
 {
-    /* What is common: a request of nothing but a key, from within a callback. */
-    if (!async || !request || timeout_ms || async->list.last >= async->quick_until) {
+    if (!may_be_quick(async, request, timeout_ms)) {
         return submit(async, request, timeout_ms, callback, context, id);
     }
     gib_async_request *entry = gib_async_list_at(&async->list, async->list.last);
+    gib_async_set_terms(entry, &async->usual);
     entry->callback = callback;
     entry->context = context;
     if (!submit_quickly(async, request, entry)) {

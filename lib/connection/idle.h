@@ -74,6 +74,12 @@ static inline bool gib_idle_begin_trusted(gib_idle *idle, int64_t now_ns)
     return true;
 }
 
+/* Takes that back, where the use was none. */
+static inline void gib_idle_unused(gib_idle *idle)
+{
+    idle->uses_left++;
+}
+
 /* Takes back that a use began: nothing came of it, and what came before it is still a pause. */
 static inline void gib_idle_refused(gib_idle *idle)
 {

@@ -70,10 +70,19 @@ static inline bool gib_session_is_at(const gib_session *session, gib_place place
                : waiting == 1 && (session->sent == session->pushed) == (place == GIB_LAST);
 }
 
-/* Takes the next reply if it answers GET, is there as a whole, and is a value in bytes, and if the
-   next is at that place. False where gib_session_next has to look. */
-static inline bool gib_session_take_value(gib_session *session, gib_place place,
-                                          gibson_reply *reply)
+/* Makes a reply one to GET, but for its value. */
+static inline void gib_reply_begin_value(gibson_reply *reply)
+{
+    reply->status = GIBSON_OK;
+    reply->opcode = GIBSON_OP_GET;
+    reply->items.cursor = NULL;
+    reply->items.left = 0;
+}
+
+/* Takes the value of the next reply if that answers GET, is there as a whole, is a value in bytes,
+   and is at that place. False where gib_session_next has to look. */
+static GIB_INLINE bool gib_session_take_bytes(gib_session *session, gib_place place,
+                                              gibson_value *value)
 {
     if (!gib_session_is_at(session, place)) {
         return false;
@@ -87,14 +96,10 @@ static inline bool gib_session_take_value(gib_session *session, gib_place place,
         return false;
     }
     const size_t frame_size = gib_reply_find_value(session->in.data + session->next, held,
-                                                   session->limits.max_reply_size, &reply->value);
+                                                   session->limits.max_reply_size, value);
     if (!frame_size || (place == GIB_LAST && frame_size != held)) {
         return false;
     }
-    reply->status = GIBSON_OK;
-    reply->opcode = GIBSON_OP_GET;
-    reply->items.cursor = NULL;
-    reply->items.left = 0;
     session->next += frame_size; /* in.begin stays behind: nothing moves until more is read */
     session->frame_size = GIB_REPLY_HEADER;
     session->out.begin += pending->frame_size;
@@ -102,6 +107,17 @@ static inline bool gib_session_take_value(gib_session *session, gib_place place,
     if (place == GIB_LAST) {
         session->queue_until = 0; /* the next request begins a new pipeline */
     }
+    return true;
+}
+
+/* Takes the whole reply. */
+static inline bool gib_session_take_value(gib_session *session, gib_place place,
+                                          gibson_reply *reply)
+{
+    if (!gib_session_take_bytes(session, place, &reply->value)) {
+        return false;
+    }
+    gib_reply_begin_value(reply);
     return true;
 }
 

@@ -24,7 +24,8 @@ enum {
     DATA_BETWEEN_CLOCKS = 1024,   /* bytes of requests and replies, where they are no quick ones */
     MOST_MOVED = 256 * 1024,      /* bytes that are read or sent in a turn */
     FEW_REQUESTS = 16,            /* so many of them, */
-    SHORT_NS = 30 * 1000,         /* and so long, are not much to ask for */
+    SHORT_NS = 30 * 1000,         /* and so long, are not much to ask for, */
+    FEW_BYTES = 32 * 1024,        /* nor are so many, both ways together */
     HEAVY_TIMES = 8,              /* so many times those wait who have asked for more */
     REQUESTS_BETWEEN_CLOCKS = 64, /* so many quick requests take far less than a slice */
 };
@@ -41,6 +42,7 @@ void gibs_exchange_open(gibs_exchange *exchange, gibs_service *service, gibs_log
 
 void gibs_exchange_close(gibs_exchange *exchange)
 {
+    gibs_holders_clear(&exchange->holders);
     gib_buffer_clear(&exchange->in);
     gib_buffer_clear(&exchange->out);
 }
@@ -48,6 +50,10 @@ void gibs_exchange_close(gibs_exchange *exchange)
 gibs_connection *gibs_connection_new(int descriptor, gibs_exchange *exchange, int64_t now_ms)
 {
     gibs_connection *connection = calloc(1, sizeof *connection);
+    if (connection && !gibs_holders_join(&exchange->holders)) {
+        free(connection);
+        connection = NULL;
+    }
     if (connection) {
         connection->source = GIBS_SOURCE_CONNECTION;
         connection->descriptor = descriptor;
@@ -66,9 +72,12 @@ static void count(gibs_connection *connection, gibs_exchange *exchange)
     held += connection->job
                 ? sizeof *connection->job + gibs_job_held(connection->job, exchange->service->store)
                 : 0;
-    exchange->service->counters.client_bytes += held;
-    exchange->service->counters.client_bytes -= connection->counted;
-    connection->counted = held;
+    if (held != connection->counted) {
+        exchange->service->counters.client_bytes += held;
+        exchange->service->counters.client_bytes -= connection->counted;
+        connection->counted = held;
+        gibs_holders_update(&exchange->holders, connection);
+    }
 }
 
 static void end_job(gibs_connection *connection, gibs_exchange *exchange)
@@ -94,6 +103,7 @@ void gibs_connection_free(gibs_connection *connection, gibs_exchange *exchange)
     gibs_connection_cut(connection, exchange);
     shutdown(connection->descriptor, SHUT_RDWR); /* a process that was forked may have it too */
     close(connection->descriptor);
+    gibs_holders_leave(&exchange->holders);
     free(connection);
 }
 
@@ -514,6 +524,13 @@ gibs_outcome gibs_connection_go_on(gibs_connection *connection, gibs_exchange *e
                                    int64_t now_ms)
 {
     return serve(connection, exchange, &connection->in, now_ms);
+}
+
+void gibs_connection_weigh(gibs_connection *connection, uint64_t bytes)
+{
+    if (bytes > FEW_BYTES) {
+        connection->heavy = HEAVY_TIMES;
+    }
 }
 
 gibs_outcome gibs_connection_write(gibs_connection *connection, gibs_exchange *exchange,

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "log/log.h"
+#include "loop/holders.h"
 #include "loop/poller.h"
 #include "service/service.h"
 
@@ -12,6 +13,7 @@ typedef struct gibs_connection {
     gibs_source source;
     int descriptor;
     unsigned interest;   /* what the poller waits for */
+    bool cut;            /* it has cost too much, and is only to be dropped */
     bool backlog;        /* `in` may hold whole requests that could not be answered yet */
     bool waits_for_turn; /* in the queue of the loop */
     unsigned ready;      /* what the poller has found since it waits there */
@@ -22,9 +24,9 @@ typedef struct gibs_connection {
     bool lingering;      /* all is sent and said to be; what still comes is thrown away */
     gib_buffer in;       /* owns memory only while a part of a request, or a backlog, waits */
     gib_buffer out;      /* owns memory only while the client is slow */
-    bool cut;            /* it has cost too much, and is only to be dropped */
     gibs_job *job;       /* the first request of `in` is under way; or NULL */
     size_t counted;      /* its part of client_bytes */
+    size_t holder;       /* its place among the holders, from 1 on, or 0 */
     size_t due;          /* bytes of `out` that the client has to take, or it stalls */
     int64_t moved_ms;    /* when it last had taken them, or since when it lingers */
     int64_t taken;   /* of bytes_out, what it had taken out of the kernel when that was looked at */
@@ -35,7 +37,8 @@ typedef struct gibs_connection {
     uint64_t requests; /* answered */
     uint64_t bytes_in, bytes_out;
     struct gibs_connection *previous, *next; /* in the list of all */
-    struct gibs_connection *next_backlog;
+    struct gibs_connection *previous_backlog, *next_backlog;
+    struct gibs_connection *next_cut;
 } gibs_connection;
 
 /* What connections of a loop share. */
@@ -49,12 +52,13 @@ typedef struct gibs_exchange {
     _Atomic int64_t slices; /* of commands that are under way, which may be done; negative: all */
     int64_t turn_ns;        /* when the turn began */
     int64_t
-        timed_since_ns; /* how long the requests that were answered last took is known when the */
-    unsigned timed;     /* clock is looked at next, which is done anyway: when they were asked, */
-                        /* and how many there were */
-    gibs_job job;       /* of requests that are answered at one go, which are nearly all */
-    gib_buffer in;      /* used in place of a connection's own while that is empty, so that */
-    gib_buffer out;     /* those which wait for nothing hold no memory */
+        timed_since_ns;   /* how long the requests that were answered last took is known when the */
+    unsigned timed;       /* clock is looked at next, which is done anyway: when they were asked, */
+                          /* and how many there were */
+    gibs_job job;         /* of requests that are answered at one go, which are nearly all */
+    gibs_holders holders; /* the connections that count for client_bytes */
+    gib_buffer in;        /* used in place of a connection's own while that is empty, so that */
+    gib_buffer out;       /* those which wait for nothing hold no memory */
 } gibs_exchange;
 
 typedef enum gibs_outcome {
@@ -91,6 +95,9 @@ gibs_outcome gibs_connection_write(gibs_connection *connection, gibs_exchange *e
 /* Answers the backlog, and sends the replies. */
 gibs_outcome gibs_connection_go_on(gibs_connection *connection, gibs_exchange *exchange,
                                    int64_t now_ms);
+
+/* Takes note of how many bytes were read and sent at once: many are much to ask for. */
+void gibs_connection_weigh(gibs_connection *connection, uint64_t bytes);
 
 /* What to wait for. */
 unsigned gibs_connection_interest(const gibs_connection *connection, const gibs_exchange *exchange);

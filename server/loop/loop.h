@@ -41,7 +41,7 @@ typedef struct gibs_loop {
     gibs_connection *backlog,
         *backlog_last; /* those that wait for their turn, first come first served */
     size_t backlog_count;
-    bool cut_clients; /* some of them are cut */
+    gibs_connection *cut_clients; /* those that are cut, and to be dropped */
     uint64_t max_clients;
     int keepalive_s;
     int64_t max_write_stall_ms;

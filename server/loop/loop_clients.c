@@ -12,6 +12,7 @@ enum { ACCEPTED_AT_ONCE = 64 };
 
 static void enlist_backlog(gibs_loop *loop, gibs_connection *connection)
 {
+    connection->previous_backlog = loop->backlog_last;
     connection->next_backlog = NULL;
     if (loop->backlog) {
         loop->backlog_last->next_backlog = connection;
@@ -25,18 +26,10 @@ static void enlist_backlog(gibs_loop *loop, gibs_connection *connection)
 
 static void delist_backlog(gibs_loop *loop, gibs_connection *connection)
 {
-    gibs_connection *before = NULL;
-    for (gibs_connection *at = loop->backlog; at != connection; at = at->next_backlog) {
-        before = at;
-    }
-    if (before) {
-        before->next_backlog = connection->next_backlog;
-    } else {
-        loop->backlog = connection->next_backlog;
-    }
-    if (loop->backlog_last == connection) {
-        loop->backlog_last = before;
-    }
+    gibs_connection *previous = connection->previous_backlog;
+    gibs_connection *next = connection->next_backlog;
+    *(previous ? &previous->next_backlog : &loop->backlog) = next;
+    *(next ? &next->previous_backlog : &loop->backlog_last) = previous;
     connection->waits_for_turn = false;
     loop->backlog_count--;
 }
@@ -63,15 +56,6 @@ void gibs_loop_drop(gibs_loop *loop, gibs_connection *connection)
     loop->exchange.service->counters.clients--;
 }
 
-static gibs_connection *worst_client(const gibs_loop *loop)
-{
-    gibs_connection *worst = loop->connections;
-    for (gibs_connection *at = loop->connections; at; at = at->next) {
-        worst = at->counted > worst->counted ? at : worst;
-    }
-    return worst;
-}
-
 /* Keeps what is held for clients below the limit, with room for the reply that comes next. The
    clients are only marked: there may be events for them that have not been looked at. */
 static void limit_client_memory(gibs_loop *loop)
@@ -80,26 +64,24 @@ static void limit_client_memory(gibs_loop *loop)
     const gibs_service_settings *settings = &service->settings;
     size_t limit = settings->max_client_memory - settings->limits.max_reply_size;
     while (service->counters.client_bytes > limit) {
-        gibs_connection *worst = worst_client(loop);
+        gibs_connection *worst = gibs_holders_most(&loop->exchange.holders);
         gibs_log_write(loop->log, GIBS_LOG_WARNING,
                        "disconnected a client that holds %zu bytes: max_client_memory (%zu)",
                        worst->counted, settings->max_client_memory);
         service->counters.partings[GIBS_PARTING_heavy]++;
         gibs_connection_cut(worst, &loop->exchange);
-        loop->cut_clients = true;
+        worst->next_cut = loop->cut_clients;
+        loop->cut_clients = worst;
     }
 }
 
 void gibs_loop_drop_cut_clients(gibs_loop *loop)
 {
-    gibs_connection *next;
-    for (gibs_connection *at = loop->cut_clients ? loop->connections : NULL; at; at = next) {
-        next = at->next;
-        if (at->cut) {
-            gibs_loop_drop(loop, at);
-        }
+    while (loop->cut_clients) {
+        gibs_connection *first = loop->cut_clients;
+        loop->cut_clients = first->next_cut;
+        gibs_loop_drop(loop, first);
     }
-    loop->cut_clients = false;
 }
 
 void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_outcome outcome)
@@ -129,6 +111,7 @@ void gibs_loop_after_serving(gibs_loop *loop, gibs_connection *connection, gibs_
 static void serve(gibs_loop *loop, gibs_connection *connection, unsigned ready)
 {
     gibs_outcome outcome = GIBS_OUTCOME_OPEN;
+    const uint64_t before = connection->bytes_in + connection->bytes_out;
     if (ready & GIBS_WRITABLE) {
         outcome = gibs_connection_write(connection, &loop->exchange, loop->now_ms);
     } else if (connection->backlog) {
@@ -137,6 +120,7 @@ static void serve(gibs_loop *loop, gibs_connection *connection, unsigned ready)
     if (outcome == GIBS_OUTCOME_OPEN && (ready & GIBS_READABLE) && !connection->backlog) {
         outcome = gibs_connection_read(connection, &loop->exchange, loop->now_ms);
     }
+    gibs_connection_weigh(connection, connection->bytes_in + connection->bytes_out - before);
     gibs_loop_after_serving(loop, connection, outcome);
 }
 

@@ -85,15 +85,6 @@ static void begin_sweeps(gibs_loop *loop)
     }
 }
 
-/* What was locked when max_memory was lowered may be unlocked by now. */
-static void resume_moving(gibs_store *store)
-{
-    size_t used = gibs_store_used(store);
-    if (store->settings.evict && used > store->settings.max_memory) {
-        store->settings.max_memory = used;
-    }
-}
-
 static bool limit_moves(const gibs_loop *loop)
 {
     return loop->exchange.service->store->settings.max_memory != loop->max_memory;
@@ -157,7 +148,7 @@ void gibs_loop_keep_house(gibs_loop *loop, int64_t turn_ns)
         gibs_log_catch_up(loop->log);
         drop_overdue(loop);
         begin_sweeps(loop);
-        resume_moving(store);
+        gibs_store_resume_limit(store);
     }
 }
 

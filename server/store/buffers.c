@@ -11,9 +11,14 @@ typedef union header {
     max_align_t alignment;
 } header;
 
+/* From here on a block comes from the system, which is above what is read at once: one that grows
+   leaves no holes of half its size behind in what malloc has, which nothing else may fit into, and
+   which malloc gives back all at once, some day. */
+enum { LARGE_BUFFER = 80 * 1024 };
+
 static bool is_large(size_t size)
 {
-    return size >= GIBS_LARGE_BLOCK;
+    return size >= LARGE_BUFFER;
 }
 
 static header *make(size_t size)

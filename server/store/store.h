@@ -153,10 +153,14 @@ void gibs_store_configure(gibs_store *store, const gibs_store_settings *settings
    `unfinished` tells whether to go on. */
 bool gibs_store_make_room(gibs_store *store, size_t bytes);
 
-/* Brings max_memory to a limit: at once if what is used is below it or nothing is evicted, else a
-   step nearer, for which some items go, so that no request has to wait until all have gone. Returns
-   whether it is there. */
+/* Brings max_memory to a limit: at once if what is used, and lost to pieces of pages, is below it
+   or nothing is evicted, else a step nearer, for which some items go, so that no request has to
+   wait until all have gone. Returns whether it is there. */
 bool gibs_store_move_limit(gibs_store *store, size_t limit);
+
+/* Takes max_memory back to what holds, if it was set to less: what was locked then may be unlocked
+   by now, for gibs_store_move_limit to go on. */
+void gibs_store_resume_limit(gibs_store *store);
 
 /* Frees up to `items` items that were deleted by prefix, of large ones fewer. Returns whether there
    are more. */

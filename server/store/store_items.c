@@ -47,6 +47,7 @@ gibs_packed gibs_store_pack(gibs_store *store, gibson_bytes value)
     gibs_packed plain = {value, GIB_ENCODING_PLAIN};
     gib_buffer_empty(&store->scratch);
     if (value.size <= store->settings.compression ||
+        value.size <= GIB_LONGEST_NUMBER || /* INC reads no compressed ones */
         !gib_buffer_reserve(&store->scratch, value.size)) {
         return plain;
     }

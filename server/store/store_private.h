@@ -24,17 +24,24 @@ gibs_packed gibs_store_pack(gibs_store *store, gibson_bytes value);
    there is none; the limit is not looked at. */
 gibs_item *gibs_store_allocate(gibs_store *store, gibson_bytes key, gibs_packed value);
 
-/* Tells whether nothing is lost to pieces of pages between items, but for a part of the limit, that
-   would not be within the limit with `cost` bytes more; or else whether those fit in between. */
+/* What may be lost to pieces of pages between items besides the limit: a part of that, and some. */
+enum { GIBS_PART_LOST = 16, GIBS_LOST_ANYWAY = 512 * 1024 };
+
+static inline size_t gibs_store_lost(const gibs_store *store)
+{
+    return store->tree.heap ? gibs_heap_lost(store->tree.heap) : 0;
+}
+
+/* Tells whether no more is lost to such pieces with `cost` bytes more than that, and what is left
+   of the limit; or else whether those fit in between. */
 static inline bool gibs_store_is_tight(const gibs_store *store, size_t cost)
 {
-    enum { PART_LOST = 16, LOST_ANYWAY = 512 * 1024 };
     const gibs_heap *heap = store->tree.heap;
-    size_t lost = heap ? gibs_heap_lost(heap) : 0;
     size_t limit = store->settings.max_memory;
     size_t used = gibs_store_used(store) + cost;
-    return lost <= limit / PART_LOST + LOST_ANYWAY + (used < limit ? limit - used : 0) ||
-           (cost < GIBS_LARGE_BLOCK && !gibs_heap_growth(heap, cost));
+    size_t left = used < limit ? limit - used : 0;
+    return gibs_store_lost(store) <= limit / GIBS_PART_LOST + GIBS_LOST_ANYWAY + left ||
+           (cost && cost < GIBS_LARGE_BLOCK && !gibs_heap_growth(heap, cost));
 }
 
 static inline bool gibs_store_has_room(const gibs_store *store, size_t cost)

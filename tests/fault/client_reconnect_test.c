@@ -395,9 +395,11 @@ START_TEST(queue_on_a_stale_connection_keeps_the_views)
     gibson_request ping = gibson_request_bare(GIBSON_OP_PING);
     ck_assert_status(gibson_client_queue(client, &ping), GIBSON_OK);
     ck_assert_uint_eq(value.bytes.size, 100000);
-    for (size_t i = 0; i < value.bytes.size; i++) {
-        ck_assert_int_eq(((const char *)value.bytes.data)[i], 'v');
+    size_t kept = 0; /* to assert each byte takes long, and to connect must not */
+    while (kept < value.bytes.size && ((const char *)value.bytes.data)[kept] == 'v') {
+        kept++;
     }
+    ck_assert_uint_eq(kept, value.bytes.size);
     gibson_reply reply;
     ck_assert_status(gibson_client_next(client, &reply), GIBSON_OK);
     ck_assert_uint_eq(reply.opcode, GIBSON_OP_PING);

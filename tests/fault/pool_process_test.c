@@ -127,9 +127,11 @@ static int release_parents(gibson_client *lent)
     if (gibson_client_ping(lent) != GIBSON_CLOSED) {
         return 11;
     }
-    if (gibson_pool_release(pool, lent) != GIBSON_OK ||
-        gibson_pool_release(pool, lent) != GIBSON_USAGE) {
+    if (gibson_pool_release(pool, lent) != GIBSON_OK) {
         return 12;
+    }
+    if (gibson_pool_release(pool, lent) != GIBSON_USAGE) {
+        return 13;
     }
     return use_pool(lent);
 }

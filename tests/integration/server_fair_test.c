@@ -8,6 +8,7 @@
 
 #include <gibson/command.h>
 
+#include "base/clock.h"
 #include "raw_client.h"
 #include "support/server_program.h"
 #include "support/suite.h"
@@ -119,6 +120,64 @@ START_TEST(client_that_asks_for_little_does_not_wait_for_all_that_ask_for_what_i
 }
 END_TEST
 
+enum { PART = 40000, MORE = 100000 };
+
+/* Makes each known for asking little, and then lets it send the beginning of a SET of 2 MB. */
+static void begin_uploads(const int *others)
+{
+    enum { PINGS = 10 };
+    static uint8_t part[PART] = "\0\0\x1e\0\x01\0"
+                                "0 k ";
+    for (int i = 0; i < CLIENTS; i++) {
+        for (int ping = 0; ping < PINGS; ping++) {
+            ck_assert_int_eq(raw_ask_code(others[i], GIBSON_OP_PING, ""), GIB_CODE_OK);
+        }
+        int64_t before = raw_stat(client, "total_bytes_in");
+        ck_assert(raw_send(others[i], part, sizeof part));
+        int64_t end = gib_deadline_after(gib_now_ns(), 20000);
+        while (raw_stat(client, "total_bytes_in") < before + PART) {
+            ck_assert_int_lt(gib_now_ns(), end);
+        }
+    }
+}
+
+START_TEST(client_that_asks_for_little_does_not_wait_for_all_that_send_large_values)
+{
+    static const uint8_t more[MORE];
+    uint8_t both[32];
+    int others[CLIENTS];
+    start(_i % 2);
+    ck_assert_int_eq(raw_ask_code(client, GIBSON_OP_SET, "0 k 1"), GIB_CODE_VAL);
+    connect_others(others, true);
+    begin_uploads(others);
+    int asks_little = connect_unix(); /* as above */
+    int last = connect_unix();
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(raw_ask_code(asks_little, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    }
+    ck_assert_int_eq(raw_ask_code(last, GIBSON_OP_PING, ""), GIB_CODE_OK);
+    int64_t before = raw_stat(client, "total_bytes_in");
+    stop_for_now();
+    for (int i = 0; i < CLIENTS; i++) {
+        ck_assert(raw_send(others[i], more, sizeof more));
+    }
+    size_t size = raw_request(both, GIBSON_OP_GET, "k", 1);
+    size += raw_request(both + size, GIBSON_OP_STATS, "", 0);
+    ck_assert(raw_send(asks_little, both, size));
+    kill(server, SIGCONT);
+    expect_values(asks_little, 1);
+    ck_assert_int_lt(raw_read_stat(asks_little, "total_bytes_in") - before,
+                     INT64_C(1) * CLIENTS / 2 * PART);
+    for (int i = 0; i < CLIENTS; i++) {
+        close(others[i]);
+    }
+    close(last);
+    close(asks_little);
+    close(client);
+    end_server(server);
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
@@ -126,6 +185,7 @@ int main(void)
          .tear_down = tear_down,
          .runs = 4,
          .own_process = true,
-         TESTS(client_that_asks_for_little_does_not_wait_for_all_that_ask_for_what_is_costly)}};
+         TESTS(client_that_asks_for_little_does_not_wait_for_all_that_ask_for_what_is_costly,
+               client_that_asks_for_little_does_not_wait_for_all_that_send_large_values)}};
     return suite_run("server_fair", 1, parts, COUNT_OF(parts));
 }

@@ -560,6 +560,53 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
 }
 END_TEST
 
+/* Many clients send a request each, a piece at a time in turns, and none to the end: their buffers
+   grow between each other. */
+START_TEST(process_memory_stays_within_its_limits_when_no_request_ends)
+{
+    enum { CLIENTS = 80, PIECES = 17, PIECE = 1 << 16, MEGABYTE_PAGES = 256 };
+    static uint8_t bytes[PIECE];
+    const char *arguments[] = {"--unix_socket",
+                               path_of("socket"),
+                               "--max_memory",
+                               "16M",
+                               "--max_response_size",
+                               "8M",
+                               "--max_client_memory",
+                               "80M",
+                               NULL};
+    pid_t child = spawn(arguments, -1);
+    expect_notification("READY=1");
+    int first = connect_unix();
+    int descriptors[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        descriptors[i] = connect_unix();
+        ck_assert(raw_send(descriptors[i],
+                           "\0\0\x1e\0\x01\0"
+                           "0 k ",
+                           10)); /* a SET of 2 MB */
+    }
+    memset(bytes, 'v', sizeof bytes);
+    for (int piece = 0; piece < PIECES; piece++) {
+        for (int i = 0; i < CLIENTS; i++) {
+            (void)raw_send(descriptors[i], bytes, sizeof bytes); /* it may have been cut */
+        }
+        ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
+        if (!FREED_MEMORY_IS_KEPT) {
+            ck_assert_int_le(resident_pages(child), (16L + 80L) * MEGABYTE_PAGES * 11 / 10);
+        }
+    }
+    ck_assert_int_gt(raw_stat(first, "client_memory_used"), 40 << 20);
+    for (int i = 0; i < CLIENTS; i++) {
+        close(descriptors[i]);
+    }
+    ck_assert(raw_await_stat(first, "client_memory_used", 0));
+    close(first);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+END_TEST
+
 /* Fills the server and empties it, with clients that come, send half a request, and go. */
 static void use_and_abuse(int descriptor)
 {
@@ -691,6 +738,7 @@ int main(void)
                process_warns_of_a_quantity_that_it_had_to_lower, process_prints_help_and_version,
                process_whose_log_nobody_reads_goes_on,
                process_memory_stays_within_its_limits_when_nobody_reads,
+               process_memory_stays_within_its_limits_when_no_request_ends,
                process_whose_log_is_read_late_says_how_much_was_lost,
                process_does_not_let_clients_fill_its_log,
                process_without_descriptors_refuses_clients_and_serves_the_others,

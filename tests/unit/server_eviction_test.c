@@ -531,6 +531,50 @@ START_TEST(eviction_makes_room_where_memory_is_in_pieces)
 }
 END_TEST
 
+/* Small items that are left hold the pages, of which there are more than a lower limit. */
+START_TEST(eviction_reaches_a_lower_limit_where_memory_is_in_pieces)
+{
+    if (GIBS_SANITIZED) {
+        return;
+    }
+    store->settings.max_memory = 32 << 20;
+    fill_with_gaps();
+    ck_assert_uint_lt(gibs_store_used(store), 2 << 20);
+    ck_assert_uint_gt(gibs_heap_lost(&store->heap), 16 << 20);
+    unsigned steps = 0;
+    while (!gibs_store_move_limit(store, 4 << 20)) {
+        ck_assert_uint_lt(steps++, 10000);
+    }
+    ck_assert_uint_eq(store->settings.max_memory, 4 << 20);
+    expect_little_is_lost();
+    ck_assert_uint_gt(count("small", 10000), 1000); /* no more goes than has to: a page each */
+    ck_assert(store_is_sound(store));
+}
+END_TEST
+
+/* The same where all is locked when the limit is lowered, and not locked any more later. */
+START_TEST(eviction_reaches_a_lower_limit_once_it_can)
+{
+    if (GIBS_SANITIZED) {
+        return;
+    }
+    store->settings.max_memory = 32 << 20;
+    fill_with_gaps();
+    for (unsigned i = 0; is_there(key("small", i)); i++) {
+        ck_assert_int_eq(gibs_store_lock(store, key("small", i), 5), GIB_CODE_OK);
+    }
+    while (!gibs_store_move_limit(store, 4 << 20)) {
+    }
+    ck_assert_uint_eq(store->evicted_items, 0);
+    ck_assert_uint_eq(store->settings.max_memory, 4 << 20);
+    pass(6000);
+    gibs_store_resume_limit(store);
+    while (!gibs_store_move_limit(store, 4 << 20)) {
+    }
+    expect_little_is_lost();
+}
+END_TEST
+
 START_TEST(eviction_none_refuses_what_would_be_lost_in_pieces)
 {
     if (GIBS_SANITIZED) {
@@ -717,6 +761,8 @@ int main(void)
                eviction_goes_on_when_newcomers_are_cut_off,
                eviction_that_is_turned_off_gives_its_memory_back,
                eviction_makes_room_where_memory_is_in_pieces,
+               eviction_reaches_a_lower_limit_where_memory_is_in_pieces,
+               eviction_reaches_a_lower_limit_once_it_can,
                eviction_none_refuses_what_would_be_lost_in_pieces,
                eviction_loses_little_while_sizes_change, eviction_never_leaves_anything_wrong)},
         {.set_up = set_up,

@@ -537,6 +537,21 @@ START_TEST(store_compressed_numbers_are_read_from_their_start)
 }
 END_TEST
 
+/* What may be a number of another value than 0 is not compressed. */
+START_TEST(store_numbers_are_never_compressed)
+{
+    const char *const numbers[] = {"1111111111111111111", "-111111111111111111",
+                                   "-9000000000000000000", "7777777777777777"};
+    store->settings.compression = 1;
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        int64_t number;
+        gibs_store_set(store, text("n"), text(numbers[i]), 0);
+        ck_assert_int_eq(gibs_store_add(store, text("n"), 1, &number), GIB_CODE_VAL);
+        ck_assert_int_eq(number, strtoll(numbers[i], NULL, 10) + 1);
+    }
+}
+END_TEST
+
 static bool slice_mset(gibs_batch *batch)
 {
     return gibs_batch_mset(batch, store, text("k"), text("new"), 7);
@@ -844,7 +859,7 @@ int main(void)
                store_knows_when_nothing_can_have_expired,
                store_batch_of_long_keys_goes_in_more_slices,
                store_compressed_numbers_are_read_from_their_start,
-               store_munlock_unlocks_what_is_locked)},
+               store_numbers_are_never_compressed, store_munlock_unlocks_what_is_locked)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .runs = 2,
