@@ -30,6 +30,15 @@ module_state *module_state_of_type(PyTypeObject *type)
     return NULL;
 }
 
+int module_check_alive(const module_state *state)
+{
+    if (state->connection_type) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "pygibson is being taken down: the interpreter ends");
+    return -1;
+}
+
 static PyObject *after_fork_in_child(PyObject *module, PyObject *unused)
 {
     (void)unused;

@@ -241,14 +241,16 @@ static PyObject *client_exit(PyObject *self, PyObject *const *args, Py_ssize_t c
 static PyObject *client_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
 {
     const module_state *state = module_state_of_type(Py_TYPE(self));
+    if (!state || module_check_alive(state) < 0) {
+        return NULL;
+    }
     if (PyTuple_GET_SIZE(args)) {
         PyErr_SetString(PyExc_TypeError, "pipeline() takes no positional arguments");
         return NULL;
     }
     PyObject *given = PyTuple_Pack(1, self);
-    PyObject *made = given && state
-                         ? PyObject_Call((PyObject *)state->aio_pipeline_type, given, keywords)
-                         : NULL;
+    PyObject *made =
+        given ? PyObject_Call((PyObject *)state->aio_pipeline_type, given, keywords) : NULL;
     Py_XDECREF(given);
     return made;
 }

@@ -319,6 +319,7 @@ static bool is_at_hand(const Connection *self)
     }
     PyObject *running = aio_running_loop(self->state);
     const bool here = running == self->watch.loop;
+    PyErr_Clear();
     Py_XDECREF(running);
     return here || loop_is(self, "is_running") <= 0;
 }
@@ -365,7 +366,8 @@ void connection_release(Connection *self)
 Connection *connection_new(module_state *state, const gibson_options *options)
 {
     PyTypeObject *type = state->connection_type;
-    Connection *self = (Connection *)type->tp_alloc(type, 0);
+    Connection *self =
+        module_check_alive(state) == 0 ? (Connection *)type->tp_alloc(type, 0) : NULL;
     if (!self) {
         return NULL;
     }

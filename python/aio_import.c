@@ -10,8 +10,8 @@ static int take(PyObject *asyncio, const char *name, PyObject **to)
 
 int aio_import(module_state *state)
 {
-    if (state->context_name) {
-        return 0;
+    if (state->context_name || module_check_alive(state) < 0) {
+        return state->context_name ? 0 : -1;
     }
     PyObject *asyncio = PyImport_ImportModule("asyncio");
     aio_names *names = &state->asyncio;
@@ -26,7 +26,8 @@ int aio_import(module_state *state)
 
 PyObject *aio_running_loop(const module_state *state)
 {
-    return PyObject_CallNoArgs(state->asyncio.get_running_loop);
+    return module_check_alive(state) == 0 ? PyObject_CallNoArgs(state->asyncio.get_running_loop)
+                                          : NULL;
 }
 
 PyObject *aio_no_new(PyTypeObject *type, PyObject *args, PyObject *keywords)

@@ -87,7 +87,7 @@ static PyObject *pipeline_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     module_state *state = module_state_of_type(type);
     PyObject *client;
     int raise_on_error = 1;
-    if (!state ||
+    if (!state || module_check_alive(state) < 0 ||
         !PyArg_ParseTupleAndKeywords(args, keywords, "O!|$p:Pipeline", (char **)(uintptr_t)names,
                                      state->aio_client_type, &client, &raise_on_error)) {
         return NULL;

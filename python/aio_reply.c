@@ -11,7 +11,8 @@
 Reply *reply_new(Connection *connection, PyObject *client, const command_kind *kind)
 {
     PyTypeObject *type = connection->state->reply_type;
-    Reply *self = (Reply *)type->tp_alloc(type, 0);
+    Reply *self =
+        module_check_alive(connection->state) == 0 ? (Reply *)type->tp_alloc(type, 0) : NULL;
     if (self) {
         Py_INCREF(connection);
         self->connection = connection;

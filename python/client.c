@@ -388,13 +388,17 @@ static PyObject *client_connect(PyObject *object, PyObject *unused)
 
 static PyObject *client_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    PyObject *type = (PyObject *)((Client *)self)->state->pipeline_type;
+    const module_state *state = ((Client *)self)->state;
+    if (module_check_alive(state) < 0) {
+        return NULL;
+    }
     if (PyTuple_GET_SIZE(args)) {
         PyErr_SetString(PyExc_TypeError, "pipeline() takes no positional arguments");
         return NULL;
     }
     PyObject *given = PyTuple_Pack(1, self);
-    PyObject *made = given ? PyObject_Call(type, given, keywords) : NULL;
+    PyObject *made =
+        given ? PyObject_Call((PyObject *)state->pipeline_type, given, keywords) : NULL;
     Py_XDECREF(given);
     return made;
 }

@@ -39,4 +39,8 @@ extern struct PyModuleDef pygibson_module;
    base comes from this module. */
 module_state *module_state_of_type(PyTypeObject *type);
 
+/* Returns 0; or -1 with an exception set once the interpreter has taken the module down, as it does
+   when it ends: then nothing of the state is there, while objects of its types may be. */
+int module_check_alive(const module_state *state);
+
 #endif

@@ -56,7 +56,9 @@ int pipeline_error_add(PyObject *module, module_state *state)
 static PyObject *make_failure(const executed *done, Py_ssize_t index)
 {
     const operation *op = &done->operations[index];
-    PyObject *made = PyStructSequence_New(done->state->failure_type);
+    PyObject *made = module_check_alive(done->state) == 0
+                         ? PyStructSequence_New(done->state->failure_type)
+                         : NULL;
     PyObject *number = made ? PyLong_FromSsize_t(index) : NULL;
     PyObject *command = number ? PyUnicode_FromString(op->kind->name) : NULL;
     if (!command) {

@@ -16,6 +16,7 @@ static const char *check_counts(const gib_session *session)
 {
     const size_t count = gib_session_count(session);
     const size_t capacity = session->pending ? session->mask + 1 : 0;
+    const bool is_open = session->queue_until > session->pushed; /* the short way */
     if (session->sent - session->answered > count || count > capacity) {
         return "the numbers of requests pushed, sent and answered are out of order";
     }
@@ -23,10 +24,10 @@ static const char *check_counts(const gib_session *session)
         return "the capacity of the ring is no power of two";
     }
     if (session->questions > count ||
-        (session->questions && session->questions == count && session->queue_until)) {
+        (session->questions && session->questions == count && is_open)) {
         return "a question has nothing behind it";
     }
-    if (session->queue_until &&
+    if (is_open &&
         (!count || session->broken || session->queue_until - session->answered > capacity ||
          session->queue_until - session->answered >
              session->questions + session->window.requests)) {

@@ -277,23 +277,29 @@ END_TEST
 
 static atomic_size_t asked;
 
+/* Answers STATS. */
+static void tell_month(peer_link *link)
+{
+    atomic_fetch_add(&asked, 1);
+    const uint8_t month[8] = {0x00, 0x8d, 0x27};
+    gib_buffer reply = bytes_new();
+    size_t at = reply_begin_items(&reply, 1);
+    reply_add_item(&reply, link->context ? "max_item_ttl" : "total_items", GIB_ENCODING_NUMBER,
+                   month, sizeof month);
+    reply_end_items(&reply, at);
+    peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
+    gib_buffer_clear(&reply);
+}
+
 static void serve_month(peer_link *link)
 {
     peer_frame frame;
     while (peer_read_frame(link, &frame)) {
-        if (frame.opcode != GIBSON_OP_STATS) {
+        if (frame.opcode == GIBSON_OP_STATS) {
+            tell_month(link);
+        } else {
             sample_answer(link, &frame);
-            continue;
         }
-        atomic_fetch_add(&asked, 1);
-        const uint8_t month[8] = {0x00, 0x8d, 0x27};
-        gib_buffer reply = bytes_new();
-        size_t at = reply_begin_items(&reply, 1);
-        reply_add_item(&reply, link->context ? "max_item_ttl" : "total_items", GIB_ENCODING_NUMBER,
-                       month, sizeof month);
-        reply_end_items(&reply, at);
-        peer_send(link, bytes_of(&reply), gib_buffer_size(&reply));
-        gib_buffer_clear(&reply);
     }
 }
 
@@ -329,6 +335,48 @@ START_TEST(async_long_time_is_checked_with_the_server_and_order_is_kept)
     ck_assert_int_eq(refused.calls, 0);
     ck_assert_uint_eq(atomic_load(&asked), 1);
     ck_assert_status(async_submit(async, &too_long, 0, &refused), GIBSON_INVALID);
+    end();
+}
+END_TEST
+
+enum { BEHIND_LONG = 18 };
+
+/* The replies to all that was behind the question come in pieces, each of which is read alone. */
+static void serve_month_in_pieces(peer_link *link)
+{
+    peer_frame frame;
+    if (!peer_read_frame(link, &frame)) {
+        return;
+    }
+    tell_month(link);
+    gib_buffer replies = bytes_new();
+    for (int i = 0; i < BEHIND_LONG && peer_read_frame(link, &frame); i++) {
+        reply_add_bytes(&replies, "value", 5);
+    }
+    for (size_t at = 0; at < gib_buffer_size(&replies); at++) {
+        peer_send(link, bytes_of(&replies) + at, 1);
+        peer_wait_until_read(link);
+    }
+    gib_buffer_clear(&replies);
+}
+
+/* In debug builds the state is checked after every piece. */
+START_TEST(async_long_times_and_what_is_behind_them_are_answered_in_pieces)
+{
+    begin(PEER_UNIX, serve_month_in_pieces, "month");
+    connect_handle();
+    const gibson_request day =
+        gibson_request_value(GIBSON_OP_SET, gibson_str("key"), gibson_str("value"), 86400);
+    async_result results[BEHIND_LONG];
+    for (int i = 0; i < BEHIND_LONG; i++) {
+        const bool is_long = i == 0 || i == 3;
+        ck_assert_status(async_submit(async, is_long ? &day : get(), 0, &results[i]), GIBSON_OK);
+    }
+    async_until(async, results[BEHIND_LONG - 1].calls);
+    for (int i = 0; i < BEHIND_LONG; i++) {
+        ck_assert_int_eq(results[i].calls, 1);
+        ck_assert_status(results[i].status, GIBSON_OK);
+    }
     end();
 }
 END_TEST
@@ -537,6 +585,7 @@ int main(void)
                async_reply_nobody_asked_for_ends_the_connection,
                async_replies_that_are_shifted_are_noticed_within_127_batches,
                async_long_time_is_checked_with_the_server_and_order_is_kept,
+               async_long_times_and_what_is_behind_them_are_answered_in_pieces,
                async_long_time_is_refused_where_the_server_does_not_tell,
                async_long_time_meets_its_deadline_and_the_end_of_the_connection,
                async_long_time_leaves_the_times_of_others_alone, async_timeout_can_be_changed,

@@ -383,6 +383,72 @@ def test_the_interpreter_ends_with_clients_in_use(unix_server: Server) -> None:
     )
 
 
+# Objects that the interpreter takes down last, when the module is gone.
+LATE = """
+import builtins, logging, sys, traceback
+import pygibson
+
+class Late:
+    def __init__(self, *calls):
+        self.calls, self.me = calls, self
+    def __del__(self):
+        for call in self.calls:
+            try:
+                call()
+            except BaseException as error:
+                pass
+
+def keep(*things):
+    logging.kept = builtins.kept = things
+"""
+
+
+def test_the_interpreter_ends_with_a_client_that_a_module_keeps(unix_server: Server) -> None:
+    assert unix_server.unix_socket is not None
+    code = LATE + textwrap.dedent(
+        """
+        client = pygibson.Client(unix_socket=sys.argv[1])
+        batch = client.pipeline()
+        keep(Late(lambda: client.get("key"), lambda: batch.get("key"), batch.execute,
+                  client.pipeline, client.close, lambda: client.get("key"),
+                  lambda: pygibson.Client(unix_socket=sys.argv[1]).get("key")))
+        client.get("key")
+        print("end")
+        """
+    )
+    assert run_python(code, unix_server.unix_socket) == "end\n"
+
+
+@pytest.mark.parametrize("kept", ["loop", "task", "late"])
+def test_the_interpreter_ends_with_a_client_of_asyncio_that_a_module_keeps(
+    unix_server: Server, kept: str
+) -> None:
+    """Its module had been taken down, and what it called to find the running loop was NULL."""
+    assert unix_server.unix_socket is not None
+    code = LATE + textwrap.dedent(
+        """
+        import asyncio
+        from pygibson.aio import Client
+        loop = asyncio.new_event_loop()
+        async def use():
+            client = Client(unix_socket=sys.argv[1])
+            await client.ping()
+            loop.client = client
+            if sys.argv[2] == "task":
+                loop.task = loop.create_task(client.get("key"))
+            if sys.argv[2] == "late":
+                batch = client.pipeline()
+                loop.late = Late(client.ping, lambda: batch.get("key"), batch.execute,
+                                 client.pipeline, client.close, client.connect,
+                                 lambda: Client(unix_socket=sys.argv[1]).ping())
+        loop.run_until_complete(use())
+        logging.kept = loop
+        print("end")
+        """
+    )
+    assert run_python(code, unix_server.unix_socket, kept) == "end\n"
+
+
 def test_import_again(unix_server: Server) -> None:
     """A second copy of the module has exceptions and types of its own."""
     assert unix_server.unix_socket is not None
