@@ -10,6 +10,12 @@ target_compile_definitions(
     client_conformance_test.async
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
+gibson_test(integration/pool_server_test.c gibson_test_server gibson_test_support)
+target_sources(pool_server_test PRIVATE support/server_program.c)
+target_compile_definitions(pool_server_test
+                           PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
+add_dependencies(pool_server_test gibson-server)
+
 if(GIBSON_BUILD_EXAMPLES)
     gibson_test(integration/examples_test.c gibson_test_server)
     set(examples)
@@ -18,5 +24,7 @@ if(GIBSON_BUILD_EXAMPLES)
         add_dependencies(examples_test example_async_${loop})
     endforeach()
     list(JOIN examples "," examples)
-    target_compile_definitions(examples_test PRIVATE "EXAMPLES=${examples}")
+    add_dependencies(examples_test example_pool)
+    target_compile_definitions(examples_test PRIVATE "EXAMPLES=${examples}"
+                                                     "POOL=\"$<TARGET_FILE:example_pool>\"")
 endif()

@@ -11,6 +11,7 @@
 #include <gibson/command.h>
 #include <gibson/options.h>
 #include <gibson/pipeline.h>
+#include <gibson/pool.h>
 #include <gibson/reply.h>
 #include <gibson/request.h>
 #include <gibson/status.h>

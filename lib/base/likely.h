@@ -15,6 +15,9 @@
 /* Makes the compiler forget what it knows of a variable. Between two tests it keeps them two
    branches: gcc would rather compute both and combine them, which is longer. */
 #define GIB_FORGET(variable) __asm__("" : "+r"(variable))
+/* Makes the compiler keep a variable in memory: one that is needed in rare cases only would else
+   take a register over a call, which has to be saved and restored. */
+#define GIB_KEEP_IN_MEMORY(variable) __asm__ volatile("" : "+m"(variable))
 #else
 #define GIB_LIKELY(condition) (condition)
 #define GIB_UNLIKELY(condition) (condition)
@@ -22,6 +25,7 @@
 #define GIB_NOINLINE
 #define GIB_INLINE inline
 #define GIB_FORGET(variable) (void)(variable)
+#define GIB_KEEP_IN_MEMORY(variable) (void)(variable)
 #endif
 
 #endif

@@ -14,6 +14,7 @@ struct gibson_client {
     unsigned int prepared; /* connection.made of the socket that is set up for waiting in recv */
     int64_t receive_timeout_ms; /* SO_RCVTIMEO of that */
     gibson_opcode answered;     /* the command, if the status is what the server answered */
+    void *lender;               /* what has made the client in order to lend it, if anything */
     char text[];                /* host, unix socket and peer */
 };
 

@@ -5,8 +5,11 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+
+#include "base/clock.h"
 
 /* How to send: without waiting; without SIGPIPE; and so that the kernel does not merge what comes
    later into the same segment, where a header might be cut: the reference server loses its memory
@@ -49,5 +52,11 @@ int gib_open_socket(int family, bool blocking);
 
 /* Makes a close-on-exec pipe. Returns 0, or -1 with errno and nothing open. */
 int gib_open_pipe(int ends[2]);
+
+/* Makes a condition whose waits are on the monotonic clock. Returns 0 or an errno. */
+int gib_condition_init(pthread_cond_t *condition);
+
+/* Waits for it until that time, or for no reason. */
+void gib_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, gib_deadline until);
 
 #endif

@@ -1,6 +1,6 @@
 /* Prints the tables of the documentation from the lists in the headers.
 
-       print_tables commands|meta|statuses|directives|stats */
+       print_tables commands|meta|statuses|directives|pool_drops|stats */
 #include <stdio.h>
 #include <string.h>
 
@@ -73,6 +73,14 @@ static void print_statuses(void)
 #undef ROW
 }
 
+static void print_pool_drops(void)
+{
+    printf("| member of gibson_pool_stats | connections dropped because |\n|---|---|\n");
+#define ROW(name, text) printf("| `dropped_%s` | %s |\n", #name, text);
+    GIBSON_POOL_DROP_LIST(ROW)
+#undef ROW
+}
+
 static void print_directives(void)
 {
     printf("| directive | value | default | changes | what it is |\n|---|---|---|---|---|\n");
@@ -116,8 +124,9 @@ static const struct {
     const char *name;
     void (*print)(void);
 } tables[] = {
-    {"commands", print_commands},     {"meta", print_meta},   {"statuses", print_statuses},
-    {"directives", print_directives}, {"stats", print_stats},
+    {"commands", print_commands},     {"meta", print_meta},
+    {"statuses", print_statuses},     {"directives", print_directives},
+    {"pool_drops", print_pool_drops}, {"stats", print_stats},
 };
 
 int main(int argc, char **argv)
@@ -128,6 +137,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    fprintf(stderr, "usage: print_tables commands|meta|statuses|directives|stats\n");
+    fprintf(stderr, "usage: print_tables commands|meta|statuses|directives|pool_drops|stats\n");
     return 2;
 }

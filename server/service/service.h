@@ -97,8 +97,8 @@ typedef enum gibs_answer {
 /* Tells the store what time it is. now_ns is what gib_now_ns has just said. */
 void gibs_service_update_time(gibs_service *service, int64_t now_ns);
 
-/* Gets what the requests at the beginning of `bytes` will read ready, if that is worth while. Returns
-   how many requests that were. */
+/* Gets what the requests at the beginning of `bytes` will read ready, if that is worth while.
+   Returns how many requests that were. */
 size_t gibs_service_look_ahead(const gibs_service *service, gibson_bytes bytes);
 
 /* Answers a request, or does a slice of what it asks for: at most `work` items, as far as it goes

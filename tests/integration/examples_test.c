@@ -1,4 +1,4 @@
-/* The examples for event loops, as they are built, against gibson-server. */
+/* The examples for threads and event loops, as they are built, against gibson-server. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -9,7 +9,7 @@
 /* Paths of programs, of which each is given the unix socket of a server. */
 static const char *const examples[] = {EXAMPLES};
 
-enum { MOST_OUTPUT = 1000 };
+enum { MOST_OUTPUT = 8192 }; /* each thread of an example may say what has failed */
 
 /* Runs an example. Returns its exit code, and what it has printed. */
 static int run(const char *example, const char *unix_socket, char output[MOST_OUTPUT])
@@ -44,11 +44,26 @@ START_TEST(example_without_a_server_fails)
 }
 END_TEST
 
+START_TEST(example_of_the_pool_counts_what_all_threads_did)
+{
+    test_server server;
+    char output[MOST_OUTPUT];
+    test_server_start(&server, TEST_UNIX, NULL);
+    ck_assert_int_eq(run(POOL, server.unix_socket, output), 0);
+    ck_assert_str_eq(output, "1600 visits by 16 threads\n"
+                             "over 4 or fewer connections, all of them back\n");
+    test_server_stop(&server);
+    ck_assert_int_eq(run(POOL, "/nonexistent/gibson.sock", output), 1);
+    ck_assert_msg(strstr(output, "/nonexistent/gibson.sock"), "%s", output);
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
         {.runs = COUNT_OF(examples),
          TESTS(example_of_each_loop_stores_and_reads, example_without_a_server_fails)},
+        {TESTS(example_of_the_pool_counts_what_all_threads_did)},
     };
     return suite_run("examples", 1, parts, COUNT_OF(parts));
 }
