@@ -8,6 +8,7 @@
 #include "module.h"
 #include "pipeline.h"
 #include "pipeline_error.h"
+#include "pool.h"
 #include "turn.h"
 
 static module_state *state_of(PyObject *module)
@@ -62,6 +63,7 @@ static PyMethodDef after_fork_def = {"_after_fork_in_child", after_fork_in_child
 /* The objects that the state owns, but for the exceptions. */
 #define STATE_OBJECTS(X)                                                                           \
     X(client_type)                                                                                 \
+    X(pool_type)                                                                                   \
     X(pipeline_type)                                                                               \
     X(failure_type)                                                                                \
     X(aio_client_type)                                                                             \
@@ -110,6 +112,7 @@ static int add_type(PyObject *module, PyTypeObject **made, PyType_Spec *spec, co
 static int add_types(PyObject *module, module_state *state)
 {
     if (add_type(module, &state->client_type, &client_spec, "Client") < 0 ||
+        add_type(module, &state->pool_type, &pool_spec, "Pool") < 0 ||
         add_type(module, &state->pipeline_type, &pipeline_spec, "Pipeline") < 0 ||
         add_type(module, &state->aio_client_type, &aio_client_spec, "AsyncClient") < 0 ||
         add_type(module, &state->aio_pipeline_type, &aio_pipeline_spec, "AsyncPipeline") < 0 ||

@@ -299,8 +299,9 @@ static int client_set_timeout(PyObject *self, PyObject *given, void *closure)
     if (connection && !given) {
         PyErr_SetString(PyExc_AttributeError, "timeout cannot be deleted");
     }
-    return connection && given ? options_timeout(connection->state, given, &connection->timeout_ms)
-                               : -1;
+    return connection && given
+               ? options_timeout(connection->state, "Client", given, &connection->timeout_ms)
+               : -1;
 }
 
 static PyObject *client_repr(PyObject *self)

@@ -7,9 +7,9 @@
 /* A value that is smaller is copied; to take over a reply moves what was read behind it. */
 enum { TAKE_ABOVE = 16 * 1024 };
 
-bool batch_init(batch *made, Client *client, const operation *operations, size_t count)
+bool batch_init(batch *made, const operation *operations, size_t count)
 {
-    *made = (batch){.client = client, .operations = operations, .count = count};
+    *made = (batch){.operations = operations, .count = count};
     made->outcomes = calloc(count ? count : 1, sizeof *made->outcomes);
     return made->outcomes != NULL;
 }
@@ -68,7 +68,7 @@ static void keep_reply(batch *run, const operation *op, const gibson_reply *repl
     }
     bool kept = true;
     if (gibson_yields_items(op->kind->yield) || of->value.bytes.size > TAKE_ABOVE) {
-        kept = gibson_client_take_reply(run->client->client, &of->owned) == GIBSON_OK;
+        kept = gibson_client_take_reply(run->client, &of->owned) == GIBSON_OK;
     } else if (of->value.kind == GIBSON_KIND_BYTES) {
         kept = copy_value(run, of);
     }
@@ -80,12 +80,12 @@ static void keep_reply(batch *run, const operation *op, const gibson_reply *repl
 /* Tells whether the connection is unusable after a status. */
 static bool breaks(const batch *run, gibson_status status)
 {
-    return status > GIBSON_TRUNCATED && !gibson_client_connected(run->client->client);
+    return status > GIBSON_TRUNCATED && !gibson_client_connected(run->client);
 }
 
 static void fail(batch *run, outcome *of)
 {
-    gibson_error error = client_error(run->client);
+    gibson_error error = run->error_of(run);
     set_error(of, &error);
     if (!run->broken && breaks(run, error.status)) {
         run->broken = of;
@@ -108,7 +108,7 @@ static void queue_more(batch *run)
     while (run->queued < run->count && !run->broken) {
         outcome *of = &run->outcomes[run->queued];
         gibson_status status =
-            gibson_client_queue(run->client->client, &run->operations[run->queued].request);
+            gibson_client_queue(run->client, &run->operations[run->queued].request);
         if (status == GIBSON_WOULD_BLOCK) {
             return;
         }
@@ -131,7 +131,7 @@ static void read_next(batch *run)
         return;
     }
     gibson_reply reply;
-    of->status = gibson_client_next(run->client->client, &reply);
+    of->status = gibson_client_next(run->client, &reply);
     if (of->status == GIBSON_OK) {
         keep_reply(run, op, &reply, of);
     } else {
@@ -139,8 +139,12 @@ static void read_next(batch *run)
     }
 }
 
-void batch_run(batch *run)
+void batch_run(batch *run, gibson_client *client, gibson_error (*error_of)(const batch *run),
+               void *context)
 {
+    run->client = client;
+    run->error_of = error_of;
+    run->context = context;
     while (run->answered < run->count) {
         queue_more(run);
         read_next(run);

@@ -2,7 +2,6 @@
 #ifndef PYGIBSON_BATCH_H
 #define PYGIBSON_BATCH_H
 
-#include "client.h"
 #include "operation.h"
 
 /* What came of one operation. */
@@ -17,7 +16,9 @@ typedef struct outcome {
 } outcome;
 
 typedef struct batch {
-    Client *client;
+    gibson_client *client;
+    gibson_error (*error_of)(const struct batch *run); /* of the call just made, where it failed */
+    void *context;                                     /* for that */
     const operation *operations;
     size_t count;
     outcome *outcomes;
@@ -30,12 +31,13 @@ typedef struct batch {
 } batch;
 
 /* Makes a batch. Returns false if there is no memory. */
-bool batch_init(batch *made, Client *client, const operation *operations, size_t count);
+bool batch_init(batch *made, const operation *operations, size_t count);
 void batch_free(batch *made);
 
-/* Runs all operations, until the connection breaks. Every outcome is set afterwards. It is the
-   thread's turn with the client, and it has given up the GIL. */
-void batch_run(batch *run);
+/* Runs all operations, until the connection breaks. Every outcome is set afterwards. The client is
+   the thread's own meanwhile, and it has given up the GIL. */
+void batch_run(batch *run, gibson_client *client, gibson_error (*error_of)(const batch *run),
+               void *context);
 
 /* The value of an outcome with its bytes where they now are. */
 gibson_value batch_value(const batch *run, const outcome *of);

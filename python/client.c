@@ -9,7 +9,6 @@
 #include "refusal.h"
 
 static const char closed_text[] = "the client is closed";
-static const char parent_text[] = "the connection belongs to the parent process";
 static const char handler_text[] =
     "the connection is broken: an exception of a signal handler ended a call";
 
@@ -44,7 +43,7 @@ static int replace_after_fork(Client *self)
     }
     self->shortened = false;
     if (!self->closed_because && !self->options.reconnect) {
-        self->closed_because = parent_text;
+        self->closed_because = endpoint_parent_text;
     }
     return 0;
 }
@@ -146,23 +145,16 @@ static int interrupt(void *context)
     client_enter(self);
     bool ends = raised || self->forked;
     if (ends && !self->options.reconnect) {
-        self->broken_because = self->forked ? parent_text : handler_text;
+        self->broken_because = self->forked ? endpoint_parent_text : handler_text;
     }
     return ends;
-}
-
-static gibson_error closed_error(const char *message)
-{
-    gibson_error error = {.status = GIBSON_CLOSED};
-    strncpy(error.message, message, sizeof error.message - 1);
-    return error;
 }
 
 bool client_is_closed(const Client *self, gibson_error *error)
 {
     const char *because = self->closed_because;
     if (because) {
-        *error = closed_error(because);
+        *error = endpoint_closed(because);
     }
     return because != NULL;
 }
@@ -171,10 +163,10 @@ gibson_error client_error(Client *self)
 {
     gibson_error error = *gibson_client_error(self->client);
     if (error.status == GIBSON_INTERRUPTED && self->forked) {
-        return closed_error(parent_text);
+        return endpoint_closed(endpoint_parent_text);
     }
     if (error.status == GIBSON_CLOSED && self->broken_because) {
-        return closed_error(self->broken_because);
+        return endpoint_closed(self->broken_because);
     }
     if (error.status == GIBSON_TIMEOUT && self->shortened) {
         size_t size = strlen(error.message);
@@ -315,6 +307,7 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         return NULL;
     }
     self->state = state;
+    self->run = client_run_batch;
     turn_init(&self->turn, state->forks);
     return (PyObject *)self;
 }
@@ -386,30 +379,6 @@ static PyObject *client_connect(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyObject *client_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
-{
-    const module_state *state = ((Client *)self)->state;
-    if (module_check_alive(state) < 0) {
-        return NULL;
-    }
-    if (PyTuple_GET_SIZE(args)) {
-        PyErr_SetString(PyExc_TypeError, "pipeline() takes no positional arguments");
-        return NULL;
-    }
-    PyObject *given = PyTuple_Pack(1, self);
-    PyObject *made =
-        given ? PyObject_Call((PyObject *)state->pipeline_type, given, keywords) : NULL;
-    Py_XDECREF(given);
-    return made;
-}
-
-static PyObject *client_context_enter(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    Py_INCREF(self);
-    return self;
-}
-
 static PyObject *client_context_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)args;
@@ -435,23 +404,11 @@ static PyObject *client_get_connected(PyObject *self, void *closure)
     return PyBool_FromLong(is_connected((Client *)self));
 }
 
-static PyObject *client_get_server(PyObject *object, void *closure)
-{
-    (void)closure;
-    Client *self = (Client *)object;
-    PyObject *server = self->server ? self->server : Py_None;
-    Py_INCREF(server);
-    return server;
-}
-
 static PyObject *client_get_timeout(PyObject *object, void *closure)
 {
     (void)closure;
     Client *self = (Client *)object;
-    if (self->options.timeout_ms == GIBSON_NO_DEADLINE) {
-        Py_RETURN_NONE;
-    }
-    return PyLong_FromLongLong(self->options.timeout_ms);
+    return endpoint_timeout_object(self->options.timeout_ms);
 }
 
 static int client_set_timeout(PyObject *object, PyObject *given, void *closure)
@@ -463,7 +420,7 @@ static int client_set_timeout(PyObject *object, PyObject *given, void *closure)
         PyErr_SetString(PyExc_AttributeError, "timeout cannot be deleted");
         return -1;
     }
-    if (options_timeout(self->state, given, &timeout_ms) < 0 ||
+    if (options_timeout(self->state, "Client", given, &timeout_ms) < 0 ||
         client_begin(self, &(operation){0}) < 0) {
         return -1;
     }
@@ -501,13 +458,9 @@ static PyMethodDef client_methods[] = {
      "connect($self, /)\n--\n\n"
      "Connect, and close the connection first if there is one.\n\n"
      "Raises UnreachableError, ServerTimeoutError."},
-    {"pipeline", (PyCFunction)(void (*)(void))client_pipeline, METH_VARARGS | METH_KEYWORDS,
-     "pipeline($self, /, *, raise_on_error=True)\n--\n\n"
-     "Return a new Pipeline, which collects operations and runs them at once.\n\n"
-     "Arguments:\n"
-     "    raise_on_error (bool): whether the end of the batch raises PipelineError where\n"
-     "        operations failed; else their exceptions stand in the results only."},
-    {"__enter__", client_context_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nReturn self."},
+    {"pipeline", (PyCFunction)(void (*)(void))endpoint_pipeline, METH_VARARGS | METH_KEYWORDS,
+     DOC_PIPELINE},
+    {"__enter__", endpoint_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nReturn self."},
     {"__exit__", (PyCFunction)(void (*)(void))client_context_exit, METH_FASTCALL,
      "__exit__($self, /, *args)\n--\n\nClose the connection."},
     {NULL, NULL, 0, NULL},
@@ -519,7 +472,7 @@ static PyGetSetDef client_attributes[] = {
      "look whether the server has gone. While another thread runs an operation: what it was\n"
      "before that.",
      NULL},
-    {"server", client_get_server, NULL,
+    {"server", endpoint_get_server, NULL,
      "str: where the Client connects to, such as \"127.0.0.1:10128\" or\n"
      "\"unix:/run/gibson.sock\".",
      NULL},

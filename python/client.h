@@ -2,6 +2,7 @@
 #ifndef PYGIBSON_CLIENT_H
 #define PYGIBSON_CLIENT_H
 
+#include "endpoint.h"
 #include "errors.h"
 #include "module.h"
 #include "operation.h"
@@ -18,12 +19,10 @@
    A child of fork that finds the turn of a lost thread gets a new gibson_client, because that
    thread may have left the old one half changed. */
 typedef struct Client {
-    PyObject ob_base;
-    module_state *state;   /* lives as long as the type */
+    ENDPOINT_HEAD
     gibson_client *client; /* NULL until __init__ has succeeded */
     gibson_options options;
     option_owners owners;
-    PyObject *server; /* str: the peer; set once */
     PyObject *weakrefs;
     PyObject *attributes; /* the dict of what was set on the instance, or NULL */
 
@@ -64,6 +63,9 @@ gibson_error client_error(Client *self);
 /* Raises the exception for an error of an operation, unless a signal handler has raised one.
    Returns NULL. */
 PyObject *client_raise(const Client *self, const gibson_error *error, const operation *op);
+
+/* client_batch.c */
+run_batch client_run_batch;
 
 extern PyType_Spec client_spec;
 

@@ -1,5 +1,5 @@
-/* The docstrings of both Clients, and those of the methods that run a command, DOC_ and the
-   command's name, and SIGNATURE of a shape of arguments. */
+/* The docstrings of both Clients and of Pool, and those of the methods that run a command, DOC_ and
+   the command's name, and SIGNATURE of a shape of arguments. */
 #ifndef PYGIBSON_DOCS_H
 #define PYGIBSON_DOCS_H
 
@@ -13,9 +13,33 @@
 #define DOC_NUMBER "int"
 #define DOC_FLAG "bool"
 
+#define DOC_POOL                                                                                   \
+    "Pool(" POSITIONAL_OPTIONS(DOC_POSITIONAL) "*" KEYWORD_OPTIONS(DOC_KEYWORD) POOL_OPTIONS(      \
+        DOC_KEYWORD) ")\n--\n\n"                                                                   \
+                     "Connections to a Gibson server that threads use at once, one for each "      \
+                     "operation. The\n"                                                            \
+                     "first is made at once, others when they are needed.\n\n"                     \
+                     "The methods are those of Client. An operation takes an idle connection, or " \
+                     "makes one\n"                                                                 \
+                     "while there are fewer than max_connections, or waits for one: first come, "  \
+                     "first served.\n"                                                             \
+                     "The timeout is for all of that and the operation itself. The operations of " \
+                     "a Pipeline are\n"                                                            \
+                     "run on one connection.\n\n" DOC_OPTION_LINES                                 \
+                     POOL_OPTIONS(                                                                 \
+                         DOC_OPTION) "\nRaises UnreachableError, ServerTimeoutError, "             \
+                                     "InvalidArgumentError.\n\n" DOC_EVERY_METHOD                  \
+                                     "A connection on which something\n"                           \
+                                     "went wrong is closed, and a new one made when it is "        \
+                                     "needed, whatever reconnect says: that\n"                     \
+                                     "is for a connection that is lost within an operation.\n\n"   \
+                                     "In a child of fork the Pool is empty, and makes "            \
+                                     "connections of its own."
+
 #define DOC_OPTIONS_SIGNATURE                                                                      \
     "Client(" POSITIONAL_OPTIONS(DOC_POSITIONAL) "*" KEYWORD_OPTIONS(DOC_KEYWORD) ")\n--\n\n"
-#define DOC_OPTIONS "Arguments:\n" ALL_OPTIONS(DOC_OPTION) "\n"
+#define DOC_OPTION_LINES "Arguments:\n" ALL_OPTIONS(DOC_OPTION)
+#define DOC_OPTIONS DOC_OPTION_LINES "\n"
 #define DOC_EVERY_METHOD                                                                           \
     "Every method can also raise ServerTimeoutError, ConnectionLostError, UnreachableError\n"      \
     "(with reconnect), ProtocolError, ServerError, SystemCallError, InvalidArgumentError, and\n"   \

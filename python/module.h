@@ -20,6 +20,7 @@ typedef struct aio_names {
 /* Each interpreter that imports the module has one. */
 typedef struct module_state {
     PyTypeObject *client_type;
+    PyTypeObject *pool_type;
     PyTypeObject *pipeline_type;
     PyTypeObject *failure_type; /* PipelineFailure */
     PyTypeObject *aio_client_type;

@@ -13,35 +13,44 @@
 #define FORMAT_NUMBER "O"
 #define FORMAT_FLAG "p"
 
+/* Parses with a list X of options, and POINTER and NAME for each of them. */
+#define NAME(name, ...) #name,
+#define POINTER(name, ...) , &given->name
+#define PARSE(type_name, keyword_format, list)                                                     \
+    static const char format[] = "|" POSITIONAL_OPTIONS(FORMAT) "$" keyword_format ":" type_name;  \
+    static const char *const names[] = {list(NAME) NULL};                                          \
+    *given = (given_options){.type = type_name};                                                   \
+    return PyArg_ParseTupleAndKeywords(args, keywords, format,                                     \
+                                       (char **)(uintptr_t)names list(POINTER))                    \
+               ? 0                                                                                 \
+               : -1;
+
+#define OPTIONS_OF_POOL(X) ALL_OPTIONS(X) POOL_OPTIONS(X)
+
 int options_parse(given_options *given, PyObject *args, PyObject *keywords)
 {
-    static const char format[] =
-        "|" POSITIONAL_OPTIONS(FORMAT) "$" KEYWORD_OPTIONS(FORMAT) ":Client";
-#define NAME(name, ...) #name,
-    static const char *const names[] = {ALL_OPTIONS(NAME) NULL};
-#undef NAME
-    *given = (given_options){0};
-#define POINTER(name, ...) , &given->name
-    const int parsed = PyArg_ParseTupleAndKeywords(args, keywords, format,
-                                                   (char **)(uintptr_t)names ALL_OPTIONS(POINTER));
-#undef POINTER
-    return parsed ? 0 : -1;
+    PARSE("Client", KEYWORD_OPTIONS(FORMAT), ALL_OPTIONS)
 }
 
-static void refuse_option(const module_state *state, const char *name, PyObject *number,
-                          int64_t most)
+int options_parse_pool(given_options *given, PyObject *args, PyObject *keywords)
+{
+    PARSE("Pool", KEYWORD_OPTIONS(FORMAT) POOL_OPTIONS(FORMAT), OPTIONS_OF_POOL)
+}
+
+static void refuse_option(const module_state *state, const char *type, const char *name,
+                          PyObject *number, int64_t most)
 {
     PyObject *text = number_text(number);
     if (text) {
-        error_raise(state, GIBSON_INVALID, "Client() argument '%s' must be from 1 to %lld, not %U",
-                    name, (long long)most, text);
+        error_raise(state, GIBSON_INVALID, "%s() argument '%s' must be from 1 to %lld, not %U",
+                    type, name, (long long)most, text);
         Py_DECREF(text);
     }
 }
 
 /* A number from 1 to most, or None. *taken is left alone if there is none. */
-static int take_option(const module_state *state, const char *name, PyObject *given, int64_t none,
-                       int64_t most, int64_t *taken)
+static int take_option(const module_state *state, const char *type, const char *name,
+                       PyObject *given, int64_t none, int64_t most, int64_t *taken)
 {
     if (!given) {
         return 0;
@@ -51,7 +60,7 @@ static int take_option(const module_state *state, const char *name, PyObject *gi
         return 0;
     }
     if (!PyIndex_Check(given)) {
-        PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be int%s, not %.200s", name,
+        PyErr_Format(PyExc_TypeError, "%s() argument '%s' must be int%s, not %.200s", type, name,
                      none == OPTION_REFUSED ? "" : " or None", Py_TYPE(given)->tp_name);
         return -1;
     }
@@ -65,7 +74,7 @@ static int take_option(const module_state *state, const char *name, PyObject *gi
     if (fits) {
         *taken = number;
     } else {
-        refuse_option(state, name, index, most);
+        refuse_option(state, type, name, index, most);
     }
     Py_DECREF(index);
     return fits ? 0 : -1;
@@ -75,13 +84,13 @@ static int take_option(const module_state *state, const char *name, PyObject *gi
 #define TAKE_HOST(name, member)
 #define TAKE_PATH(name, member)
 #define TAKE_FLAG(name, member) options->member = given->name;
-#define TAKE_NUMBER(name, member, type, none, most)                                                \
+#define TAKE_NUMBER(name, member, number, none, most)                                              \
     {                                                                                              \
         int64_t taken = 0;                                                                         \
-        if (take_option(state, #name, given->name, none, most, &taken) < 0) {                      \
+        if (take_option(state, given->type, #name, given->name, none, most, &taken) < 0) {         \
             return -1;                                                                             \
         }                                                                                          \
-        options->member = (type)taken;                                                             \
+        options->member = (number)taken;                                                           \
     }
 
 static int take_flags_and_numbers(gibson_options *options, const module_state *state,
@@ -100,7 +109,7 @@ static int take_host(gibson_options *options, option_owners *owners, const modul
     bool has_addr = given->addr && given->addr != Py_None;
     bool has_host = given->host && given->host != Py_None;
     if (has_addr && has_host) {
-        PyErr_SetString(PyExc_TypeError, "Client() takes addr or host, not both");
+        PyErr_Format(PyExc_TypeError, "%s() takes addr or host, not both", given->type);
         return -1;
     }
     if (!has_addr && !has_host) {
@@ -108,7 +117,7 @@ static int take_host(gibson_options *options, option_owners *owners, const modul
     }
     PyObject *host = has_host ? given->host : given->addr;
     if (!PyUnicode_Check(host)) {
-        PyErr_Format(PyExc_TypeError, "Client() argument '%s' must be str, not %.200s",
+        PyErr_Format(PyExc_TypeError, "%s() argument '%s' must be str, not %.200s", given->type,
                      host == given->addr ? "addr" : "host", Py_TYPE(host)->tp_name);
         return -1;
     }
@@ -117,12 +126,12 @@ static int take_host(gibson_options *options, option_owners *owners, const modul
     if (!options->host) {
         if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
             PyErr_Clear();
-            error_raise(state, GIBSON_INVALID, "Client(): the host %A has no UTF-8", host);
+            error_raise(state, GIBSON_INVALID, "%s(): the host %A has no UTF-8", given->type, host);
         }
         return -1;
     }
     if (strlen(options->host) != (size_t)size) {
-        error_raise(state, GIBSON_INVALID, "Client(): the host contains a NUL character");
+        error_raise(state, GIBSON_INVALID, "%s(): the host contains a NUL character", given->type);
         return -1;
     }
     Py_INCREF(host);
@@ -138,8 +147,8 @@ static int take_unix_socket(gibson_options *options, option_owners *owners,
         if (!PyUnicode_FSConverter(given->unix_socket, &owners->unix_socket)) {
             if (PyUnicode_Check(given->unix_socket) && PyErr_ExceptionMatches(PyExc_ValueError)) {
                 PyErr_Clear(); /* a NUL, or a surrogate */
-                error_raise(state, GIBSON_INVALID, "Client(): the unix_socket %A is no path",
-                            given->unix_socket);
+                error_raise(state, GIBSON_INVALID, "%s(): the unix_socket %A is no path",
+                            given->type, given->unix_socket);
             }
             return -1;
         }
@@ -159,7 +168,16 @@ int options_take(gibson_options *options, option_owners *owners, const module_st
     return take_flags_and_numbers(options, state, given);
 }
 
-int options_timeout(const module_state *state, PyObject *given, int64_t *timeout_ms)
+int options_take_pool(gibson_pool_options *options, const module_state *state,
+                      const given_options *given)
 {
-    return take_option(state, "timeout", given, GIBSON_NO_DEADLINE, INT64_MAX, timeout_ms);
+    gibson_pool_options_init(options);
+    POOL_OPTIONS(TAKE)
+    return 0;
+}
+
+int options_timeout(const module_state *state, const char *type, PyObject *given,
+                    int64_t *timeout_ms)
+{
+    return take_option(state, type, "timeout", given, GIBSON_NO_DEADLINE, INT64_MAX, timeout_ms);
 }

@@ -1,4 +1,4 @@
-/* The arguments of Client(): the one list of them, and what takes them. */
+/* The arguments of Client() and Pool(): the one list of them, and what takes them. */
 #ifndef PYGIBSON_OPTIONS_H
 #define PYGIBSON_OPTIONS_H
 
@@ -75,14 +75,36 @@ enum { OPTION_REFUSED = -2 }; /* None is no value for the option */
 
 #define ALL_OPTIONS(X) POSITIONAL_OPTIONS(X) KEYWORD_OPTIONS(X)
 
+/* What Pool() takes as well: members of gibson_pool_options. */
+#define POOL_OPTIONS(X)                                                                            \
+    X(max_connections, NUMBER, TEXT(GIBSON_DEFAULT_POOL_MAX), "most connections at a time", max,   \
+      uint32_t, OPTION_REFUSED, GIBSON_MOST_POOL_MAX)                                              \
+    X(min_connections, NUMBER, "None",                                                             \
+      "how many idle_timeout leaves; None for none. They are made when they are\n"                 \
+      "        needed",                                                                            \
+      min, uint32_t, 0, GIBSON_MOST_POOL_MAX)                                                      \
+    X(acquire_timeout, NUMBER, TEXT(GIBSON_DEFAULT_ACQUIRE_TIMEOUT_MS),                            \
+      "milliseconds, of those of the operation, to wait for a connection that\n"                   \
+      "        is free, and to make one; None: no limit of its own",                               \
+      acquire_timeout_ms, int64_t, GIBSON_NO_DEADLINE, INT64_MAX)                                  \
+    X(idle_timeout, NUMBER, TEXT(GIBSON_DEFAULT_POOL_IDLE_TIMEOUT_MS),                             \
+      "milliseconds that a connection may be unused; None: for ever", idle_timeout_ms, int64_t,    \
+      GIBSON_NO_DEADLINE, INT64_MAX)                                                               \
+    X(lifetime, NUMBER, TEXT(GIBSON_DEFAULT_POOL_LIFETIME_MS),                                     \
+      "milliseconds that a connection may last, 10 % more or less at random; None:\n"              \
+      "        for ever",                                                                          \
+      lifetime_ms, int64_t, GIBSON_NO_DEADLINE, INT64_MAX)
+
 /* The arguments as they were given: borrowed, NULL where they were not. */
 typedef struct given_options {
+    const char *type; /* what they were given to, for messages */
 #define GIVEN(name, kind, ...) GIVEN_##kind(name)
 #define GIVEN_HOST(name) PyObject *name;
 #define GIVEN_PATH(name) PyObject *name;
 #define GIVEN_NUMBER(name) PyObject *name;
 #define GIVEN_FLAG(name) int name;
     ALL_OPTIONS(GIVEN)
+    POOL_OPTIONS(GIVEN)
 #undef GIVEN_FLAG
 #undef GIVEN_NUMBER
 #undef GIVEN_PATH
@@ -99,12 +121,18 @@ typedef struct option_owners {
 /* These return 0, or -1 with an exception set. */
 
 int options_parse(given_options *given, PyObject *args, PyObject *keywords);
+int options_parse_pool(given_options *given, PyObject *args, PyObject *keywords);
 
 /* Also replaces the owners. */
 int options_take(gibson_options *options, option_owners *owners, const module_state *state,
                  const given_options *given);
 
-/* Takes the timeout alone. */
-int options_timeout(const module_state *state, PyObject *given, int64_t *timeout_ms);
+/* Takes those of a pool alone. */
+int options_take_pool(gibson_pool_options *options, const module_state *state,
+                      const given_options *given);
+
+/* Takes the timeout alone, as set on an object of that type. */
+int options_timeout(const module_state *state, const char *type, PyObject *given,
+                    int64_t *timeout_ms);
 
 #endif

@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "batch.h"
-#include "client.h"
 #include "collected.h"
+#include "endpoint.h"
 #include "errors.h"
 #include "pipeline_error.h"
 
 typedef struct Pipeline {
     PyObject ob_base;
-    Client *client;
+    PyObject *endpoint; /* the Client or Pool that it is for */
     collected collected;
     PyObject *results;   /* a list, or NULL where the last run found none */
     bool raise_on_error; /* an operation that failed makes execute raise */
@@ -24,21 +24,22 @@ static PyObject *run_command(PyObject *object, const command_kind *kind, const c
 
 /* -- running -------------------------------------------------------------------------------- */
 
-static PyObject *outcome_error(const batch *run, const outcome *of, const operation *op)
+static PyObject *outcome_error(const Endpoint *on, const outcome *of, const operation *op)
 {
-    failure failed = {{.status = of->status}, op->kind, op->key, run->client->server, op->refused};
+    failure failed = {{.status = of->status}, op->kind, op->key, on->server, op->refused};
     if (of->error) {
         failed.error = *of->error;
     } else {
         strcpy(failed.error.message, gibson_status_text(of->status));
     }
-    return failure_exception(run->client->state, &failed);
+    return failure_exception(on->state, &failed);
 }
 
-static PyObject *outcome_object(const batch *run, const outcome *of, const operation *op)
+static PyObject *outcome_object(const Endpoint *on, const batch *run, const outcome *of,
+                                const operation *op)
 {
     if (of->status != GIBSON_OK) {
-        return outcome_error(run, of, op);
+        return outcome_error(on, of, op);
     }
     if (gibson_yields_items(op->kind->yield)) {
         return items_object(op->kind, of->items);
@@ -47,11 +48,11 @@ static PyObject *outcome_object(const batch *run, const outcome *of, const opera
     return value_object(op->kind, &value);
 }
 
-static PyObject *results_object(const batch *run)
+static PyObject *results_object(const Endpoint *on, const batch *run)
 {
     PyObject *results = PyList_New((Py_ssize_t)run->count);
     for (size_t i = 0; results && i < run->count; i++) {
-        PyObject *result = outcome_object(run, &run->outcomes[i], &run->operations[i]);
+        PyObject *result = outcome_object(on, run, &run->outcomes[i], &run->operations[i]);
         if (!result) {
             Py_CLEAR(results);
             break;
@@ -59,29 +60,6 @@ static PyObject *results_object(const batch *run)
         PyList_SET_ITEM(results, (Py_ssize_t)i, result);
     }
     return results;
-}
-
-/* Runs the batch in one turn. Returns -1 with an exception set if nothing was run, or a
-   signal handler raised one. */
-static int run_in_turn(Client *client, batch *run)
-{
-    static const command_kind kind = {.name = "pipeline"};
-    const operation whole = {.kind = &kind};
-    if (client_begin(client, &whole) < 0) {
-        return -1;
-    }
-    gibson_error error;
-    bool closed = client_is_closed(client, &error);
-    if (!closed) {
-        client_enter(client);
-        batch_run(run);
-        client_leave(client);
-    }
-    client_end(client);
-    if (closed) {
-        client_raise(client, &error, &whole);
-    }
-    return PyErr_Occurred() ? -1 : 0;
 }
 
 static void set_results(Pipeline *self, PyObject *results)
@@ -104,19 +82,21 @@ static PyObject *error_of(const Pipeline *self, const batch *run, PyObject *resu
         Py_INCREF(broken);
         return broken;
     }
-    const executed done = {run->client->state, run->client->server, run->operations, results};
+    const Endpoint *on = endpoint_of(self->endpoint);
+    const executed done = {on->state, on->server, run->operations, results};
     return self->raise_on_error ? pipeline_error_of(&done) : NULL;
 }
 
 static PyObject *run_operations(Pipeline *self, const collected *list)
 {
     batch run;
-    if (!batch_init(&run, self->client, list->first, list->count)) {
+    if (!batch_init(&run, list->first, list->count)) {
         return PyErr_NoMemory();
     }
     PyObject *results = NULL;
-    if (run_in_turn(self->client, &run) == 0) {
-        results = results_object(&run);
+    const Endpoint *on = endpoint_of(self->endpoint);
+    if (on->run(self->endpoint, &run) == 0) {
+        results = results_object(on, &run);
     }
     if (results) {
         PyObject *error = error_of(self, &run, results);
@@ -179,14 +159,20 @@ static PyObject *pipeline_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     PyObject *client;
     int raise_on_error = 1;
     if (!state || module_check_alive(state) < 0 ||
-        !PyArg_ParseTupleAndKeywords(args, keywords, "O!|$p:Pipeline", (char **)(uintptr_t)names,
-                                     state->client_type, &client, &raise_on_error)) {
+        !PyArg_ParseTupleAndKeywords(args, keywords, "O|$p:Pipeline", (char **)(uintptr_t)names,
+                                     &client, &raise_on_error)) {
+        return NULL;
+    }
+    if (!endpoint_check(state, client)) {
+        PyErr_Format(PyExc_TypeError,
+                     "Pipeline() argument 'client' must be Client or Pool, not %.200s",
+                     Py_TYPE(client)->tp_name);
         return NULL;
     }
     Pipeline *self = (Pipeline *)type->tp_alloc(type, 0);
     if (self) {
         Py_INCREF(client);
-        self->client = (Client *)client;
+        self->endpoint = client;
         self->raise_on_error = raise_on_error;
     }
     return (PyObject *)self;
@@ -196,12 +182,13 @@ static int pipeline_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Pipeline *self = (Pipeline *)object;
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->client);
+    Py_VISIT(self->endpoint);
     Py_VISIT(self->results);
     return collected_traverse(&self->collected, visit, arg);
 }
 
-/* The client stays: methods rely on it, and what makes a circle through it can be cleared there. */
+/* The endpoint stays: methods rely on it, and what makes a circle through it can be cleared there.
+ */
 static int pipeline_clear(PyObject *object)
 {
     Pipeline *self = (Pipeline *)object;
@@ -215,7 +202,7 @@ static void pipeline_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     pipeline_clear(object);
-    Py_XDECREF(((Pipeline *)object)->client);
+    Py_XDECREF(((Pipeline *)object)->endpoint);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -242,8 +229,9 @@ static PyObject *pipeline_get_results(PyObject *object, void *closure)
 PyDoc_STRVAR(
     pipeline_doc,
     "Pipeline(client, *, raise_on_error=True)\n--\n\n"
-    "Operations of a Client that are sent together, so that they wait for one answer only.\n\n"
-    "Made by Client.pipeline. Its methods are those of Client but for quit: each notes the\n"
+    "Operations of a Client or Pool that are sent together, so that they wait for one answer "
+    "only.\n\n"
+    "Made by their method pipeline. Its methods are those of Client but for quit: each notes the\n"
     "operation, sends nothing yet, and returns the Pipeline. A value that could change until\n"
     "then is copied.\n\n"
     "    with client.pipeline() as batch:\n"
@@ -252,7 +240,7 @@ PyDoc_STRVAR(
     "The end of the with statement runs execute; where an exception ends it, the operations\n"
     "are dropped.\n\n"
     "Arguments:\n"
-    "    client (Client): the connection to use.\n"
+    "    client (Client or Pool): what to run them on; a Pool runs them on one connection.\n"
     "    raise_on_error (bool): whether execute raises PipelineError where operations failed.");
 
 PyDoc_STRVAR(
@@ -262,7 +250,7 @@ PyDoc_STRVAR(
     "Returns a list with the result of each operation. One that fails does not keep the others\n"
     "from being run. In place of its result stands the exception (a PyGibsonError) that the\n"
     "method of Client would have raised, such as NotFoundError for a get of a missing key.\n"
-    "Each reply may take the timeout of the Client from the one before.\n\n"
+    "Each reply may take the timeout of the Client or Pool from the one before.\n\n"
     "Raises PipelineError where any failed, after all were run, unless the Pipeline was made\n"
     "with raise_on_error=False. If the connection breaks, the exception of the operation at\n"
     "which it did is raised, whatever raise_on_error is. In both cases the results attribute\n"
@@ -285,7 +273,7 @@ static PyMethodDef pipeline_methods[] = {
 static PyGetSetDef pipeline_attributes[] = {
     {"results", pipeline_get_results, NULL,
      "list or None: what the last execute found, in the order of the operations, also where it\n"
-     "raised. None where it ran nothing: the Client was closed, or a signal handler raised.",
+     "raised. None where it ran nothing: there was no connection, or a signal handler raised.",
      NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -62,22 +62,28 @@ GIBSON_API void gibson_pool_options_init_sized(gibson_pool_options *options, siz
     X(unread, "it was released with replies unread, or requests queued")                           \
     X(cleared, "gibson_pool_clear, gibson_pool_close or gibson_pool_free ended it")
 
+/* The one list of what else it tells: X(type, name, text). */
+#define GIBSON_POOL_STATS_LIST(X)                                                                  \
+    X(uint32_t, in_use, "clients that are lent, or being connected for a caller")                  \
+    X(uint32_t, connecting, "of these, those that are being connected")                            \
+    X(uint32_t, idle, "connections that nobody uses")                                              \
+    X(uint32_t, waiting, "calls that wait for a client now")                                       \
+    X(uint64_t, waited, "calls that had to wait")                                                  \
+    X(uint64_t, waited_ns, "how long, together, in nanoseconds")                                   \
+    X(uint64_t, longest_wait_ns, "the longest of them")                                            \
+    X(uint64_t, timeouts, "calls that ended because no client became free in time")                \
+    X(uint64_t, made, "connections made")                                                          \
+    X(uint64_t, connect_failures, "attempts to connect that failed")
+
 /* gibson_pool_stats is what a pool has done. Numbers count from its beginning, in this process. */
 typedef struct gibson_pool_stats {
-    size_t struct_size;  /* set by the caller: sizeof(gibson_pool_stats) */
-    uint32_t in_use;     /* clients that are lent, or being connected for a caller */
-    uint32_t connecting; /* of these, those that are being connected */
-    uint32_t idle;
-    uint32_t waiting;         /* calls that wait for a client now */
-    uint64_t waited;          /* calls that had to wait */
-    uint64_t waited_ns;       /* how long, together */
-    uint64_t longest_wait_ns; /* and the longest of them */
-    uint64_t timeouts;        /* calls that ended because no client became free in time */
-    uint64_t made;            /* connections made */
-    uint64_t connect_failures;
+    size_t struct_size; /* set by the caller: sizeof(gibson_pool_stats) */
+#define GIBSON_POOL_MEMBER(type, name, text) type name;
 #define GIBSON_POOL_DROP_MEMBER(name, text) uint64_t dropped_##name;
+    GIBSON_POOL_STATS_LIST(GIBSON_POOL_MEMBER)
     GIBSON_POOL_DROP_LIST(GIBSON_POOL_DROP_MEMBER)
 #undef GIBSON_POOL_DROP_MEMBER
+#undef GIBSON_POOL_MEMBER
 } gibson_pool_stats;
 
 /* gibson_pool_new makes a pool, and connects nothing. options may be NULL for the defaults. *pool

@@ -88,7 +88,7 @@ static gibson_status finish(gib_place *place, gibson_status status, int64_t bega
     gib_pool_unlock(core);
     if (status == GIBSON_OK && is_closed) {
         gib_pool_drop(place, &core->stats.dropped_cleared);
-        return gib_error_set(error, GIBSON_CLOSED, "the pool was closed");
+        return gib_error_set(error, GIBSON_CLOSED, "the pool is closed");
     }
     return status;
 }

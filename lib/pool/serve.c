@@ -39,7 +39,7 @@ static gib_place *choose(gib_pool_core *core, int64_t now_ns)
 static bool refuse(const gib_pool_core *core, int64_t now_ns, gibson_error *error)
 {
     if (core->is_closed) {
-        gib_error_set(error, GIBSON_CLOSED, "the pool was closed");
+        gib_error_set(error, GIBSON_CLOSED, "the pool is closed");
         return true;
     }
     if (core->open) {

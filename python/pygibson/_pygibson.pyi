@@ -65,30 +65,7 @@ class PipelineFailure(structseq[Any], tuple[int, str, str | bytes | None, PyGibs
     @property
     def error(self) -> PyGibsonError: ...
 
-class Client:
-    def __init__(
-        self,
-        addr: str | None = "127.0.0.1",
-        port: SupportsIndex = 10128,
-        unix_socket: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
-        timeout: SupportsIndex | None = 60,
-        *,
-        host: str | None = None,
-        connect_timeout: SupportsIndex | None = 1000,
-        reconnect: bool = False,
-        retry_repeatable: bool = False,
-        max_reply_size: SupportsIndex | None = None,
-        max_request_size: SupportsIndex | None = None,
-        max_key_size: SupportsIndex | None = None,
-        max_value_size: SupportsIndex | None = None,
-        max_seconds: SupportsIndex | None = None,
-        pipeline_window: SupportsIndex | None = None,
-        pipeline_bytes: SupportsIndex | None = None,
-        reconnect_delay: SupportsIndex | None = 10,
-        reconnect_max_delay: SupportsIndex | None = 2000,
-        tcp_keepalive: SupportsIndex | None = 60,
-        tcp_user_timeout: SupportsIndex | None = None,
-    ) -> None: ...
+class _Operations:
     def set(self, key: _Key, value: _Given, ttl: SupportsIndex = 0) -> None: ...
     def mset(self, prefix: _Key, value: _Given) -> int: ...
     def ttl(self, key: _Key, seconds: SupportsIndex) -> None: ...
@@ -131,9 +108,66 @@ class Client:
     @timeout.setter
     def timeout(self, value: SupportsIndex | None, /) -> None: ...
 
+class Client(_Operations):
+    def __init__(
+        self,
+        addr: str | None = "127.0.0.1",
+        port: SupportsIndex = 10128,
+        unix_socket: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
+        timeout: SupportsIndex | None = 60,
+        *,
+        host: str | None = None,
+        connect_timeout: SupportsIndex | None = 1000,
+        reconnect: bool = False,
+        retry_repeatable: bool = False,
+        max_reply_size: SupportsIndex | None = None,
+        max_request_size: SupportsIndex | None = None,
+        max_key_size: SupportsIndex | None = None,
+        max_value_size: SupportsIndex | None = None,
+        max_seconds: SupportsIndex | None = None,
+        pipeline_window: SupportsIndex | None = None,
+        pipeline_bytes: SupportsIndex | None = None,
+        reconnect_delay: SupportsIndex | None = 10,
+        reconnect_max_delay: SupportsIndex | None = 2000,
+        tcp_keepalive: SupportsIndex | None = 60,
+        tcp_user_timeout: SupportsIndex | None = None,
+    ) -> None: ...
+
+class Pool(_Operations):
+    def __init__(
+        self,
+        addr: str | None = "127.0.0.1",
+        port: SupportsIndex = 10128,
+        unix_socket: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
+        timeout: SupportsIndex | None = 60,
+        *,
+        host: str | None = None,
+        connect_timeout: SupportsIndex | None = 1000,
+        reconnect: bool = False,
+        retry_repeatable: bool = False,
+        max_reply_size: SupportsIndex | None = None,
+        max_request_size: SupportsIndex | None = None,
+        max_key_size: SupportsIndex | None = None,
+        max_value_size: SupportsIndex | None = None,
+        max_seconds: SupportsIndex | None = None,
+        pipeline_window: SupportsIndex | None = None,
+        pipeline_bytes: SupportsIndex | None = None,
+        reconnect_delay: SupportsIndex | None = 10,
+        reconnect_max_delay: SupportsIndex | None = 2000,
+        tcp_keepalive: SupportsIndex | None = 60,
+        tcp_user_timeout: SupportsIndex | None = None,
+        max_connections: SupportsIndex = 8,
+        min_connections: SupportsIndex | None = None,
+        acquire_timeout: SupportsIndex | None = 1000,
+        idle_timeout: SupportsIndex | None = 300000,
+        lifetime: SupportsIndex | None = 1800000,
+    ) -> None: ...
+    def clear(self) -> None: ...
+    def pool_stats(self) -> dict[str, int]: ...
+
 @final
 class Pipeline:
-    def __new__(cls, client: Client, *, raise_on_error: bool = True) -> Self: ...
+    def __new__(cls, client: Client | Pool, *, raise_on_error: bool = True) -> Self: ...
     def set(self, key: _Key, value: _Given, ttl: SupportsIndex = 0) -> Self: ...
     def mset(self, prefix: _Key, value: _Given) -> Self: ...
     def ttl(self, key: _Key, seconds: SupportsIndex) -> Self: ...

@@ -1,6 +1,6 @@
 /* Prints the tables of the documentation from the lists in the headers.
 
-       print_tables commands|meta|statuses|directives|pool_drops|stats */
+       print_tables commands|meta|statuses|directives|pool_stats|stats */
 #include <stdio.h>
 #include <string.h>
 
@@ -73,11 +73,14 @@ static void print_statuses(void)
 #undef ROW
 }
 
-static void print_pool_drops(void)
+static void print_pool_stats(void)
 {
-    printf("| member of gibson_pool_stats | connections dropped because |\n|---|---|\n");
-#define ROW(name, text) printf("| `dropped_%s` | %s |\n", #name, text);
-    GIBSON_POOL_DROP_LIST(ROW)
+    printf("| member | what it tells |\n|---|---|\n");
+#define ROW(type, name, text) printf("| `%s` | %s |\n", #name, text);
+#define DROP_ROW(name, text) printf("| `dropped_%s` | connections dropped: %s |\n", #name, text);
+    GIBSON_POOL_STATS_LIST(ROW)
+    GIBSON_POOL_DROP_LIST(DROP_ROW)
+#undef DROP_ROW
 #undef ROW
 }
 
@@ -126,7 +129,7 @@ static const struct {
 } tables[] = {
     {"commands", print_commands},     {"meta", print_meta},
     {"statuses", print_statuses},     {"directives", print_directives},
-    {"pool_drops", print_pool_drops}, {"stats", print_stats},
+    {"pool_stats", print_pool_stats}, {"stats", print_stats},
 };
 
 int main(int argc, char **argv)
@@ -137,6 +140,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    fprintf(stderr, "usage: print_tables commands|meta|statuses|directives|pool_drops|stats\n");
+    fprintf(stderr, "usage: print_tables commands|meta|statuses|directives|pool_stats|stats\n");
     return 2;
 }

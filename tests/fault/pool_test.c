@@ -533,7 +533,7 @@ START_TEST(closed_pool_lends_nothing_and_takes_back_what_is_lent)
     gibson_client *client;
     gibson_error error;
     ck_assert_status(gibson_pool_acquire(pool, 0, &client, &error), GIBSON_CLOSED);
-    ck_assert_message_has(&error, "the pool was closed");
+    ck_assert_message_has(&error, "the pool is closed");
     ck_assert_status(gibson_client_ping(lent), GIBSON_OK);
     ck_assert_status(gibson_pool_release(pool, lent), GIBSON_OK);
     ck_assert_status(gibson_pool_release(pool, lent), GIBSON_USAGE);

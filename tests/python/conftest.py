@@ -14,14 +14,15 @@ import looped
 import pygibson._process
 import pytest
 from peer import Peer, Script
-from pygibson import Client, Server
+from pygibson import Client, Pool, Server
 
 # In milliseconds: what a busy machine never reaches.
 PATIENT = 30_000
 
 
-# Their tests are for both Clients, but for those marked as being for the blocking one.
-BOTH = (
+# Their tests are for both Clients and for Pool, but for those marked as being for the blocking
+# Client alone, or as being not for Pool.
+SHARED = (
     "test_arguments",
     "test_commands",
     "test_errors",
@@ -31,15 +32,19 @@ BOTH = (
     "test_values",
 )
 
-# They take half a minute more for the second. So that is done on the oldest and newest Python, and
-# on that of Debian 12; what is of asyncio alone (test_aio*.py) is tested on all.
-BOTH_ON = ((3, 9), (3, 11), (3, 13))
+# They take half a minute more for each. So that is done on the oldest and newest Python, and on that
+# of Debian 12; what is of asyncio or Pool alone (test_aio*.py, test_pool.py) is tested on all.
+ALL_APIS_ON = ((3, 9), (3, 11), (3, 13))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    blocking = metafunc.definition.get_closest_marker("blocking")
-    if metafunc.module.__name__ in BOTH and not blocking:
-        apis = ["blocking", "aio"] if sys.version_info[:2] in BOTH_ON else ["blocking"]
+    def is_marked(name: str) -> bool:
+        return metafunc.definition.get_closest_marker(name) is not None
+
+    if metafunc.module.__name__ in SHARED and not is_marked("blocking"):
+        apis = ["blocking"]
+        if sys.version_info[:2] in ALL_APIS_ON:
+            apis += ["aio"] if is_marked("not_for_pool") else ["aio", "pool"]
         metafunc.parametrize("api", apis, indirect=True)
 
 
@@ -52,6 +57,10 @@ def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         for name in ("Client", "Pipeline"):
             if hasattr(request.module, name):
                 monkeypatch.setattr(request.module, name, getattr(looped, name))
+    elif kind == "pool":
+        monkeypatch.setattr(pygibson._process, "Client", Pool)
+        if hasattr(request.module, "Client"):
+            monkeypatch.setattr(request.module, "Client", Pool)
     return kind
 
 

@@ -205,6 +205,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.not_for_pool  # which goes on with another connection
 @pytest.mark.parametrize("kind", MALFORMED)
 def test_malformed_replies(peer: Callable[..., Peer], kind: str) -> None:
     def script(connection: Connection) -> None:
@@ -334,6 +335,7 @@ def test_initialised_again_after_a_failure(unix_server: Server) -> None:
     client.ping()
 
 
+@pytest.mark.not_for_pool  # whose quit does not ask the server
 def test_a_timeout_names_the_method(peer: Callable[..., Peer]) -> None:
     calls: dict[str, Callable[[Client], None]] = {
         "dl": lambda client: client.dl("key"),
