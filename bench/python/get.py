@@ -1,6 +1,6 @@
 """Reads a value of 100 bytes COUNT times, through one of several clients.
 
-Usage: get.py pygibson|pylibmc|redis SOCKET COUNT
+Usage: get.py pygibson|pool|pylibmc|redis SOCKET COUNT
 
 instructions.py runs it under callgrind with two counts: the difference is what a read costs, the
 loop of the interpreter included.
@@ -18,6 +18,10 @@ def connect(library, socket):
         from pygibson import Client
 
         return Client(unix_socket=socket, timeout=60_000)
+    if library == "pool":
+        from pygibson import Pool
+
+        return Pool(unix_socket=socket, timeout=60_000)
     if library == "pylibmc":
         import pylibmc
 

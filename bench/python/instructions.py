@@ -50,6 +50,7 @@ def listening(*command):
 
 SERVERS = {
     "pygibson": gibson_server,
+    "pool": gibson_server,
     "pylibmc": listening("memcached", "-s", "{socket}", "-u", "nobody"),
     "redis": listening("redis-server", "--port", "0", "--unixsocket", "{socket}", "--save", ""),
 }
@@ -69,7 +70,8 @@ def instructions(library, socket, count):
 
 def available(library):
     program = {"pylibmc": "memcached", "redis": "redis-server"}.get(library)
-    return importlib.util.find_spec(library) and (program is None or shutil.which(program))
+    module = "pygibson" if library == "pool" else library
+    return importlib.util.find_spec(module) and (program is None or shutil.which(program))
 
 
 def main():

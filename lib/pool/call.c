@@ -3,18 +3,34 @@
 
 #include "base/error.h"
 #include "pool/lend.h"
+#include "session/owned_reply.h"
 
-enum { NS_PER_MS = 1000000 };
+enum {
+    NS_PER_MS = 1000000,
+    COPIED_SIZE = 4096, /* a value of no more is copied, so that the client keeps its memory */
+};
+
+/* Makes the views of the reply outlive its lease. */
+static gibson_status own(const gibson_pool *pool, gibson_client *client, gibson_reply *reply,
+                         gibson_owned_reply **owned)
+{
+    if (gibson_items_count(&reply->items) || reply->value.bytes.size > COPIED_SIZE) {
+        return gibson_client_take_reply(client, owned);
+    }
+    *owned = gib_owned_reply_copy(&pool->settings.allocator, &reply->value.bytes);
+    return *owned ? GIBSON_OK : GIBSON_NOMEM;
+}
 
 /* Makes the reply the caller's: with what it owns, or without views. */
-static gibson_status keep(gibson_client *client, gibson_reply *reply, gibson_owned_reply **owned)
+static gibson_status keep(const gibson_pool *pool, gibson_client *client, gibson_reply *reply,
+                          gibson_owned_reply **owned)
 {
     const bool has_views =
         reply->value.kind == GIBSON_KIND_BYTES || gibson_items_count(&reply->items);
     if (!has_views) {
         return GIBSON_OK;
     }
-    const gibson_status status = owned ? gibson_client_take_reply(client, owned) : GIBSON_OK;
+    const gibson_status status = owned ? own(pool, client, reply, owned) : GIBSON_OK;
     if (!owned || status != GIBSON_OK) {
         *reply = (gibson_reply){.status = reply->status, .opcode = reply->opcode};
     }
@@ -47,11 +63,12 @@ static gibson_status timed_out(int64_t timeout_ms, int64_t waited_ms, const gibs
                          of_client ? of_client->message : "");
 }
 
-static gibson_status run(gibson_client *client, const gibson_request *request, gibson_reply *reply,
+static gibson_status run(const gibson_pool *pool, gibson_client *client,
+                         const gibson_request *request, gibson_reply *reply,
                          gibson_owned_reply **owned)
 {
     const gibson_status status = gibson_client_call(client, request, reply);
-    return status == GIBSON_OK ? keep(client, reply, owned) : status;
+    return status == GIBSON_OK ? keep(pool, client, reply, owned) : status;
 }
 
 /* Runs the request in what is left of the time. */
@@ -63,12 +80,15 @@ static gibson_status run_in_time(gibson_pool *pool, gibson_client *client,
     if (!set_left(pool, client, timeout_ms, waited_ms)) {
         return timed_out(timeout_ms, waited_ms, NULL, error);
     }
-    const gibson_status status = run(client, request, reply, owned);
+    const gibson_status status = run(pool, client, request, reply, owned);
     if (status == GIBSON_TIMEOUT && waited_ms) {
         return timed_out(timeout_ms, waited_ms, gibson_client_error(client), error);
     }
     if (status != GIBSON_OK && error) {
         *error = *gibson_client_error(client);
+        if (error->status != status) { /* the request was answered, and the reply not kept */
+            gib_error_set(error, status, "no memory to keep the reply");
+        }
     }
     return status;
 }

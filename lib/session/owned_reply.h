@@ -10,4 +10,7 @@
    with the memory still the caller's, if memory runs out. */
 gibson_owned_reply *gib_owned_reply_new(const gibson_allocator *allocator, void *memory);
 
+/* Makes the owner of a copy of *bytes, which then is that copy. Returns NULL if memory runs out. */
+gibson_owned_reply *gib_owned_reply_copy(const gibson_allocator *allocator, gibson_bytes *bytes);
+
 #endif

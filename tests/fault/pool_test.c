@@ -652,6 +652,40 @@ START_TEST(pool_call_runs_each_command)
 }
 END_TEST
 
+/* Each allocation of each command's call in turn. */
+START_TEST(pool_call_for_which_there_is_no_memory_says_so_and_loses_nothing)
+{
+    failing_allocator memory = {0};
+    options.client.allocator = failing_allocator_functions(&memory);
+    for (size_t i = 0; i + 1 < SAMPLE_COUNT; i++) {
+        size_t n = 0;
+        gibson_status status;
+        do {
+            failing_allocator_arm(&memory, 0);
+            gibson_pool *pool = pooled_new(&options);
+            gibson_pool_release(pool, pooled_acquire(pool));
+            gibson_reply reply;
+            gibson_owned_reply *owned;
+            gibson_error error = {.status = GIBSON_OK};
+            failing_allocator_arm(&memory, ++n);
+            status = gibson_pool_call(pool, &samples[i].request, 0, &reply, &owned, &error);
+            failing_allocator_arm(&memory, 0);
+            ck_assert_status(reply.status, status);
+            if (status != GIBSON_OK) {
+                ck_assert_status(status, GIBSON_NOMEM);
+                ck_assert_status(error.status, status);
+                ck_assert_message_has(&error, "memory");
+                ck_assert_ptr_null(owned);
+            }
+            gibson_owned_reply_free(owned);
+            pooled_check(pool);
+            gibson_pool_free(pool);
+            ck_assert_uint_eq(memory.live, 0);
+        } while (status != GIBSON_OK);
+    }
+}
+END_TEST
+
 START_TEST(pool_call_says_which_time_ran_out)
 {
     options.pool.max = 1;
@@ -801,6 +835,7 @@ int main(void)
              server_that_is_down_makes_acquire_fail_fast_until_the_delay_has_passed,
              acquire_after_a_failure_waits_for_a_client_in_use,
              connecting_that_takes_the_time_of_the_caller_says_so, pool_call_runs_each_command,
+               pool_call_for_which_there_is_no_memory_says_so_and_loses_nothing,
              pool_call_says_which_time_ran_out, pool_call_that_waited_has_less_time_for_the_request,
              call_cut_between_write_and_reply_has_its_effect_once)},
     };

@@ -41,7 +41,7 @@ def test_close(unix_client: Client) -> None:
     unix_client.close()
     unix_client.close()
     for call in (unix_client.ping, unix_client.stats, lambda: unix_client.get("key")):
-        with pytest.raises(ConnectionLostError, match="the (client|pool) is closed"):
+        with pytest.raises(ConnectionLostError, match=r"the (client|pool) is closed"):
             call()
     unix_client.connect()
     unix_client.ping()

@@ -273,7 +273,7 @@ def test_what_is_refused_stays_so_where_the_connection_is_gone(client: Client, p
         lambda: client.get("a b"),
         lambda: client.pipeline().meta(prefix, bad).execute(),
     ):
-        with pytest.raises(ConnectionLostError, match="the (client|pool) is closed"):
+        with pytest.raises(ConnectionLostError, match=r"the (client|pool) is closed"):
             call()
 
 

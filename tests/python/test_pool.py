@@ -1,4 +1,4 @@
-"""Pool: what it has beyond a Client. What it has in common is tested by the files for all of them."""
+"""Pool: what it has beyond a Client. What it shares with that is in the files of tests for all."""
 
 from __future__ import annotations
 
