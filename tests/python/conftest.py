@@ -32,8 +32,8 @@ SHARED = (
     "test_values",
 )
 
-# They take half a minute more for each. So that is done on the oldest and newest Python, and that of
-# Debian 12; what is of asyncio or Pool alone (test_aio*.py, test_pool.py) is tested on all.
+# They take half a minute more for each, so that is done on the oldest and the newest Python, and on
+# that of Debian 12; what is of asyncio or Pool alone (test_aio*.py, test_pool.py) is tested on all.
 ALL_APIS_ON = ((3, 9), (3, 11), (3, 13))
 
 

@@ -249,9 +249,15 @@ def test_a_pipeline_is_of_a_client_or_a_pool() -> None:
         made(1)
 
 
+def has_dropped(pool: Pool, reason: str) -> bool:
+    time.sleep(0.002)
+    pool.ping()
+    return pool.pool_stats()[f"dropped_{reason}"] > 0
+
+
 def test_idle_connections_end(unix_server: Server) -> None:
     pool = Pool(unix_socket=unix_server.unix_socket, timeout=PATIENT, idle_timeout=1)
-    until(lambda: (time.sleep(0.002), pool.ping(), pool.pool_stats()["dropped_idle"] > 0)[2])
+    until(lambda: has_dropped(pool, "idle"))
     kept = Pool(
         unix_socket=unix_server.unix_socket, timeout=PATIENT, idle_timeout=1, min_connections=1
     )
@@ -259,7 +265,7 @@ def test_idle_connections_end(unix_server: Server) -> None:
     kept.ping()
     assert kept.pool_stats()["made"] == 1
     short = Pool(unix_socket=unix_server.unix_socket, timeout=PATIENT, lifetime=1)
-    until(lambda: (time.sleep(0.002), short.ping(), short.pool_stats()["dropped_lifetime"] > 0)[2])
+    until(lambda: has_dropped(short, "lifetime"))
     assert adds_up(pool) and adds_up(kept) and adds_up(short)
 
 
@@ -486,7 +492,7 @@ def test_a_hundred_threads_on_eight_connections_with_random_cuts(
     wrong: list[object] = []
     done = threading.Event()
 
-    def work(number: int) -> None:
+    def work(pool: Pool, number: int) -> None:
         key = f"{prefix}{number}"
         for turn in range(30):
             mine = f"{number}.{turn}".encode()
@@ -508,7 +514,7 @@ def test_a_hundred_threads_on_eight_connections_with_random_cuts(
                 proxy.drop()
 
         cutting = in_background(cut)
-        calls = [in_background(work, number) for number in range(100)]
+        calls = [in_background(work, pool, number) for number in range(100)]
         for call in calls:
             call.result(4 * LONG)
         done.set()
