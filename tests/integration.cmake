@@ -10,6 +10,8 @@ target_compile_definitions(
     client_conformance_test.async
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
+gibson_test(integration/cluster_test.c gibson_test_server gibson_test_support)
+
 gibson_test(integration/pool_server_test.c gibson_test_server gibson_test_support)
 target_sources(pool_server_test PRIVATE support/server_program.c)
 target_compile_definitions(pool_server_test

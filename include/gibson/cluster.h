@@ -95,6 +95,68 @@ GIBSON_API gibson_status gibson_cluster_set_servers(gibson_cluster *cluster,
                                                     const gibson_cluster_server *servers,
                                                     size_t count, gibson_error *error);
 
+/* gibson_cluster_answer is what one server has said to a request. */
+typedef struct gibson_cluster_answer {
+    const char *server;   /* its address, as gibson_client_peer writes it */
+    gibson_status status; /* what gibson_client_call returns */
+    int64_t number;       /* of commands that yield NUMBER, if status is GIBSON_OK; else 0 */
+} gibson_cluster_answer;
+
+/* gibson_cluster_client_new makes a client of a cluster, and connects to no server: that is done
+   when one is first asked. *client is NULL unless the call succeeds; the caller frees it with
+   gibson_cluster_client_free. Returns GIBSON_OK; GIBSON_NOMEM; GIBSON_USAGE if an argument is NULL.
+
+   Thread rule, here and below: any thread may make one; one thread at a time may use it. After a
+   fork its connections are the parent's, as those of a gibson_client. Since 0.3. */
+GIBSON_API gibson_status gibson_cluster_client_new(gibson_cluster_client **client,
+                                                   gibson_cluster *cluster);
+
+/* gibson_cluster_client_free closes its connections. NULL is allowed. Since 0.3. */
+GIBSON_API void gibson_cluster_client_free(gibson_cluster_client *client);
+
+/* gibson_cluster_call runs a request, and fills in *reply, whose views live until the next call on
+   the client.
+
+   A request on a key goes to the server that has it, and one on a prefix to that which has all that
+   can begin with it, where affinity tells that it is one: it returns what gibson_client_call does.
+   If that server is ejected it returns GIBSON_UNREACHABLE, or with GIBSON_CLUSTER_REHASH goes to
+   the next one. A request that has failed is not repeated on another server.
+
+   Any other request on a prefix, and PING, goes to all servers at once, and takes as long as the
+   slowest. If all have answered, the reply is that of all together: numbers are added, items put
+   behind each other, up to the limit of MGET in all; GIBSON_NOT_FOUND if all say so, else
+   GIBSON_OK, or else what the first server says that says neither. If any has not answered, or is
+   ejected, the status is why, and there is neither number nor items: what the others have said, and
+   done, gibson_cluster_answers tells.
+
+   STATS and END are of one server, and return GIBSON_USAGE. Since 0.3. */
+GIBSON_API gibson_status gibson_cluster_call(gibson_cluster_client *client,
+                                             const gibson_request *request, gibson_reply *reply);
+
+/* gibson_cluster_take_reply does what gibson_client_take_reply does. Since 0.3. */
+GIBSON_API gibson_status gibson_cluster_take_reply(gibson_cluster_client *client,
+                                                   gibson_owned_reply **owned);
+
+/* gibson_cluster_answers returns what each server that the last call has asked, or would have, has
+   said, and sets *count to how many those are. It lives until the next call on the client.
+   Since 0.3. */
+GIBSON_API const gibson_cluster_answer *gibson_cluster_answers(gibson_cluster_client *client,
+                                                               size_t *count);
+
+/* gibson_cluster_error returns what happened in the last call, as gibson_client_error does.
+   Since 0.3. */
+GIBSON_API const gibson_error *gibson_cluster_error(gibson_cluster_client *client);
+
+/* gibson_cluster_servers_of tells which servers a request on a prefix would go to, all being well:
+   their number, and the first `room` of them in servers[], as indexes of the list, in no order.
+   With an empty prefix, all. Since 0.3. */
+GIBSON_API size_t gibson_cluster_servers_of(gibson_cluster_client *client, gibson_bytes prefix,
+                                            size_t *servers, size_t room);
+
+/* gibson_cluster_server_of returns the index of the server that has a key, all being well.
+   Since 0.3. */
+GIBSON_API size_t gibson_cluster_server_of(gibson_cluster_client *client, gibson_bytes key);
+
 GIBSON_END_DECLS
 
 #endif

@@ -60,8 +60,9 @@ static gibson_status finish(gibson_client *client, const gibson_request *request
     return reply->status;
 }
 
-GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_request *request,
-                                         gibson_reply *reply)
+/* Gets ready for the long way. Returns GIBSON_OK, or why it is not to be gone. */
+static gibson_status prepare(gibson_client *client, const gibson_request *request,
+                             gibson_reply *reply)
 {
     gib_session *session = &client->connection.session;
     if (GIB_UNLIKELY(gib_operation_is_parents(&client->operation))) {
@@ -72,8 +73,34 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
         return fail(client, request, reply, GIBSON_USAGE);
     }
     *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
-    return finish(client, request, reply,
-                  gib_client_run(client, GIB_OPERATION_CALL, request, reply));
+    return GIBSON_OK;
+}
+
+GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_request *request,
+                                         gibson_reply *reply)
+{
+    const gibson_status status = prepare(client, request, reply);
+    return status == GIBSON_OK ? finish(client, request, reply,
+                                        gib_client_run(client, GIB_OPERATION_CALL, request, reply))
+                               : status;
+}
+
+gibson_status gib_call_start(gibson_client *client, const gibson_request *request,
+                             gibson_reply *reply, int64_t now_ns)
+{
+    const gibson_status status = prepare(client, request, reply);
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    gib_operation_begin(&client->operation, GIB_OPERATION_CALL, request, reply, now_ns);
+    return gib_call_step(client, request, reply, now_ns);
+}
+
+gibson_status gib_call_step(gibson_client *client, const gibson_request *request,
+                            gibson_reply *reply, int64_t now_ns)
+{
+    const gibson_status status = gib_operation_step(&client->operation, now_ns);
+    return status == GIBSON_WOULD_BLOCK ? status : finish(client, request, reply, status);
 }
 
 GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_request *request,
