@@ -14,6 +14,20 @@ static gibson_status fail(gibson_cluster_client *client, gibson_status status, c
     return gib_error_set(&client->error, status, "%s", message);
 }
 
+static gibson_status refuse(gibson_cluster_client *client, const gibson_request *request,
+                            gibson_reply *reply, gibson_status status, const char *message)
+{
+    if (reply) {
+        *reply = (gibson_reply){.status = status,
+                                .opcode = request ? request->opcode : (gibson_opcode)0};
+    }
+    if (client) {
+        client->answer_count = 0;
+        fail(client, status, message);
+    }
+    return status;
+}
+
 /* ---- Making, and following the list ---- */
 
 /* What is as long as the list of servers. */
@@ -150,19 +164,18 @@ static inline size_t server_at(const gibson_cluster_client *client, size_t point
     return client->membership->ring.points[point].server;
 }
 
-/* The next server of the ring that may be asked, from a point on. Returns its index, or the number
-   of servers if there is none. */
-static size_t next_server(gibson_cluster_client *client, size_t point, gib_health_use *use)
+/* The first server of the ring from a point on that may be asked, some of which are not what they
+   should be. Returns its index, or the number of servers if there is none. */
+static GIB_COLD size_t find_server(gibson_cluster_client *client, size_t point, gib_health_use *use)
 {
     const gib_ring *ring = &client->membership->ring;
     const int64_t now_ns = gib_now_ns();
     for (size_t i = 0; i < ring->count; i++) {
         const size_t index = server_at(client, point);
         gib_node *node = client->links[index].node;
-        *use = GIB_HEALTH_USE;
-        if (atomic_load_explicit(&node->is_troubled, memory_order_relaxed)) {
-            *use = gib_cluster_ask(client->cluster, node, now_ns);
-        }
+        *use = atomic_load_explicit(&node->is_troubled, memory_order_relaxed)
+                   ? gib_cluster_ask(client->cluster, node, now_ns)
+                   : GIB_HEALTH_USE;
         if (*use != GIB_HEALTH_AVOID) {
             return index;
         }
@@ -225,43 +238,72 @@ static gibson_status flush(const gibson_cluster_client *client, gibson_client *t
     return status == GIBSON_NOT_FOUND ? GIBSON_OK : status;
 }
 
-static gibson_status ask(gibson_cluster_client *client, size_t index, gib_health_use use,
-                         const gibson_request *request, gibson_reply *reply)
+static GIB_COLD gibson_status no_memory(gibson_cluster_client *client, gib_link *link,
+                                        gib_health_use use, const gibson_request *request,
+                                        gibson_reply *reply)
+{
+    gib_cluster_note(client->cluster, link->node, use, GIBSON_NOMEM);
+    return refuse(client, request, reply, GIBSON_NOMEM, "no memory for a connection");
+}
+
+static GIB_COLD gibson_status is_ejected(gibson_cluster_client *client, size_t index,
+                                         const gibson_request *request, gibson_reply *reply)
+{
+    *reply = (gibson_reply){.status = GIBSON_UNREACHABLE, .opcode = request->opcode};
+    client->answers[0] =
+        (gibson_cluster_answer){client->links[index].node->peer, GIBSON_UNREACHABLE, 0};
+    client->answer_count = 1;
+    client->last = NULL;
+    return gib_error_set(&client->error, GIBSON_UNREACHABLE, "%.150s is ejected after failures",
+                         client->links[index].node->peer);
+}
+
+/* Asks a server that is not what it should be, or was not asked before. */
+static GIB_NOINLINE gibson_status ask_with_care(gibson_cluster_client *client, size_t index,
+                                                gib_health_use use, const gibson_request *request,
+                                                gibson_reply *reply)
 {
     gib_link *link = &client->links[index];
-    gibson_client *to = connection_to(link);
-    if (!to) {
-        gib_cluster_note(client->cluster, link->node, use, GIBSON_NOMEM);
-        return reply->status = fail(client, GIBSON_NOMEM, "no memory for a connection");
+    if (!connection_to(link)) {
+        return no_memory(client, link, use, request, reply);
     }
-    client->last = to;
-    gibson_status status = use == GIB_HEALTH_PROBE ? flush(client, to) : GIBSON_OK;
-    status = status == GIBSON_OK ? gibson_client_call(to, request, reply) : status;
-    reply->status = status;
-    if (GIB_UNLIKELY(use == GIB_HEALTH_PROBE) || GIB_UNLIKELY(!gib_cluster_has_answered(status)) ||
-        atomic_load_explicit(&link->node->is_troubled, memory_order_relaxed)) {
-        gib_cluster_note(client->cluster, link->node, use, status);
+    client->last = link->client;
+    gibson_status status = use == GIB_HEALTH_PROBE ? flush(client, link->client) : GIBSON_OK;
+    if (status == GIBSON_OK) {
+        status = gibson_client_call(link->client, request, reply);
+    } else {
+        *reply = (gibson_reply){.status = status, .opcode = request->opcode};
     }
+    gib_cluster_note(client->cluster, link->node, use, status);
     return status;
 }
 
 static gibson_status call_one(gibson_cluster_client *client, gibson_bytes part,
                               const gibson_request *request, gibson_reply *reply)
 {
-    gib_health_use use;
-    const size_t index = next_server(client, point_of(client, part), &use);
-    *reply = (gibson_reply){.status = GIBSON_UNREACHABLE, .opcode = request->opcode};
-    client->answer_count = 1;
-    if (index == client->membership->count) {
-        const gib_node *node = client->links[server_at(client, point_of(client, part))].node;
-        client->answers[0] = (gibson_cluster_answer){node->peer, GIBSON_UNREACHABLE, 0};
-        client->last = NULL;
-        return gib_error_set(&client->error, GIBSON_UNREACHABLE, "%.150s is ejected after failures",
-                             node->peer);
+    const size_t point = point_of(client, part);
+    size_t index = server_at(client, point);
+    gib_link *link = &client->links[index];
+    gibson_status status;
+    if (GIB_LIKELY(link->client) &&
+        GIB_LIKELY(!atomic_load_explicit(&link->node->is_troubled, memory_order_relaxed))) {
+        client->last = link->client;
+        status = gibson_client_call(link->client, request, reply);
+        if (GIB_UNLIKELY(!gib_cluster_has_answered(status))) {
+            gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, status);
+        }
+    } else {
+        gib_health_use use;
+        const size_t first = index;
+        index = find_server(client, point, &use);
+        if (index == client->membership->count) {
+            return is_ejected(client, first, request, reply);
+        }
+        status = ask_with_care(client, index, use, request, reply);
     }
-    const gibson_status status = ask(client, index, use, request, reply);
     client->answers[0] =
         (gibson_cluster_answer){client->links[index].node->peer, status, reply->value.number};
+    client->answer_count = 1;
     return status;
 }
 
@@ -360,20 +402,6 @@ static gibson_status call_all(gibson_cluster_client *client, const gibson_reques
 }
 
 /* ---- The call ---- */
-
-static gibson_status refuse(gibson_cluster_client *client, const gibson_request *request,
-                            gibson_reply *reply, gibson_status status, const char *message)
-{
-    if (reply) {
-        *reply = (gibson_reply){.status = status,
-                                .opcode = request ? request->opcode : (gibson_opcode)0};
-    }
-    if (client) {
-        client->answer_count = 0;
-        fail(client, status, message);
-    }
-    return status;
-}
 
 /* What is not on a key. */
 static gibson_status call_other(gibson_cluster_client *client, const gibson_request *request,

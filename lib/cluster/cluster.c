@@ -178,20 +178,9 @@ static verdict judge(gibson_status status)
     case GIBSON_UNREACHABLE:
     case GIBSON_PROTOCOL:
         return VERDICT_FAILED;
-    case GIBSON_INVALID:
-    case GIBSON_USAGE:
-    case GIBSON_NOMEM:
-    case GIBSON_SYSTEM:
-    case GIBSON_INTERRUPTED:
-        return VERDICT_NONE;
     default:
-        return VERDICT_ANSWERED;
+        return gib_cluster_has_answered(status) ? VERDICT_ANSWERED : VERDICT_NONE;
     }
-}
-
-bool gib_cluster_has_answered(gibson_status status)
-{
-    return judge(status) == VERDICT_ANSWERED;
 }
 
 void gib_cluster_note(gibson_cluster *cluster, gib_node *node, gib_health_use use,

@@ -52,7 +52,10 @@ struct gibson_cluster_client {
 gib_health_use gib_cluster_ask(gibson_cluster *cluster, gib_node *node, int64_t now_ns);
 
 /* Tells whether a status is what a server has answered. */
-bool gib_cluster_has_answered(gibson_status status);
+static inline bool gib_cluster_has_answered(gibson_status status)
+{
+    return status <= GIBSON_TRUNCATED;
+}
 
 /* Takes note of how a request has ended, unless that tells nothing of the server. */
 void gib_cluster_note(gibson_cluster *cluster, gib_node *node, gib_health_use use,

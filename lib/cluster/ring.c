@@ -64,6 +64,18 @@ static void add_points(gib_ring *ring, const gib_ring_server *server, uint32_t i
     }
 }
 
+static void divide(gib_ring *ring)
+{
+    uint32_t at = 0;
+    for (uint32_t part = 0; part < GIB_RING_PARTS; part++) {
+        while (at < ring->count && ring->points[at].value >> 24 < part) {
+            at++;
+        }
+        ring->begins[part] = at;
+    }
+    ring->begins[GIB_RING_PARTS] = (uint32_t)ring->count;
+}
+
 static int compare(const void *left, const void *right)
 {
     const gib_ring_point *a = left;
@@ -108,6 +120,7 @@ bool gib_ring_make(gib_ring *ring, const gib_ring_server *servers, size_t count,
         return false;
     }
     qsort(ring->points, ring->count, sizeof *ring->points, compare);
+    divide(ring);
     return true;
 }
 
@@ -120,19 +133,4 @@ void gib_ring_clear(gib_ring *ring, const gibson_allocator *allocator)
 uint32_t gib_ring_hash(gibson_bytes key)
 {
     return gib_md5_of(key.data, key.size).words[0];
-}
-
-size_t gib_ring_find(const gib_ring *ring, uint32_t hash)
-{
-    size_t first = 0;
-    size_t end = ring->count;
-    while (first < end) {
-        const size_t middle = first + (end - first) / 2;
-        if (ring->points[middle].value < hash) {
-            first = middle + 1;
-        } else {
-            end = middle;
-        }
-    }
-    return first < ring->count ? first : 0;
 }

@@ -26,9 +26,13 @@ typedef struct gib_ring_point {
     uint32_t server; /* its index in the list */
 } gib_ring_point;
 
+enum { GIB_RING_PARTS = 256 };
+
 typedef struct gib_ring {
     gib_ring_point *points; /* by value; NULL where there are none */
     size_t count;
+    /* Where the points of each part of the circle begin, so that few have to be looked at. */
+    uint32_t begins[GIB_RING_PARTS + 1];
 } gib_ring;
 
 /* Makes the ring of a list. False if memory runs out, or there are more points than 2^31. */
@@ -42,7 +46,21 @@ void gib_ring_clear(gib_ring *ring, const gibson_allocator *allocator);
 uint32_t gib_ring_hash(gibson_bytes key);
 
 /* The index of the point that a hash belongs to. The ring must not be empty. */
-size_t gib_ring_find(const gib_ring *ring, uint32_t hash);
+static inline size_t gib_ring_find(const gib_ring *ring, uint32_t hash)
+{
+    const uint32_t part = hash >> 24;
+    size_t first = ring->begins[part];
+    size_t end = ring->begins[part + 1];
+    while (first < end) {
+        const size_t middle = first + (end - first) / 2;
+        if (ring->points[middle].value < hash) {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    return first < ring->count ? first : 0;
+}
 
 /* The index of the point behind another, the first behind the last. */
 static inline size_t gib_ring_next(const gib_ring *ring, size_t point)
