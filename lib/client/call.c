@@ -124,13 +124,9 @@ GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_r
                   gib_client_run(client, GIB_OPERATION_CALL, request, reply));
 }
 
-gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
-                                 gibson_reply *reply)
+static GIB_NOINLINE gibson_status call_any(gibson_client *client, const gibson_request *request,
+                                           gibson_reply *reply)
 {
-    GIB_CHECKED(client);
-    if (GIB_UNLIKELY(!client || !request || !reply)) {
-        return refuse_null(client, reply);
-    }
     if (GIB_UNLIKELY(request->value.size > SHORT_VALUE || !gib_call_begin(client))) {
         return gib_call_long(client, request, reply);
     }
@@ -142,6 +138,29 @@ gibson_status gibson_client_call(gibson_client *client, const gibson_request *re
                                             : fail(client, request, reply, status);
     }
     return gib_call_finish(client, request, reply, gib_call_exchange(client, size));
+}
+
+gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
+                                 gibson_reply *reply)
+{
+    GIB_CHECKED(client);
+    if (GIB_UNLIKELY(!client || !request || !reply)) {
+        return refuse_null(client, reply);
+    }
+    size_t size;
+    if (request->opcode != GIBSON_OP_GET || !gib_call_begin(client) ||
+        !gib_single_write(&client->connection.session, GIBSON_OP_GET, request, &size)) {
+        return call_any(client, request, reply);
+    }
+    const gib_exchanged done = gib_call_exchange(client, size);
+    if (GIB_UNLIKELY(!gib_single_take_common(&client->connection.session, GIBSON_OP_GET, request,
+                                             size, done.received, reply))) {
+        return gib_call_finish(client, request, reply, done);
+    }
+    reply->opcode = GIBSON_OP_GET;
+    reply->items = (gibson_items){0};
+    gib_client_note_answer(client, GIBSON_OP_GET, reply->status);
+    return reply->status;
 }
 
 GIB_NOINLINE gibson_status gib_call_any(gibson_client *client, gibson_opcode opcode,
