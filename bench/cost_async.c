@@ -82,12 +82,12 @@ int main(int argc, char **argv)
     (void)gibson_async_submit(async, &set, 0, stored, &status, NULL);
     finish(async);
     run all = {.request = gibson_request_key(GIBSON_OP_GET, gibson_str(key)),
-               .to_submit = atol(argv[3])};
-    const long under_way = atol(argv[2]);
+               .to_submit = strtol(argv[3], NULL, 10)};
+    const long under_way = strtol(argv[2], NULL, 10);
     for (long i = 0; i < under_way; i++) {
         submit(async, &all);
     }
     finish(async);
     gibson_async_free(async);
-    return status == GIBSON_OK && all.answered == atol(argv[3]) ? 0 : 1;
+    return status == GIBSON_OK && all.answered == strtol(argv[3], NULL, 10) ? 0 : 1;
 }

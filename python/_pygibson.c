@@ -39,6 +39,15 @@ int module_check_alive(const module_state *state)
     return -1;
 }
 
+bool module_is_ending(const module_state *state)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return Py_IsFinalizing() || !state->connection_type;
+#else
+    return _Py_IsFinalizing() || !state->connection_type;
+#endif
+}
+
 static PyObject *after_fork_in_child(PyObject *module, PyObject *unused)
 {
     (void)unused;

@@ -314,7 +314,7 @@ static void end(Connection *self)
 /* Whether the loop may be told something from here: it runs here, or nowhere. */
 static bool is_at_hand(const Connection *self)
 {
-    if (!self->watch.loop || connection_was_forked(self)) {
+    if (!self->watch.loop || connection_was_forked(self) || module_is_ending(self->state)) {
         return true;
     }
     PyObject *running = aio_running_loop(self->state);

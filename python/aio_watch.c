@@ -87,7 +87,7 @@ void watch_forget(Connection *self)
     const unsigned events = watch->events;
     watch->descriptor = -1;
     watch->events = 0;
-    if (descriptor < 0 || connection_was_forked(self)) {
+    if (descriptor < 0 || connection_was_forked(self) || module_is_ending(self->state)) {
         return;
     }
     if (events & GIBSON_ASYNC_READ) {
@@ -135,11 +135,13 @@ int watch_soon(Connection *self)
     return handle ? 0 : -1;
 }
 
-static void cancel_timer(aio_watch *watch)
+static void cancel_timer(Connection *self)
 {
-    PyObject *timer = watch->timer;
-    watch->timer = NULL;
-    if (timer) {
+    PyObject *timer = self->watch.timer;
+    self->watch.timer = NULL;
+    if (timer && module_is_ending(self->state)) {
+        Py_DECREF(timer);
+    } else if (timer) {
         PyObject *done = PyObject_CallMethod(timer, "cancel", NULL);
         if (!done) {
             PyErr_Clear();
@@ -156,7 +158,7 @@ static int watch_time(Connection *self, int64_t wake_ns)
     if (wake_ns == GIBSON_ASYNC_NEVER || (watch->timer && watch->timer_ns <= wake_ns)) {
         return 0;
     }
-    cancel_timer(watch);
+    cancel_timer(self);
     const int64_t left_ns = wake_ns - watch_now_ns();
     const double left = left_ns > 0 ? (double)left_ns / 1e9 : 0;
     watch->timer = call(self, watch->call_later, PyFloat_FromDouble(left), &time_def);
@@ -201,7 +203,7 @@ void watch_end(Connection *self)
 {
     watch_forget(self);
     if (!connection_was_forked(self)) {
-        cancel_timer(&self->watch);
+        cancel_timer(self);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stdbool.h>
 
 #include <gibson/gibson.h>
 
@@ -42,5 +43,9 @@ module_state *module_state_of_type(PyTypeObject *type);
 /* Returns 0; or -1 with an exception set once the interpreter has taken the module down, as it does
    when it ends: then nothing of the state is there, while objects of its types may be. */
 int module_check_alive(const module_state *state);
+
+/* Whether the interpreter is ending. Then what is destroyed must call no function that is made in
+   Python: before 3.11 one that was cleared as part of the same garbage crashes. */
+bool module_is_ending(const module_state *state);
 
 #endif

@@ -12,6 +12,7 @@ unix sockets, for it, and on unix sockets for the others.
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,22 +30,28 @@ PORT = 16379
 
 @contextmanager
 def redis_server(command, folder):
-    # One in a chroot sees no folder of ours: then all use the loopback.
-    inside = "chroot" in command
-    socket = f"127.0.0.1:{PORT}" if inside else os.path.join(folder, "redis")
-    words = [*command, "--port", str(PORT), "--bind", "127.0.0.1"]
+    """Starts a server. Yields the path of its unix socket."""
+    root = ""
+    if "chroot" in command:  # it sees no folder of ours, but we see those of its own
+        root = command[command.index("chroot") + 1]
+        folder = f"/tmp/compare-tasks-{os.getpid()}"
+        os.makedirs(root + folder)
+    socket = os.path.join(folder, "redis")
+    words = [*command, "--port", str(PORT), "--bind", "127.0.0.1", "--unixsocket", socket]
     words += ["--save", "", "--maxclients", "5000"]
-    if not inside:
-        words += ["--unixsocket", socket]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    time.sleep(1)
-    if process.poll() is not None:
-        raise SystemExit(f"{command} did not start")
+    end = time.monotonic() + 10
+    while not os.path.exists(root + socket):
+        if process.poll() is not None or time.monotonic() > end:
+            raise SystemExit(f"{command} did not start")
+        time.sleep(0.05)
     try:
-        yield socket
+        yield root + socket
     finally:
         process.terminate()
         process.wait()
+        if root:
+            shutil.rmtree(root + folder)
 
 
 def measure(client, sockets, loop, tasks, seconds):

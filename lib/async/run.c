@@ -74,8 +74,15 @@ static GIB_INLINE void deliver_values(gibson_async *async, gibson_reply *reply)
    last callback can submit by the short way. Returns whether it has. */
 static bool begin_again(gib_connection *connection, int64_t now_ns)
 {
-    return !gib_session_count(&connection->session) && gib_session_reopen(&connection->session) &&
-           gib_idle_begin_trusted(&connection->idle, now_ns);
+    if (gib_session_count(&connection->session) ||
+        !gib_idle_begin_trusted(&connection->idle, now_ns)) {
+        return false;
+    }
+    if (!gib_session_reopen(&connection->session)) {
+        gib_idle_unused(&connection->idle);
+        return false;
+    }
+    return true;
 }
 
 /* Ends a turn in which replies were read, and no whole one is left. */

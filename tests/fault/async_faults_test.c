@@ -273,6 +273,29 @@ START_TEST(async_replies_that_are_shifted_are_noticed_within_127_batches)
 }
 END_TEST
 
+static void submit_next(gibson_async *handle, const gibson_reply *reply, void *context)
+{
+    int *calls = context;
+    if (reply->status == GIBSON_OK && ++*calls < 400) {
+        ck_assert_status(gibson_async_submit(handle, get(), 0, submit_next, calls, NULL),
+                         GIBSON_OK);
+    }
+}
+
+/* The same where the last callback of each batch submits the next. */
+START_TEST(async_replies_that_are_shifted_are_noticed_where_callbacks_submit)
+{
+    begin(PEER_UNIX, serve_shifted, NULL);
+    connect_handle();
+    int calls = 0;
+    ck_assert_status(gibson_async_submit(async, get(), 0, submit_next, &calls, NULL), GIBSON_OK);
+    async_until(async, calls == 400 || !gibson_async_connected(async));
+    ck_assert_int_le(calls, 128);
+    ck_assert_status(told.status, GIBSON_PROTOCOL);
+    end();
+}
+END_TEST
+
 /* ---- Times that not every server keeps ---- */
 
 static atomic_size_t asked;
@@ -584,6 +607,7 @@ int main(void)
                async_unreachable_server_is_told_and_not_asked_at_once_again,
                async_reply_nobody_asked_for_ends_the_connection,
                async_replies_that_are_shifted_are_noticed_within_127_batches,
+               async_replies_that_are_shifted_are_noticed_where_callbacks_submit,
                async_long_time_is_checked_with_the_server_and_order_is_kept,
                async_long_times_and_what_is_behind_them_are_answered_in_pieces,
                async_long_time_is_refused_where_the_server_does_not_tell,

@@ -506,6 +506,18 @@ static long resident_pages(pid_t process)
     return strtol(end, NULL, 10);
 }
 
+/* Clients that go leave no memory held; then the server ends. */
+static void end_with_clients(pid_t child, int first, const int *descriptors, int count)
+{
+    for (int i = 0; i < count; i++) {
+        close(descriptors[i]);
+    }
+    ck_assert(raw_await_stat(first, "client_memory_used", 0));
+    close(first);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(exit_code(child), 0);
+}
+
 /* Many clients ask for large replies and read nothing. */
 START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
 {
@@ -550,13 +562,7 @@ START_TEST(process_memory_stays_within_its_limits_when_nobody_reads)
     await_text(path_of("log"), "disconnected a client that holds");
     ck_assert_int_gt(raw_stat(first, "total_disconnected_heavy"), 0);
     ck_assert_int_eq(raw_ask_code(first, GIBSON_OP_PING, ""), GIB_CODE_OK);
-    for (int i = 0; i < CLIENTS; i++) {
-        close(descriptors[i]);
-    }
-    ck_assert(raw_await_stat(first, "client_memory_used", 0));
-    close(first);
-    kill(child, SIGTERM);
-    ck_assert_int_eq(exit_code(child), 0);
+    end_with_clients(child, first, descriptors, CLIENTS);
 }
 END_TEST
 
@@ -597,13 +603,7 @@ START_TEST(process_memory_stays_within_its_limits_when_no_request_ends)
         }
     }
     ck_assert_int_gt(raw_stat(first, "client_memory_used"), 40 << 20);
-    for (int i = 0; i < CLIENTS; i++) {
-        close(descriptors[i]);
-    }
-    ck_assert(raw_await_stat(first, "client_memory_used", 0));
-    close(first);
-    kill(child, SIGTERM);
-    ck_assert_int_eq(exit_code(child), 0);
+    end_with_clients(child, first, descriptors, CLIENTS);
 }
 END_TEST
 

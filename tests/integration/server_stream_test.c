@@ -150,20 +150,20 @@ START_TEST(stream_requests_looked_at_ahead_are_answered_one_by_one)
     for (int round = 0; round < ROUNDS; round++) {
         const int at = round * 97 % ITEMS;
         const struct {
-            uint16_t opcode;
             const char *format;
             int code;
+            uint16_t opcode;
         } requests[] = {
-            {GIBSON_OP_GET, "key:%d.", GIB_CODE_VAL},
-            {GIBSON_OP_DEL, "key:%d.", GIB_CODE_OK},
-            {GIBSON_OP_GET, "key:%d.", GIB_CODE_NOT_FOUND},
-            {GIBSON_OP_GET, "", GIB_CODE_ERR},
-            {GIBSON_OP_SET, "0 key:%d. v", GIB_CODE_VAL},
-            {GIBSON_OP_SET, "0 key:%d.", GIB_CODE_ERR},
-            {GIBSON_OP_COUNT, "key:%d.", GIB_CODE_VAL},
-            {GIBSON_OP_MDEL, "key:%d.", GIB_CODE_VAL},
-            {GIBSON_OP_INC, "key:%d.", GIB_CODE_VAL},
-            {GIBSON_OP_GET, "key:%d.", GIB_CODE_VAL},
+            {"key:%d.", GIB_CODE_VAL, GIBSON_OP_GET},
+            {"key:%d.", GIB_CODE_OK, GIBSON_OP_DEL},
+            {"key:%d.", GIB_CODE_NOT_FOUND, GIBSON_OP_GET},
+            {"", GIB_CODE_ERR, GIBSON_OP_GET},
+            {"0 key:%d. v", GIB_CODE_VAL, GIBSON_OP_SET},
+            {"0 key:%d.", GIB_CODE_ERR, GIBSON_OP_SET},
+            {"key:%d.", GIB_CODE_VAL, GIBSON_OP_COUNT},
+            {"key:%d.", GIB_CODE_VAL, GIBSON_OP_MDEL},
+            {"key:%d.", GIB_CODE_VAL, GIBSON_OP_INC},
+            {"key:%d.", GIB_CODE_VAL, GIBSON_OP_GET},
         };
         size = 0;
         for (size_t i = 0; i < 5 * COUNT_OF(requests); i++) {

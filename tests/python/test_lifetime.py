@@ -408,6 +408,7 @@ def test_the_interpreter_ends_with_a_client_that_a_module_keeps(unix_server: Ser
     code = LATE + textwrap.dedent(
         """
         client = pygibson.Client(unix_socket=sys.argv[1])
+        client.set("key", "value")
         batch = client.pipeline()
         keep(Late(lambda: client.get("key"), lambda: batch.get("key"), batch.execute,
                   client.pipeline, client.close, lambda: client.get("key"),
