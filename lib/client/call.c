@@ -86,13 +86,15 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
 }
 
 gibson_status gib_call_start(gibson_client *client, const gibson_request *request,
-                             gibson_reply *reply, int64_t now_ns)
+                             gibson_reply *reply, gib_deadline until, int64_t now_ns)
 {
     const gibson_status status = prepare(client, request, reply);
     if (status != GIBSON_OK) {
         return status;
     }
+    client->operation.latest = until;
     gib_operation_begin(&client->operation, GIB_OPERATION_CALL, request, reply, now_ns);
+    client->operation.latest = GIB_NO_DEADLINE;
     return gib_call_step(client, request, reply, now_ns);
 }
 

@@ -17,6 +17,11 @@ typedef struct gib_affinity {
                       Redis Cluster has it; else the whole key */
 } gib_affinity;
 
+static inline bool gib_affinity_is_none(const gib_affinity *affinity)
+{
+    return !affinity->depth && !affinity->hash_tag;
+}
+
 /* The part of a key that places it: a view of it, never empty where the key is not. */
 gibson_bytes gib_affinity_of_key(const gib_affinity *affinity, gibson_bytes key);
 

@@ -1,79 +1,77 @@
+/* What threads share: the list of servers, and who has failed. */
 #include "cluster/cluster.h"
 
-#include <inttypes.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/likely.h"
-#include "connection/settings.h"
+#include "net/fork.h"
 
-void gibson_cluster_options_init_sized(gibson_cluster_options *options, size_t struct_size)
+/* ---- The lock ----
+
+   It is held for a few instructions, and by a thread of this process, or else of one that this is a
+   child of: then nobody is there who could release it, and it is taken over. What it protects can
+   be in no state that would harm. */
+
+static void unlock(gibson_cluster *cluster)
 {
-    if (options) {
-        memset(options, 0, struct_size);
-        options->struct_size = struct_size;
+    atomic_store_explicit(&cluster->holder, 0, memory_order_release);
+}
+
+/* A parent's probes are not this process's; and children are not to probe at the same time. */
+static void become_childs(gibson_cluster *cluster, unsigned int generation)
+{
+    const uint64_t seed = (uint64_t)gib_now_ns();
+    cluster->fork_generation = generation;
+    for (size_t i = 0; i < cluster->membership->count; i++) {
+        gib_health *health = &cluster->membership->nodes[i]->health;
+        gib_health_withdrawn(health);
+        health->backoff.random += seed | 1;
     }
 }
 
-static gibson_status delay(int64_t given_ms, int64_t fallback_ms, const char *name,
-                           int64_t *value_ms, gibson_error *error)
+static void lock(gibson_cluster *cluster)
 {
-    *value_ms = given_ms ? given_ms : fallback_ms;
-    return *value_ms > 0
-               ? GIBSON_OK
-               : gib_error_set(error, GIBSON_INVALID, "%s is negative: %" PRId64, name, given_ms);
+    const unsigned int generation = gib_fork_generation();
+    const unsigned int own = generation + 1;
+    unsigned int found = 0;
+    while (!atomic_compare_exchange_weak_explicit(&cluster->holder, &found, own,
+                                                  memory_order_acquire, memory_order_relaxed)) {
+        if (found == own) {
+            sched_yield();
+            found = 0;
+        }
+    }
+    if (GIB_UNLIKELY(cluster->fork_generation != generation)) {
+        become_childs(cluster, generation);
+    }
 }
 
-static gibson_status check_affinity(const gibson_cluster_options *given, gibson_error *error)
-{
-    if (given->depth && !given->separator) {
-        return gib_error_set(error, GIBSON_INVALID, "depth has no separator");
-    }
-    return given->depth && given->hash_tag
-               ? gib_error_set(error, GIBSON_INVALID, "depth and hash_tag exclude each other")
-               : GIBSON_OK;
-}
+/* ---- Making ---- */
 
-/* Checks the options, and fills in the defaults. */
-static gibson_status take(gib_node_settings *settings, const gibson_cluster_options *given,
-                          gibson_error *error)
+/* The copy that is kept, in memory of its own. */
+static gibson_cluster *keep(const gibson_cluster *taken)
 {
-    settings->failure_limit =
-        given->failure_limit ? given->failure_limit : GIBSON_DEFAULT_CLUSTER_FAILURE_LIMIT;
-    gibson_status status = gib_settings_make(&settings->client, given->client, error);
-    if (status == GIBSON_OK) {
-        status = delay(given->retry_delay_ms, GIBSON_DEFAULT_CLUSTER_RETRY_DELAY_MS,
-                       "retry_delay_ms", &settings->retry_delay_ms, error);
-    }
-    if (status == GIBSON_OK) {
-        status = delay(given->retry_max_delay_ms, GIBSON_DEFAULT_CLUSTER_RETRY_MAX_DELAY_MS,
-                       "retry_max_delay_ms", &settings->retry_max_delay_ms, error);
-    }
-    if (status == GIBSON_OK && (unsigned)given->policy > GIBSON_CLUSTER_REHASH) {
-        status = gib_error_set(error, GIBSON_INVALID, "policy is none: %d", (int)given->policy);
-    }
-    return status == GIBSON_OK ? check_affinity(given, error) : status;
-}
-
-static gibson_cluster *new_cluster(const gibson_cluster_options *given,
-                                   const gib_node_settings *settings)
-{
-    const gibson_bytes prefix = gibson_str(given->flush_prefix);
-    gibson_cluster *made = gib_allocate(&settings->client.allocator, sizeof *made + prefix.size);
+    const gibson_bytes prefix = taken->flush.key;
+    gibson_cluster *made =
+        gib_allocate(&taken->settings.client.allocator, sizeof *made + prefix.size);
     if (!made) {
         return NULL;
     }
     memset(made, 0, sizeof *made);
     atomic_init(&made->references, 1);
+    atomic_init(&made->holder, 0);
     atomic_init(&made->generation, 1);
-    pthread_mutex_init(&made->lock, NULL);
-    made->settings = *settings;
-    made->affinity = (gib_affinity){given->separator, given->depth, given->hash_tag};
-    made->policy = given->policy;
+    made->settings = taken->settings;
+    made->affinity = taken->affinity;
+    made->policy = taken->policy;
+    made->flush = taken->flush;
     if (prefix.size) {
         memcpy(made->text, prefix.data, prefix.size);
-        made->flush_prefix = gibson_bytes_of(made->text, prefix.size);
+        made->flush.key.data = made->text;
     }
+    gib_fork_watch();
+    made->fork_generation = gib_fork_generation();
     return made;
 }
 
@@ -82,9 +80,16 @@ void gibson_cluster_free(gibson_cluster *cluster)
     if (cluster && atomic_fetch_sub_explicit(&cluster->references, 1, memory_order_acq_rel) == 1) {
         const gibson_allocator allocator = cluster->settings.client.allocator;
         gib_membership_release(cluster->membership);
-        pthread_mutex_destroy(&cluster->lock);
         gib_release(&allocator, cluster);
     }
+}
+
+static gibson_status make_membership(gib_membership **made, gibson_cluster *cluster,
+                                     gib_membership *former, const gibson_cluster_server *servers,
+                                     size_t count, gibson_error *error)
+{
+    const gib_membership_list list = {servers, count, former, &cluster->settings};
+    return gib_membership_make(made, &list, error);
 }
 
 gibson_status gibson_cluster_new(gibson_cluster **cluster, const gibson_cluster_server *servers,
@@ -98,69 +103,92 @@ gibson_status gibson_cluster_new(gibson_cluster **cluster, const gibson_cluster_
         return gib_error_set(error, GIBSON_USAGE, "cluster is NULL");
     }
     *cluster = NULL;
-    gibson_cluster_options given = {0};
-    if (options && options->struct_size != sizeof given) {
-        return gib_error_set(error, GIBSON_INVALID,
-                             "the options were not made by gibson_cluster_options_init");
-    }
-    given = options ? *options : given;
-    gib_node_settings settings;
-    const gibson_status status = take(&settings, &given, error);
+    gibson_cluster taken;
+    gibson_status status = gib_cluster_take_options(&taken, options, error);
     if (status != GIBSON_OK) {
         return status;
     }
-    gibson_cluster *made = new_cluster(&given, &settings);
+    gibson_cluster *made = keep(&taken);
     if (!made) {
         return gib_error_set(error, GIBSON_NOMEM, "no memory for the cluster");
     }
-    const gibson_status listed = gibson_cluster_set_servers(made, servers, count, error);
-    if (listed != GIBSON_OK) {
+    status = make_membership(&made->membership, made, NULL, servers, count, error);
+    if (status != GIBSON_OK) {
         gibson_cluster_free(made);
-        return listed;
+        return status;
     }
     *cluster = made;
     return GIBSON_OK;
+}
+
+/* ---- The list ---- */
+
+gib_membership *gib_cluster_membership(gibson_cluster *cluster, unsigned int *generation)
+{
+    lock(cluster);
+    gib_membership *membership = cluster->membership;
+    gib_membership_keep(membership);
+    *generation = atomic_load_explicit(&cluster->generation, memory_order_relaxed);
+    unlock(cluster);
+    return membership;
+}
+
+/* Puts one in place of another, unless somebody else has. */
+static bool replace(gibson_cluster *cluster, const gib_membership *former, gib_membership *next)
+{
+    lock(cluster);
+    const bool is_same = cluster->membership == former;
+    if (is_same) {
+        cluster->membership = next;
+        atomic_fetch_add_explicit(&cluster->generation, 1, memory_order_release);
+    }
+    unlock(cluster);
+    return is_same;
 }
 
 gibson_status gibson_cluster_set_servers(gibson_cluster *cluster,
                                          const gibson_cluster_server *servers, size_t count,
                                          gibson_error *error)
 {
+    if (error) {
+        memset(error, 0, sizeof *error);
+    }
     if (!cluster) {
         return gib_error_set(error, GIBSON_USAGE, "cluster is NULL");
     }
-    pthread_mutex_lock(&cluster->lock);
-    gib_membership *former = cluster->membership;
-    gib_membership *next;
-    const gib_membership_list list = {servers, count, former, &cluster->settings};
-    const gibson_status status = gib_membership_make(&next, &list, error);
-    if (status == GIBSON_OK) {
-        cluster->membership = next;
-        atomic_fetch_add_explicit(&cluster->generation, 1, memory_order_release);
-    }
-    pthread_mutex_unlock(&cluster->lock);
-    if (status == GIBSON_OK) {
+    for (;;) {
+        unsigned int generation;
+        gib_membership *former = gib_cluster_membership(cluster, &generation);
+        gib_membership *next;
+        const gibson_status status = make_membership(&next, cluster, former, servers, count, error);
+        const bool is_set = status == GIBSON_OK && replace(cluster, former, next);
+        if (status == GIBSON_OK) {
+            gib_membership_release(is_set ? former : next); /* the cluster's reference, or ours */
+        }
         gib_membership_release(former);
+        if (is_set || status != GIBSON_OK) {
+            return status;
+        }
     }
-    return status;
 }
 
-gib_membership *gib_cluster_membership(gibson_cluster *cluster, unsigned int *generation)
-{
-    pthread_mutex_lock(&cluster->lock);
-    gib_membership *membership = cluster->membership;
-    gib_membership_keep(membership);
-    *generation = atomic_load_explicit(&cluster->generation, memory_order_relaxed);
-    pthread_mutex_unlock(&cluster->lock);
-    return membership;
-}
+/* ---- Who has failed ---- */
 
 gib_health_use gib_cluster_ask(gibson_cluster *cluster, gib_node *node, int64_t now_ns)
 {
-    pthread_mutex_lock(&cluster->lock);
+    lock(cluster);
     const gib_health_use use = gib_health_ask(&node->health, now_ns);
-    pthread_mutex_unlock(&cluster->lock);
+    unlock(cluster);
     return use;
+}
+
+bool gib_cluster_is_ejected(gibson_cluster *cluster, const gib_node *node, uint64_t *ejections)
+{
+    lock(cluster);
+    const bool is_ejected = node->health.is_ejected;
+    *ejections = node->health.ejections;
+    unlock(cluster);
+    return is_ejected;
 }
 
 /* What a status says of the server. */
@@ -188,10 +216,11 @@ void gib_cluster_note(gibson_cluster *cluster, gib_node *node, gib_health_use us
 {
     const verdict told = judge(status);
     const bool probe = use == GIB_HEALTH_PROBE;
+    const int64_t now_ns = gib_now_ns();
     gib_health *health = &node->health;
-    pthread_mutex_lock(&cluster->lock);
+    lock(cluster);
     if (told == VERDICT_FAILED) {
-        gib_health_failed(health, probe, gib_now_ns());
+        gib_health_failed(health, probe, now_ns);
     } else if (told == VERDICT_ANSWERED) {
         gib_health_answered(health, probe);
     } else if (probe) {
@@ -199,5 +228,5 @@ void gib_cluster_note(gibson_cluster *cluster, gib_node *node, gib_health_use us
     }
     atomic_store_explicit(&node->is_troubled, health->failures || health->is_ejected,
                           memory_order_relaxed);
-    pthread_mutex_unlock(&cluster->lock);
+    unlock(cluster);
 }

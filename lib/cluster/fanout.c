@@ -4,17 +4,6 @@
 
 #include "client/call.h"
 
-static void start(gib_fanout_part *parts, size_t count, const gibson_request *request)
-{
-    const int64_t now_ns = gib_now_ns();
-    for (size_t i = 0; i < count; i++) {
-        gib_fanout_part *part = &parts[i];
-        if (part->client) {
-            part->status = gib_call_start(part->client, request, &part->reply, now_ns);
-        }
-    }
-}
-
 static bool waits(const gib_fanout_part *part)
 {
     return part->client && part->status == GIBSON_WOULD_BLOCK;
@@ -88,16 +77,44 @@ static bool await(gib_fanout_part *parts, size_t count, struct pollfd *fds)
     return true;
 }
 
-void gib_fanout_run(gib_fanout_part *parts, size_t count, const gibson_request *request,
-                    const gib_fanout_waits *room)
+static const gibson_request *due(const gib_fanout_part *part)
 {
-    start(parts, count, request);
-    while (await(parts, count, room->fds)) {
-        const int64_t now_ns = gib_now_ns();
+    return part->before ? part->before : part->request;
+}
+
+static void start(gib_fanout_part *part, gib_deadline until, int64_t now_ns)
+{
+    part->status = gib_call_start(part->client, due(part), &part->reply, until, now_ns);
+}
+
+/* Goes from what has to be done before to the request, if that has ended well. */
+static void go_on(gib_fanout_part *part, gib_deadline until, int64_t now_ns)
+{
+    if (part->before && (part->status == GIBSON_OK || part->status == GIBSON_NOT_FOUND)) {
+        part->before = NULL;
+        if (part->request) {
+            start(part, until, now_ns);
+        }
+    }
+}
+
+void gib_fanout_run(gib_fanout_part *parts, size_t count, struct pollfd *waits_of_all,
+                    gib_deadline until)
+{
+    int64_t now_ns = gib_now_ns();
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].client && due(&parts[i])) {
+            start(&parts[i], until, now_ns);
+            go_on(&parts[i], until, now_ns);
+        }
+    }
+    while (await(parts, count, waits_of_all)) {
+        now_ns = gib_now_ns();
         for (size_t i = 0; i < count; i++) {
             gib_fanout_part *part = &parts[i];
             if (waits(part)) {
-                part->status = gib_call_step(part->client, request, &part->reply, now_ns);
+                part->status = gib_call_step(part->client, due(part), &part->reply, now_ns);
+                go_on(part, until, now_ns);
             }
         }
     }

@@ -14,7 +14,7 @@
 typedef struct gib_node {
     atomic_uint references;
     gibson_options options;  /* to connect with */
-    const char *peer;        /* its address, for messages, by which it is told */
+    const char *peer;        /* its address, for messages, by which it is told from others */
     atomic_bool is_troubled; /* `health` says something else than that all is well */
     gib_health health;       /* with the lock of the cluster */
     char text[];
@@ -25,6 +25,7 @@ typedef struct gib_membership {
     const gibson_allocator *allocator;
     gib_ring ring;
     size_t count;
+    uint32_t *by_peer; /* the indexes of the nodes, sorted by their addresses */
     gib_node *nodes[]; /* in the order of the list */
 } gib_membership;
 
@@ -54,6 +55,9 @@ static inline void gib_membership_keep(gib_membership *membership)
 {
     atomic_fetch_add_explicit(&membership->references, 1, memory_order_relaxed);
 }
+
+/* The index of the node that has an address, or the number of nodes if none has. */
+size_t gib_membership_find(const gib_membership *membership, const char *peer);
 
 /* Takes a reference back. NULL is allowed. */
 void gib_membership_release(gib_membership *membership);
