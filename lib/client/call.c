@@ -146,10 +146,11 @@ gibson_status gibson_client_call(gibson_client *client, const gibson_request *re
                                  gibson_reply *reply)
 {
     GIB_CHECKED(client);
-    if (GIB_UNLIKELY(!client || !request || !reply)) {
+    if (GIB_UNLIKELY(!client) || GIB_UNLIKELY(!request) || GIB_UNLIKELY(!reply)) {
         return refuse_null(client, reply);
     }
-    size_t size;
+    size_t
+        size; /* what follows is call_any, made anew for GET: pools and clusters live by it, too */
     if (request->opcode != GIBSON_OP_GET || !gib_call_begin(client) ||
         !gib_single_write(&client->connection.session, GIBSON_OP_GET, request, &size)) {
         return call_any(client, request, reply);

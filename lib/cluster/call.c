@@ -77,6 +77,14 @@ static gibson_status call_one(gibson_cluster_client *client, gibson_bytes part,
                             reply);
 }
 
+static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const gib_link *link,
+                                           const gibson_reply *reply)
+{
+    gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, reply->status);
+    answer(client, link, reply, reply->status);
+    return reply->status;
+}
+
 /* ---- Any request ---- */
 
 /* Refuses what must not be sent to any server, before one is asked. A time that only the server can
@@ -140,36 +148,52 @@ static GIB_COLD gibson_status refuse_null(gibson_cluster_client *client, gibson_
     return GIBSON_USAGE;
 }
 
-/* Tells whether a request is on a key that can be hashed. */
+/* Tells whether a request is on a key that can be hashed. One that is empty is refused by the
+   client of whichever server. */
 static inline bool has_key(const gibson_request *request)
 {
     const uint32_t opcode = (uint32_t)request->opcode;
     return opcode < sizeof gib_commands / sizeof *gib_commands &&
-           gibson_takes(gib_commands[opcode].arguments, GIBSON_ARGUMENT_KEY) && request->key.size &&
-           request->key.data;
+           gibson_takes(gib_commands[opcode].arguments, GIBSON_ARGUMENT_KEY) && request->key.data;
+}
+
+/* The common case: a key whose server is fine, and is connected to. */
+static GIB_INLINE gibson_status call_key(gibson_cluster_client *client, gibson_bytes part,
+                                         const gibson_request *request, gibson_reply *reply)
+{
+    const size_t point = gib_cluster_point(client, part);
+    const gib_link *link = &client->links[gib_cluster_server_at(client, point)];
+    gibson_client *to = link->client;
+    if (GIB_UNLIKELY(!to) || GIB_UNLIKELY(gib_link_is_troubled(link))) {
+        return call_any(client, request, reply);
+    }
+    client->last = to;
+    const gibson_status status = gibson_client_call(to, request, reply);
+    if (GIB_UNLIKELY(!gib_cluster_has_answered(status))) {
+        return note_failure(client, link, reply);
+    }
+    answer(client, link, reply, status);
+    return status;
+}
+
+static GIB_NOINLINE gibson_status call_key_with_affinity(gibson_cluster_client *client,
+                                                         const gibson_request *request,
+                                                         gibson_reply *reply)
+{
+    return call_key(client, gib_affinity_of_key(&client->cluster->affinity, request->key), request,
+                    reply);
 }
 
 gibson_status gibson_cluster_call(gibson_cluster_client *client, const gibson_request *request,
                                   gibson_reply *reply)
 {
-    if (GIB_UNLIKELY(!client || !request || !reply)) {
+    if (GIB_UNLIKELY(!client) || GIB_UNLIKELY(!request) || GIB_UNLIKELY(!reply)) {
         return refuse_null(client, reply);
     }
-    if (GIB_UNLIKELY(!has_key(request) || !gib_cluster_is_current(client) ||
-                     client->gathered.end)) {
+    if (GIB_UNLIKELY(!has_key(request)) || GIB_UNLIKELY(!gib_cluster_is_current(client)) ||
+        GIB_UNLIKELY(client->gathered.end)) {
         return call_any(client, request, reply);
     }
-    const gibson_bytes part = gib_cluster_part(client->cluster, request->key);
-    const size_t point = gib_cluster_point(client, part);
-    const gib_link *link = &client->links[gib_cluster_server_at(client, point)];
-    if (GIB_UNLIKELY(!link->client || gib_link_is_troubled(link))) {
-        return call_any(client, request, reply);
-    }
-    client->last = link->client;
-    const gibson_status status = gibson_client_call(link->client, request, reply);
-    if (GIB_UNLIKELY(!gib_cluster_has_answered(status))) {
-        gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, status);
-    }
-    answer(client, link, reply, status);
-    return status;
+    return client->has_affinity ? call_key_with_affinity(client, request, reply)
+                                : call_key(client, request->key, request, reply);
 }

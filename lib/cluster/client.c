@@ -125,6 +125,7 @@ gibson_status gibson_cluster_client_new(gibson_cluster_client **client, gibson_c
     }
     memset(made, 0, sizeof *made);
     made->cluster = cluster;
+    made->has_affinity = !gib_affinity_is_none(&cluster->affinity);
     gib_buffer_init(&made->gathered, allocator);
     if (!gib_cluster_follow(made)) {
         gib_release(allocator, made);

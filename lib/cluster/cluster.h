@@ -38,6 +38,7 @@ typedef struct gib_link {
 struct gibson_cluster_client {
     gibson_cluster *cluster;
     unsigned int generation; /* of the membership */
+    bool has_affinity;
     gib_membership *membership;
     gib_link *links;        /* by the index of the server */
     gib_fanout_part *parts; /* as many */

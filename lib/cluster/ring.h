@@ -26,13 +26,15 @@ typedef struct gib_ring_point {
     uint32_t server; /* its index in the list */
 } gib_ring_point;
 
-enum { GIB_RING_PARTS = 256 };
-
 typedef struct gib_ring {
-    gib_ring_point *points; /* by value; NULL where there are none */
-    size_t count;
-    /* Where the points of each part of the circle begin, so that few have to be looked at. */
-    uint32_t begins[GIB_RING_PARTS + 1];
+    /* By value; NULL where there are none. Behind the last is the first once more, as that which a
+       hash above all belongs to. */
+    gib_ring_point *points;
+    size_t count; /* not counting that */
+    /* The first point of each of 2^(32 - shift) parts of the circle, or the first behind it: about
+       as many as points, so that one or two have to be looked at. */
+    uint32_t *begins;
+    unsigned int shift;
 } gib_ring;
 
 /* Makes the ring of a list. False if memory runs out, or there are more points than 2^31. */
@@ -48,18 +50,11 @@ uint32_t gib_ring_hash(gibson_bytes key);
 /* The index of the point that a hash belongs to. The ring must not be empty. */
 static inline size_t gib_ring_find(const gib_ring *ring, uint32_t hash)
 {
-    const uint32_t part = hash >> 24;
-    size_t first = ring->begins[part];
-    size_t end = ring->begins[part + 1];
-    while (first < end) {
-        const size_t middle = first + (end - first) / 2;
-        if (ring->points[middle].value < hash) {
-            first = middle + 1;
-        } else {
-            end = middle;
-        }
+    size_t point = ring->begins[hash >> ring->shift];
+    while (ring->points[point].value < hash) {
+        point++;
     }
-    return first < ring->count ? first : 0;
+    return point;
 }
 
 /* The index of the point behind another, the first behind the last. */
