@@ -10,11 +10,14 @@ target_compile_definitions(
     client_conformance_test.async
     PRIVATE "TRANSCRIPTS=\"${CMAKE_CURRENT_SOURCE_DIR}/conformance/gibson-1.2.1.jsonl\"")
 
-gibson_test(integration/pool_server_test.c gibson_test_server gibson_test_support)
-target_sources(pool_server_test PRIVATE support/server_program.c)
-target_compile_definitions(pool_server_test
-                           PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
-add_dependencies(pool_server_test gibson-server)
+gibson_test(integration/cluster_test.c gibson_test_server gibson_test_support)
+
+foreach(test IN ITEMS cluster_process_test pool_server_test)
+    gibson_test(integration/${test}.c gibson_test_server gibson_test_support)
+    target_sources(${test} PRIVATE support/server_program.c)
+    target_compile_definitions(${test} PRIVATE "GIBSON_SERVER=\"$<TARGET_FILE:gibson-server>\"")
+    add_dependencies(${test} gibson-server)
+endforeach()
 
 if(GIBSON_BUILD_EXAMPLES)
     gibson_test(integration/examples_test.c gibson_test_server)

@@ -24,6 +24,13 @@ target_sources(
             model/worker_single.c
             model/worlds.c)
 
+# Clusters, whose servers are behind proxies.
+foreach(test IN ITEMS integration/cluster_failures integration/cluster_threads)
+    gibson_test(${test}_test.c gibson_test_server gibson_proxy gibson_test_support)
+    get_filename_component(name ${test} NAME)
+    target_sources(${name}_test PRIVATE support/clustered.c)
+endforeach()
+
 # Many cases, of which some wait: one test for each direction, so that they run side by side.
 gibson_test_program(fault/every_byte_test.c gibson_test_server gibson_proxy gibson_test_support)
 gibson_async_program(fault/every_byte_test.c gibson_test_server gibson_proxy)

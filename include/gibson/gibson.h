@@ -8,6 +8,7 @@
 
 #include <gibson/async.h>
 #include <gibson/client.h>
+#include <gibson/cluster.h>
 #include <gibson/command.h>
 #include <gibson/options.h>
 #include <gibson/pipeline.h>

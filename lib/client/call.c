@@ -60,8 +60,9 @@ static gibson_status finish(gibson_client *client, const gibson_request *request
     return reply->status;
 }
 
-GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_request *request,
-                                         gibson_reply *reply)
+/* Gets ready for the long way. Returns GIBSON_OK, or why it is not to be gone. */
+static gibson_status prepare(gibson_client *client, const gibson_request *request,
+                             gibson_reply *reply)
 {
     gib_session *session = &client->connection.session;
     if (GIB_UNLIKELY(gib_operation_is_parents(&client->operation))) {
@@ -72,8 +73,36 @@ GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_req
         return fail(client, request, reply, GIBSON_USAGE);
     }
     *reply = (gibson_reply){.status = GIBSON_OK, .opcode = request->opcode};
-    return finish(client, request, reply,
-                  gib_client_run(client, GIB_OPERATION_CALL, request, reply));
+    return GIBSON_OK;
+}
+
+GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_request *request,
+                                         gibson_reply *reply)
+{
+    const gibson_status status = prepare(client, request, reply);
+    return status == GIBSON_OK ? finish(client, request, reply,
+                                        gib_client_run(client, GIB_OPERATION_CALL, request, reply))
+                               : status;
+}
+
+gibson_status gib_call_start(gibson_client *client, const gibson_request *request,
+                             gibson_reply *reply, gib_deadline until, int64_t now_ns)
+{
+    const gibson_status status = prepare(client, request, reply);
+    if (status != GIBSON_OK) {
+        return status;
+    }
+    client->operation.latest = until;
+    gib_operation_begin(&client->operation, GIB_OPERATION_CALL, request, reply, now_ns);
+    client->operation.latest = GIB_NO_DEADLINE;
+    return gib_call_step(client, request, reply, now_ns);
+}
+
+gibson_status gib_call_step(gibson_client *client, const gibson_request *request,
+                            gibson_reply *reply, int64_t now_ns)
+{
+    const gibson_status status = gib_operation_step(&client->operation, now_ns);
+    return status == GIBSON_WOULD_BLOCK ? status : finish(client, request, reply, status);
 }
 
 GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_request *request,
@@ -97,13 +126,9 @@ GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_r
                   gib_client_run(client, GIB_OPERATION_CALL, request, reply));
 }
 
-gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
-                                 gibson_reply *reply)
+static GIB_NOINLINE gibson_status call_any(gibson_client *client, const gibson_request *request,
+                                           gibson_reply *reply)
 {
-    GIB_CHECKED(client);
-    if (GIB_UNLIKELY(!client || !request || !reply)) {
-        return refuse_null(client, reply);
-    }
     if (GIB_UNLIKELY(request->value.size > SHORT_VALUE || !gib_call_begin(client))) {
         return gib_call_long(client, request, reply);
     }
@@ -115,6 +140,30 @@ gibson_status gibson_client_call(gibson_client *client, const gibson_request *re
                                             : fail(client, request, reply, status);
     }
     return gib_call_finish(client, request, reply, gib_call_exchange(client, size));
+}
+
+gibson_status gibson_client_call(gibson_client *client, const gibson_request *request,
+                                 gibson_reply *reply)
+{
+    GIB_CHECKED(client);
+    if (GIB_UNLIKELY(!client) || GIB_UNLIKELY(!request) || GIB_UNLIKELY(!reply)) {
+        return refuse_null(client, reply);
+    }
+    size_t
+        size; /* what follows is call_any, made anew for GET: pools and clusters live by it, too */
+    if (request->opcode != GIBSON_OP_GET || !gib_call_begin(client) ||
+        !gib_single_write(&client->connection.session, GIBSON_OP_GET, request, &size)) {
+        return call_any(client, request, reply);
+    }
+    const gib_exchanged done = gib_call_exchange(client, size);
+    if (GIB_UNLIKELY(!gib_single_take_common(&client->connection.session, GIBSON_OP_GET, request,
+                                             size, done.received, reply))) {
+        return gib_call_finish(client, request, reply, done);
+    }
+    reply->opcode = GIBSON_OP_GET;
+    reply->items = (gibson_items){0};
+    gib_client_note_answer(client, GIBSON_OP_GET, reply->status);
+    return reply->status;
 }
 
 GIB_NOINLINE gibson_status gib_call_any(gibson_client *client, gibson_opcode opcode,

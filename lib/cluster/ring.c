@@ -10,6 +10,7 @@ enum {
     POINTS = 160,       /* of a server of average weight */
     POINTS_EACH = 4,    /* of one digest */
     PLAIN_PORT = 11211, /* which libmemcached leaves out of the name of a server */
+    FEWEST_BITS = 8,
     LONGEST_NUMBER = sizeof ":65535-4294967295",
 };
 
@@ -64,6 +65,28 @@ static void add_points(gib_ring *ring, const gib_ring_server *server, uint32_t i
     }
 }
 
+/* How many bits of a hash tell its part, where there are so many points. */
+static unsigned int part_bits(uint64_t points)
+{
+    unsigned int bits = FEWEST_BITS;
+    while (points >> (bits + 1)) {
+        bits++;
+    }
+    return bits;
+}
+
+static void divide(gib_ring *ring)
+{
+    const uint32_t parts = UINT32_C(1) << (32 - ring->shift);
+    uint32_t at = 0;
+    for (uint32_t part = 0; part < parts; part++) {
+        while (at < ring->count && ring->points[at].value >> ring->shift < part) {
+            at++;
+        }
+        ring->begins[part] = at;
+    }
+}
+
 static int compare(const void *left, const void *right)
 {
     const gib_ring_point *a = left;
@@ -85,6 +108,28 @@ static size_t longest_name(const gib_ring_server *servers, size_t count)
     return longest + LONGEST_NUMBER;
 }
 
+/* Makes room for points and parts, in one piece of memory. */
+static bool make_room(gib_ring *ring, uint64_t points, const gibson_allocator *allocator)
+{
+    const unsigned int bits = part_bits(points);
+    const size_t points_size = ((size_t)points + 1) * sizeof *ring->points;
+    ring->points =
+        gib_allocate(allocator, points_size + ((size_t)1 << bits) * sizeof *ring->begins);
+    if (!ring->points) {
+        return false;
+    }
+    ring->begins = (uint32_t *)(ring->points + points + 1);
+    ring->shift = 32 - bits;
+    return true;
+}
+
+static void finish(gib_ring *ring)
+{
+    qsort(ring->points, ring->count, sizeof *ring->points, compare);
+    ring->points[ring->count] = (gib_ring_point){UINT32_MAX, ring->points[0].server};
+    divide(ring);
+}
+
 bool gib_ring_make(gib_ring *ring, const gib_ring_server *servers, size_t count,
                    const gibson_allocator *allocator)
 {
@@ -99,16 +144,15 @@ bool gib_ring_make(gib_ring *ring, const gib_ring_server *servers, size_t count,
         return false;
     }
     char *name = gib_allocate(allocator, room);
-    ring->points = name ? gib_allocate(allocator, (size_t)points * sizeof *ring->points) : NULL;
-    for (size_t i = 0; ring->points && i < count; i++) {
+    const bool has_room = name && make_room(ring, points, allocator);
+    for (size_t i = 0; has_room && i < count; i++) {
         add_points(ring, &servers[i], (uint32_t)i, digests(&servers[i], total, count), name, room);
     }
     gib_release(allocator, name);
-    if (!ring->points) {
-        return false;
+    if (has_room) {
+        finish(ring);
     }
-    qsort(ring->points, ring->count, sizeof *ring->points, compare);
-    return true;
+    return has_room;
 }
 
 void gib_ring_clear(gib_ring *ring, const gibson_allocator *allocator)
@@ -120,19 +164,4 @@ void gib_ring_clear(gib_ring *ring, const gibson_allocator *allocator)
 uint32_t gib_ring_hash(gibson_bytes key)
 {
     return gib_md5_of(key.data, key.size).words[0];
-}
-
-size_t gib_ring_find(const gib_ring *ring, uint32_t hash)
-{
-    size_t first = 0;
-    size_t end = ring->count;
-    while (first < end) {
-        const size_t middle = first + (end - first) / 2;
-        if (ring->points[middle].value < hash) {
-            first = middle + 1;
-        } else {
-            end = middle;
-        }
-    }
-    return first < ring->count ? first : 0;
 }

@@ -27,8 +27,14 @@ typedef struct gib_ring_point {
 } gib_ring_point;
 
 typedef struct gib_ring {
-    gib_ring_point *points; /* by value; NULL where there are none */
-    size_t count;
+    /* By value; NULL where there are none. Behind the last is the first once more, as that which a
+       hash above all belongs to. */
+    gib_ring_point *points;
+    size_t count; /* not counting that */
+    /* The first point of each of 2^(32 - shift) parts of the circle, or the first behind it: about
+       as many as points, so that one or two have to be looked at. */
+    uint32_t *begins;
+    unsigned int shift;
 } gib_ring;
 
 /* Makes the ring of a list. False if memory runs out, or there are more points than 2^31. */
@@ -42,7 +48,14 @@ void gib_ring_clear(gib_ring *ring, const gibson_allocator *allocator);
 uint32_t gib_ring_hash(gibson_bytes key);
 
 /* The index of the point that a hash belongs to. The ring must not be empty. */
-size_t gib_ring_find(const gib_ring *ring, uint32_t hash);
+static inline size_t gib_ring_find(const gib_ring *ring, uint32_t hash)
+{
+    size_t point = ring->begins[hash >> ring->shift];
+    while (ring->points[point].value < hash) {
+        point++;
+    }
+    return point;
+}
 
 /* The index of the point behind another, the first behind the last. */
 static inline size_t gib_ring_next(const gib_ring *ring, size_t point)

@@ -105,6 +105,9 @@ void gib_operation_begin(gib_operation *operation, gib_operation_kind kind,
     operation->reply = reply;
     operation->now_ns = now_ns;
     operation->deadline = gib_deadline_after(operation->began_ns, connection->settings.timeout_ms);
+    if (operation->latest < operation->deadline) {
+        operation->deadline = operation->latest;
+    }
     operation->once = operation->was_sent = false;
     operation->lender.in.data = NULL;
     operation->is_lent = operation->is_anew = false;

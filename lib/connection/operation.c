@@ -12,7 +12,7 @@
 
 void gib_operation_init(gib_operation *operation, gib_connection *connection)
 {
-    *operation = (gib_operation){.connection = connection};
+    *operation = (gib_operation){.connection = connection, .latest = GIB_NO_DEADLINE};
 }
 
 /* Goes to another connection, once, over one that was lost; or ends. */

@@ -52,6 +52,7 @@ typedef struct gib_operation {
     int64_t began_ns;
     int64_t now_ns; /* as the driver has told */
     gib_deadline deadline;
+    gib_deadline latest; /* no operation that begins has a later one; GIB_NO_DEADLINE unless set */
     gib_exchange exchange;
     gib_question question;
     gib_kept lender; /* the reply that the request is made of, until it is over */

@@ -1,0 +1,199 @@
+/* A request: on the server that has its key, or on all. */
+#include "base/error.h"
+#include "cluster/cluster.h"
+#include "connection/settings.h"
+#include "wire/command.h"
+#include "wire/request_encode.h"
+
+enum { KEEP = 64 * 1024 }; /* bytes of memory for replies of many, from one call to the next */
+
+static GIB_INLINE void answer(gibson_cluster_client *client, const gib_link *link,
+                              const gibson_reply *reply, gibson_status status)
+{
+    client->answers[0] = (gibson_cluster_answer){link->node->peer, status, reply->value.number};
+    client->answer_count = 1;
+}
+
+/* ---- A server that is not what it should be ---- */
+
+static gibson_status no_memory(gibson_cluster_client *client, gib_link *link, gib_health_use use,
+                               const gibson_request *request, gibson_reply *reply)
+{
+    gib_cluster_note(client->cluster, link->node, use, GIBSON_NOMEM);
+    gib_error_set(&client->error, GIBSON_NOMEM, "no memory for a connection");
+    return gib_cluster_refuse(client, request, reply, GIBSON_NOMEM);
+}
+
+static gibson_status is_ejected(gibson_cluster_client *client, const gib_link *link,
+                                const gibson_request *request, gibson_reply *reply)
+{
+    *reply = (gibson_reply){.status = GIBSON_UNREACHABLE, .opcode = request->opcode};
+    answer(client, link, reply, GIBSON_UNREACHABLE);
+    client->last = NULL;
+    return gib_error_set(&client->error, GIBSON_UNREACHABLE, "%.150s is ejected after failures",
+                         link->node->peer);
+}
+
+/* A probe: what is flushed and the request are under one deadline. */
+static gibson_status probe(gibson_cluster_client *client, size_t index,
+                           const gibson_request *request, gibson_reply *reply, int64_t now_ns)
+{
+    const gib_deadline until = gib_cluster_deadline(client, now_ns);
+    const gibson_status status = gib_cluster_clean(client, index, until, now_ns);
+    if (status != GIBSON_OK) {
+        *reply = (gibson_reply){.status = status, .opcode = request->opcode};
+        return status;
+    }
+    client->last = client->links[index].client;
+    return gib_cluster_call_until(client, index, request, reply, until);
+}
+
+static gibson_status ask_with_care(gibson_cluster_client *client, size_t index, gib_health_use use,
+                                   const gibson_request *request, gibson_reply *reply,
+                                   int64_t now_ns)
+{
+    gib_link *link = &client->links[index];
+    if (!gib_cluster_connection(link)) {
+        return no_memory(client, link, use, request, reply);
+    }
+    client->last = link->client;
+    const gibson_status status = use == GIB_HEALTH_PROBE
+                                     ? probe(client, index, request, reply, now_ns)
+                                     : gibson_client_call(link->client, request, reply);
+    gib_cluster_note(client->cluster, link->node, use, status);
+    answer(client, link, reply, status);
+    return status;
+}
+
+static gibson_status call_one(gibson_cluster_client *client, gibson_bytes part,
+                              const gibson_request *request, gibson_reply *reply, int64_t now_ns)
+{
+    const size_t point = gib_cluster_point(client, part);
+    gib_health_use use;
+    const size_t index = gib_cluster_find(client, point, now_ns, &use);
+    return index < client->membership->count
+               ? ask_with_care(client, index, use, request, reply, now_ns)
+               : is_ejected(client, &client->links[gib_cluster_server_at(client, point)], request,
+                            reply);
+}
+
+static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const gib_link *link,
+                                           const gibson_reply *reply)
+{
+    gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, reply->status);
+    answer(client, link, reply, reply->status);
+    return reply->status;
+}
+
+/* ---- Any request ---- */
+
+/* Refuses what must not be sent to any server, before one is asked. A time that only the server can
+   judge is left to the client of it. */
+static gibson_status check(gibson_cluster_client *client, const gibson_request *request)
+{
+    const gib_limits limits = gib_settings_limits(&client->cluster->settings.client);
+    gib_encoded encoded;
+    const gibson_status status = gib_request_encode(request, &limits, GIB_VALUE_BORROWED,
+                                                    &client->gathered, &encoded, &client->error);
+    gib_buffer_empty(&client->gathered);
+    return status == GIBSON_WOULD_BLOCK ? GIBSON_OK : status;
+}
+
+static gibson_status get_ready(gibson_cluster_client *client, const gibson_request *request)
+{
+    if (client->gathered.capacity > KEEP) {
+        gib_buffer_clear(&client->gathered);
+    }
+    gib_buffer_empty(&client->gathered);
+    if (!gib_cluster_is_current(client) && !gib_cluster_follow(client)) {
+        return gib_error_set(&client->error, GIBSON_NOMEM, "no memory for the list of servers");
+    }
+    return check(client, request);
+}
+
+static GIB_NOINLINE gibson_status call_any(gibson_cluster_client *client,
+                                           const gibson_request *request, gibson_reply *reply)
+{
+    const int64_t now_ns = gib_now_ns();
+    const gibson_status status = get_ready(client, request);
+    if (status != GIBSON_OK) {
+        return gib_cluster_refuse(client, request, reply, status);
+    }
+    const gibson_arguments arguments = gib_command((uint32_t)request->opcode)->arguments;
+    gibson_bytes part;
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_KEY)) {
+        part = gib_cluster_part(client->cluster, request->key);
+        return call_one(client, part, request, reply, now_ns);
+    }
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_PREFIX) &&
+        gib_affinity_of_prefix(&client->cluster->affinity, request->key, &part)) {
+        return call_one(client, part, request, reply, now_ns);
+    }
+    if (gibson_takes(arguments, GIBSON_ARGUMENT_PREFIX) || request->opcode == GIBSON_OP_PING) {
+        return gib_cluster_call_all(client, request, reply, now_ns);
+    }
+    gib_error_set(&client->error, GIBSON_USAGE, "the command is of one server");
+    return gib_cluster_refuse(client, request, reply, GIBSON_USAGE);
+}
+
+static GIB_COLD gibson_status refuse_null(gibson_cluster_client *client, gibson_reply *reply)
+{
+    if (reply) {
+        *reply = (gibson_reply){.status = GIBSON_USAGE};
+    }
+    if (client) {
+        client->answer_count = 0;
+        gib_cluster_fail(client, GIBSON_USAGE, "an argument is NULL");
+    }
+    return GIBSON_USAGE;
+}
+
+/* Tells whether a request is on a key that can be hashed. One that is empty is refused by the
+   client of whichever server. */
+static inline bool has_key(const gibson_request *request)
+{
+    const uint32_t opcode = (uint32_t)request->opcode;
+    return opcode < sizeof gib_commands / sizeof *gib_commands &&
+           gibson_takes(gib_commands[opcode].arguments, GIBSON_ARGUMENT_KEY) && request->key.data;
+}
+
+/* The common case: a key whose server is fine, and is connected to. */
+static GIB_INLINE gibson_status call_key(gibson_cluster_client *client, gibson_bytes part,
+                                         const gibson_request *request, gibson_reply *reply)
+{
+    const size_t point = gib_cluster_point(client, part);
+    const gib_link *link = &client->links[gib_cluster_server_at(client, point)];
+    gibson_client *to = link->client;
+    if (GIB_UNLIKELY(!to) || GIB_UNLIKELY(gib_link_is_troubled(link))) {
+        return call_any(client, request, reply);
+    }
+    client->last = to;
+    const gibson_status status = gibson_client_call(to, request, reply);
+    if (GIB_UNLIKELY(!gib_cluster_has_answered(status))) {
+        return note_failure(client, link, reply);
+    }
+    answer(client, link, reply, status);
+    return status;
+}
+
+static GIB_NOINLINE gibson_status call_key_with_affinity(gibson_cluster_client *client,
+                                                         const gibson_request *request,
+                                                         gibson_reply *reply)
+{
+    return call_key(client, gib_affinity_of_key(&client->cluster->affinity, request->key), request,
+                    reply);
+}
+
+gibson_status gibson_cluster_call(gibson_cluster_client *client, const gibson_request *request,
+                                  gibson_reply *reply)
+{
+    if (GIB_UNLIKELY(!client) || GIB_UNLIKELY(!request) || GIB_UNLIKELY(!reply)) {
+        return refuse_null(client, reply);
+    }
+    if (GIB_UNLIKELY(!has_key(request)) || GIB_UNLIKELY(!gib_cluster_is_current(client)) ||
+        GIB_UNLIKELY(client->gathered.end)) {
+        return call_any(client, request, reply);
+    }
+    return client->has_affinity ? call_key_with_affinity(client, request, reply)
+                                : call_key(client, request->key, request, reply);
+}

@@ -1,0 +1,162 @@
+/* A cluster, as its own files see it.
+
+   What threads share: options.c checks what a cluster is made with, cluster.c has the list and who
+   has failed. What a thread has: client.c has its connections, route.c tells where a request goes,
+   call.c asks one server, all.c asks many. fanout.c does that at once, gather.c makes one reply of
+   theirs. */
+#ifndef GIB_CLUSTER_CLUSTER_H
+#define GIB_CLUSTER_CLUSTER_H
+
+#include "base/buffer.h"
+#include "base/likely.h"
+#include "cluster/affinity.h"
+#include "cluster/fanout.h"
+#include "cluster/membership.h"
+
+struct gibson_cluster {
+    atomic_uint references; /* its owner's, and one of each client */
+    gib_node_settings settings;
+    gib_affinity affinity;
+    gibson_cluster_policy policy;
+    gibson_request flush; /* what a server that comes back is asked first; no key: nothing */
+
+    atomic_uint holder;           /* of the lock: see cluster.c */
+    unsigned int fork_generation; /* of the process that had the lock last */
+    atomic_uint generation;       /* of the membership */
+    gib_membership *membership;
+    char text[]; /* flush_prefix */
+};
+
+/* A client's connection to a server. */
+typedef struct gib_link {
+    gib_node *node;        /* the membership's */
+    gibson_client *client; /* NULL as long as it is not needed */
+    gib_health_use use;    /* for the request that goes to all */
+    unsigned int seen;     /* the search that has been here last */
+} gib_link;
+
+struct gibson_cluster_client {
+    gibson_cluster *cluster;
+    unsigned int generation; /* of the membership */
+    bool has_affinity;
+    gib_membership *membership;
+    gib_link *links;        /* by the index of the server */
+    gib_fanout_part *parts; /* as many */
+    gibson_cluster_answer *answers;
+    size_t answer_count;
+    unsigned int searches;
+    gibson_client *last;  /* whose reply is lent, or whose error it is; or NULL */
+    gib_buffer gathered;  /* what a reply of many is made of */
+    struct pollfd *waits; /* room for what all connections wait for */
+    gibson_error error;   /* where `last` is NULL */
+};
+
+/* Fills in what a cluster is made with, but for its list and the text of the flush, which is the
+   caller's. */
+gibson_status gib_cluster_take_options(gibson_cluster *cluster,
+                                       const gibson_cluster_options *options, gibson_error *error);
+
+/* ---- What threads share ---- */
+
+/* What to do with a server for a request, at the time: GIB_HEALTH_PROBE has to be followed by
+   gib_cluster_note. */
+gib_health_use gib_cluster_ask(gibson_cluster *cluster, gib_node *node, int64_t now_ns);
+
+/* Tells whether a status is what a server has answered. */
+static inline bool gib_cluster_has_answered(gibson_status status)
+{
+    return status <= GIBSON_TRUNCATED;
+}
+
+/* Takes note of how a request has ended, unless that tells nothing of the server. */
+void gib_cluster_note(gibson_cluster *cluster, gib_node *node, gib_health_use use,
+                      gibson_status status);
+
+/* Tells whether it is ejected, and how often it was. */
+bool gib_cluster_is_ejected(gibson_cluster *cluster, const gib_node *node, uint64_t *ejections);
+
+/* The membership as it is, with a reference that is the caller's, and its generation. */
+gib_membership *gib_cluster_membership(gibson_cluster *cluster, unsigned int *generation);
+
+/* ---- What a thread has ---- */
+
+/* Ends a call with that. The last refuses a request before anything is sent; the error is set. */
+gibson_status gib_cluster_fail(gibson_cluster_client *client, gibson_status status,
+                               const char *message);
+gibson_status gib_cluster_refuse(gibson_cluster_client *client, const gibson_request *request,
+                                 gibson_reply *reply, gibson_status status);
+
+/* Follows the list of servers. False if memory runs out, and then it still has the former. */
+bool gib_cluster_follow(gibson_cluster_client *client);
+
+static inline bool gib_cluster_is_current(const gibson_cluster_client *client)
+{
+    return client->generation ==
+           atomic_load_explicit(&client->cluster->generation, memory_order_acquire);
+}
+
+/* The connection to a server, made if there is none. NULL if memory runs out. */
+gibson_client *gib_cluster_connection(gib_link *link);
+
+static inline bool gib_link_is_troubled(const gib_link *link)
+{
+    return atomic_load_explicit(&link->node->is_troubled, memory_order_relaxed);
+}
+
+/* What to do with its server for a request. */
+static inline gib_health_use gib_cluster_ask_link(gibson_cluster_client *client, gib_link *link,
+                                                  int64_t now_ns)
+{
+    return gib_link_is_troubled(link) ? gib_cluster_ask(client->cluster, link->node, now_ns)
+                                      : GIB_HEALTH_USE;
+}
+
+/* The deadline of a call that begins now. */
+static inline gib_deadline gib_cluster_deadline(const gibson_cluster_client *client, int64_t now_ns)
+{
+    return gib_deadline_after(now_ns, client->cluster->settings.client.timeout_ms);
+}
+
+/* ---- Where a request goes ---- */
+
+/* What of a key places it. */
+static inline gibson_bytes gib_cluster_part(const gibson_cluster *cluster, gibson_bytes key)
+{
+    return GIB_LIKELY(gib_affinity_is_none(&cluster->affinity))
+               ? key
+               : gib_affinity_of_key(&cluster->affinity, key);
+}
+
+/* The point of the ring that has it. */
+static inline size_t gib_cluster_point(const gibson_cluster_client *client, gibson_bytes part)
+{
+    return gib_ring_find(&client->membership->ring, gib_ring_hash(part));
+}
+
+static inline size_t gib_cluster_server_at(const gibson_cluster_client *client, size_t point)
+{
+    return client->membership->ring.points[point].server;
+}
+
+/* The first server from a point of the ring on that may be asked. Returns its index, or the number
+   of servers if there is none. */
+size_t gib_cluster_find(gibson_cluster_client *client, size_t point, int64_t now_ns,
+                        gib_health_use *use);
+
+/* ---- Asking more than one ---- */
+
+/* Runs a request on all servers. */
+gibson_status gib_cluster_call_all(gibson_cluster_client *client, const gibson_request *request,
+                                   gibson_reply *reply, int64_t now_ns);
+
+/* Deletes what is not to be served any more, as a server comes back. GIBSON_OK once that is done;
+   else the client's error says why it is not. */
+gibson_status gib_cluster_clean(gibson_cluster_client *client, size_t index, gib_deadline until,
+                                int64_t now_ns);
+
+/* Runs a request on one server that has a connection, and ends at a deadline. */
+gibson_status gib_cluster_call_until(gibson_cluster_client *client, size_t index,
+                                     const gibson_request *request, gibson_reply *reply,
+                                     gib_deadline until);
+
+#endif

@@ -1,0 +1,250 @@
+/* A cluster over servers that run: keys are where the ring says, and what is asked of all is the
+   answer of all, or says who has not answered. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <gibson/cluster.h>
+
+#include "raw_client.h"
+#include "support/suite.h"
+#include "test_server.h"
+
+enum { SERVERS = 3, KEYS = 60 };
+
+static test_server servers[SERVERS];
+static bool runs[SERVERS];
+static gibson_cluster *cluster;
+static gibson_cluster_client *client;
+static gibson_cluster_options options;
+static gibson_options of_clients;
+
+static void stop(int i)
+{
+    if (runs[i]) {
+        test_server_stop(&servers[i]);
+        runs[i] = false;
+    }
+}
+
+static void set_up(void)
+{
+    for (int i = 0; i < SERVERS; i++) {
+        test_server_start(&servers[i], TEST_UNIX, NULL);
+        runs[i] = true;
+    }
+    gibson_options_init(&of_clients);
+    of_clients.timeout_ms = 5000;
+    gibson_cluster_options_init(&options);
+    options.client = &of_clients;
+    options.failure_limit = 2;
+    options.retry_delay_ms = 60000;
+}
+
+static void make(void)
+{
+    gibson_cluster_server list[SERVERS];
+    for (int i = 0; i < SERVERS; i++) {
+        list[i] = (gibson_cluster_server){.unix_socket = servers[i].unix_socket};
+    }
+    gibson_error error;
+    const gibson_status status = gibson_cluster_new(&cluster, list, SERVERS, &options, &error);
+    ck_assert_msg(status == GIBSON_OK, "%s", error.message);
+    ck_assert_status(gibson_cluster_client_new(&client, cluster), GIBSON_OK);
+}
+
+static void tear_down(void)
+{
+    gibson_cluster_free(cluster);
+    gibson_cluster_client_free(client);
+    for (int i = 0; i < SERVERS; i++) {
+        stop(i);
+    }
+}
+
+static gibson_reply call(gibson_request request, gibson_status expected)
+{
+    gibson_reply reply;
+    const gibson_status status = gibson_cluster_call(client, &request, &reply);
+    ck_assert_msg(status == expected, "%s instead of %s: %s", gibson_status_name(status),
+                  gibson_status_name(expected), gibson_cluster_error(client)->message);
+    ck_assert_int_eq(reply.status, status);
+    return reply;
+}
+
+static gibson_bytes key_of(int i)
+{
+    static char text[32];
+    snprintf(text, sizeof text, "user:%d:name", i);
+    return gibson_str(text);
+}
+
+static void fill(void)
+{
+    for (int i = 0; i < KEYS; i++) {
+        (void)call(gibson_request_value(GIBSON_OP_SET, key_of(i), gibson_str("value"), 0),
+                   GIBSON_OK);
+    }
+}
+
+static int64_t number_of(gibson_opcode opcode, const char *prefix)
+{
+    return call(gibson_request_key(opcode, gibson_str(prefix)), GIBSON_OK).value.number;
+}
+
+START_TEST(cluster_spreads_keys_over_its_servers)
+{
+    make();
+    fill();
+    size_t on_each[SERVERS] = {0};
+    for (int i = 0; i < KEYS; i++) {
+        on_each[gibson_cluster_server_of(client, key_of(i))]++;
+        const gibson_reply reply = call(gibson_request_key(GIBSON_OP_GET, key_of(i)), GIBSON_OK);
+        ck_assert_uint_eq(reply.value.bytes.size, 5);
+    }
+    for (int i = 0; i < SERVERS; i++) {
+        int descriptor = test_server_connect(&servers[i]);
+        ck_assert_uint_gt(on_each[i], 5);
+        ck_assert_int_eq(raw_ask_number(descriptor, GIBSON_OP_COUNT, "user:"), (int64_t)on_each[i]);
+        close(descriptor);
+    }
+    (void)call(gibson_request_key(GIBSON_OP_GET, gibson_str("none")), GIBSON_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(cluster_asks_all_for_a_prefix)
+{
+    make();
+    (void)call(gibson_request_key(GIBSON_OP_COUNT, gibson_str("user:")), GIBSON_OK);
+    fill();
+    ck_assert_int_eq(number_of(GIBSON_OP_COUNT, "user:"), KEYS);
+    size_t count;
+    const gibson_cluster_answer *answers = gibson_cluster_answers(client, &count);
+    ck_assert_uint_eq(count, SERVERS);
+    int64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_status(answers[i].status, GIBSON_OK);
+        sum += answers[i].number;
+    }
+    ck_assert_int_eq(sum, KEYS);
+    gibson_reply reply = call(gibson_request_key(GIBSON_OP_MGET, gibson_str("user:")), GIBSON_OK);
+    ck_assert_uint_eq(gibson_items_count(&reply.items), KEYS);
+    for (int i = 0; i < KEYS; i++) {
+        gibson_value value;
+        ck_assert(gibson_items_find(&reply.items, key_of(i), &value));
+        ck_assert_uint_eq(value.bytes.size, 5);
+    }
+    reply = call(gibson_request_key_number(GIBSON_OP_MGET, gibson_str("user:"), 7), GIBSON_OK);
+    ck_assert_uint_eq(gibson_items_count(&reply.items), 7);
+    ck_assert_int_eq(number_of(GIBSON_OP_MDEL, "user:1"), 11);
+    (void)call(gibson_request_key(GIBSON_OP_MGET, gibson_str("user:1")), GIBSON_NOT_FOUND);
+    (void)call(gibson_request_bare(GIBSON_OP_PING), GIBSON_OK);
+    (void)call(gibson_request_bare(GIBSON_OP_STATS), GIBSON_USAGE);
+}
+END_TEST
+
+START_TEST(cluster_keeps_what_belongs_together_on_one_server)
+{
+    options.separator = ':';
+    options.depth = 2;
+    make();
+    for (int i = 0; i < KEYS; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "user:%d:%d", i % 10, i);
+        (void)call(gibson_request_value(GIBSON_OP_SET, gibson_str(key), gibson_str("value"), 0),
+                   GIBSON_OK);
+    }
+    size_t index;
+    ck_assert_uint_eq(gibson_cluster_servers_of(client, gibson_str("user:3:"), &index, 1), 1);
+    ck_assert_int_eq(number_of(GIBSON_OP_COUNT, "user:3:"), KEYS / 10);
+    size_t count;
+    ck_assert_str_eq(gibson_cluster_answers(client, &count)[0].server + 5,
+                     servers[index].unix_socket);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(gibson_cluster_servers_of(client, gibson_str("user:3"), NULL, 0), SERVERS);
+    ck_assert_int_eq(number_of(GIBSON_OP_COUNT, "user:3"), KEYS / 10);
+}
+END_TEST
+
+/* A server that is gone: never a sum without it that looks like one of all. */
+START_TEST(cluster_tells_who_has_not_answered)
+{
+    make();
+    fill();
+    stop(1);
+    const gibson_request request = gibson_request_key(GIBSON_OP_COUNT, gibson_str("user:"));
+    for (int i = 0; i < 3; i++) {
+        gibson_reply reply;
+        ck_assert_status(gibson_cluster_call(client, &request, &reply), GIBSON_UNREACHABLE);
+        ck_assert_int_eq(reply.value.kind, GIBSON_KIND_NONE);
+        size_t count;
+        const gibson_cluster_answer *answers = gibson_cluster_answers(client, &count);
+        ck_assert_uint_eq(count, SERVERS);
+        ck_assert_status(answers[0].status, GIBSON_OK);
+        ck_assert_status(answers[1].status, GIBSON_UNREACHABLE);
+        ck_assert_status(answers[2].status, GIBSON_OK);
+        ck_assert_int_lt(answers[0].number + answers[2].number, KEYS);
+    }
+    ck_assert_message_has(gibson_cluster_error(client), "is ejected");
+}
+END_TEST
+
+START_TEST(cluster_fails_fast_or_rehashes_when_a_server_is_ejected)
+{
+    options.policy = _i ? GIBSON_CLUSTER_REHASH : GIBSON_CLUSTER_FAIL_FAST;
+    make();
+    fill();
+    int key = 0;
+    while (gibson_cluster_server_of(client, key_of(key)) != 1) {
+        key++;
+    }
+    stop(1);
+    const gibson_request set =
+        gibson_request_value(GIBSON_OP_SET, key_of(key), gibson_str("again"), 0);
+    gibson_reply reply;
+    ck_assert_int_ne(gibson_cluster_call(client, &set, &reply), GIBSON_OK);
+    ck_assert_int_ne(gibson_cluster_call(client, &set, &reply), GIBSON_OK); /* the limit is 2 */
+    ck_assert_status(gibson_cluster_call(client, &set, &reply),
+                     _i ? GIBSON_OK : GIBSON_UNREACHABLE);
+    for (int i = 0; i < KEYS; i++) {
+        const bool is_there = gibson_cluster_server_of(client, key_of(i)) != 1;
+        if (is_there) {
+            (void)call(gibson_request_key(GIBSON_OP_GET, key_of(i)), GIBSON_OK);
+        }
+    }
+}
+END_TEST
+
+START_TEST(cluster_follows_its_list)
+{
+    make();
+    fill();
+    const gibson_cluster_server two[] = {{.unix_socket = servers[2].unix_socket},
+                                         {.unix_socket = servers[0].unix_socket}};
+    ck_assert_status(gibson_cluster_set_servers(cluster, two, 2, NULL), GIBSON_OK);
+    ck_assert_status(gibson_cluster_set_servers(cluster, two, 0, NULL), GIBSON_INVALID);
+    const gibson_request request = gibson_request_key(GIBSON_OP_COUNT, gibson_str("user:"));
+    gibson_reply reply;
+    ck_assert_status(gibson_cluster_call(client, &request, &reply), GIBSON_OK);
+    ck_assert_int_lt(reply.value.number, KEYS);
+    size_t count;
+    (void)gibson_cluster_answers(client, &count);
+    ck_assert_uint_eq(count, 2);
+}
+END_TEST
+
+int main(void)
+{
+    const suite_part parts[] = {
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         TESTS(cluster_spreads_keys_over_its_servers, cluster_asks_all_for_a_prefix,
+               cluster_keeps_what_belongs_together_on_one_server,
+               cluster_tells_who_has_not_answered, cluster_follows_its_list)},
+        {.set_up = set_up,
+         .tear_down = tear_down,
+         .runs = 2,
+         TESTS(cluster_fails_fast_or_rehashes_when_a_server_is_ejected)},
+    };
+    return suite_run("cluster", 1, parts, COUNT_OF(parts));
+}
