@@ -4,6 +4,7 @@
 #include "aio_connection.h"
 #include "aio_pipeline.h"
 #include "client.h"
+#include "cluster.h"
 #include "errors.h"
 #include "module.h"
 #include "pipeline.h"
@@ -63,6 +64,9 @@ static PyMethodDef after_fork_def = {"_after_fork_in_child", after_fork_in_child
 /* The objects that the state owns, but for the exceptions. */
 #define STATE_OBJECTS(X)                                                                           \
     X(client_type)                                                                                 \
+    X(cluster_type)                                                                                \
+    X(answer_type)                                                                                 \
+    X(server_type)                                                                                 \
     X(pool_type)                                                                                   \
     X(pipeline_type)                                                                               \
     X(failure_type)                                                                                \
@@ -126,7 +130,7 @@ static int module_exec(PyObject *module)
 {
     module_state *state = state_of(module);
     if (errors_add(module, state) < 0 || pipeline_error_add(module, state) < 0 ||
-        add_types(module, state) < 0 ||
+        add_types(module, state) < 0 || cluster_add(module, state) < 0 ||
         PyModule_AddStringConstant(module, "__version__", PYGIBSON_VERSION) < 0 ||
         PyModule_AddStringConstant(module, "libgibson_version", gibson_version()) < 0) {
         return -1;

@@ -17,7 +17,7 @@ static int refuse(const Connection *self, const command_kind *kind, gibson_statu
 {
     gibson_error error = {.status = status};
     snprintf(error.message, sizeof error.message, "%s", message);
-    const failure failed = {error, kind, NULL, self->server, NULL};
+    const failure failed = {error, kind, NULL, self->server, NULL, "Client"};
     failure_raise(self->state, &failed);
     return -1;
 }
@@ -101,7 +101,7 @@ PyObject *connection_exception(const Connection *self, const gibson_error *error
     if (error->status == GIBSON_NOMEM) {
         return PyErr_NoMemory();
     }
-    const failure failed = {*error, kind, key, self->server, refused};
+    const failure failed = {*error, kind, key, self->server, refused, "Client"};
     return failure_exception(self->state, &failed);
 }
 
@@ -386,7 +386,7 @@ Connection *connection_new(module_state *state, const gibson_options *options)
     self->waiting_until_ns = GIBSON_ASYNC_NEVER;
     self->fresh = true;
     if (gibson_async_new(&self->async, options, &hooks, &error) != GIBSON_OK) {
-        failure_raise(state, &(failure){.error = error});
+        failure_raise(state, &(failure){.error = error, .type = "Client"});
         Py_CLEAR(self);
     } else if (!(self->server = PyUnicode_DecodeFSDefault(gibson_async_peer(self->async)))) {
         Py_CLEAR(self);

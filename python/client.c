@@ -182,7 +182,7 @@ PyObject *client_raise(const Client *self, const gibson_error *error, const oper
     if (PyErr_Occurred()) {
         return NULL;
     }
-    failure failed = {*error, op->kind, op->key, self->server, op->refused};
+    failure failed = {*error, op->kind, op->key, self->server, op->refused, "Client"};
     return failure_raise(self->state, &failed);
 }
 

@@ -1,5 +1,5 @@
-/* The docstrings of both Clients and of Pool, and those of the methods that run a command, DOC_ and
-   the command's name, and SIGNATURE of a shape of arguments. */
+/* The docstrings of both Clients, of Pool and of Cluster, and those of the methods that run a
+   command, DOC_ and the command's name, and SIGNATURE of a shape of arguments. */
 #ifndef PYGIBSON_DOCS_H
 #define PYGIBSON_DOCS_H
 
@@ -7,11 +7,14 @@
 
 #define DOC_POSITIONAL(name, kind, shown, text, ...) #name "=" shown ", "
 #define DOC_KEYWORD(name, kind, shown, text, ...) ", " #name "=" shown
-#define DOC_OPTION(name, kind, shown, text, ...) "    " #name " (" DOC_##kind "): " text ".\n"
-#define DOC_HOST "str"
-#define DOC_PATH "str, bytes or os.PathLike"
-#define DOC_NUMBER "int"
-#define DOC_FLAG "bool"
+#define DOC_OPTION(name, kind, shown, text, ...) "    " #name " (" DOC_TYPE_##kind "): " text ".\n"
+#define DOC_TYPE_HOST "str"
+#define DOC_TYPE_PATH "str, bytes or os.PathLike"
+#define DOC_TYPE_NUMBER "int"
+#define DOC_TYPE_FLAG "bool"
+#define DOC_TYPE_SERVERS "iterable of str, or of pairs of str and int"
+#define DOC_TYPE_CHARACTER "str"
+#define DOC_TYPE_PREFIX "str or bytes"
 
 #define DOC_POOL                                                                                   \
     "Pool(" POSITIONAL_OPTIONS(DOC_POSITIONAL) "*" KEYWORD_OPTIONS(DOC_KEYWORD) POOL_OPTIONS(      \
@@ -35,6 +38,33 @@
                                      "is for a connection that is lost within an operation.\n\n"   \
                                      "In a child of fork the Pool is empty, and makes "            \
                                      "connections of its own."
+
+#define DOC_CLUSTER                                                                                \
+    "Cluster(servers, " TIMEOUT_OPTION(DOC_POSITIONAL) "*" CONNECTION_OPTIONS(DOC_KEYWORD)         \
+        CLUSTER_OPTIONS(                                                                           \
+            DOC_KEYWORD) ")\n--\n\n"                                                               \
+                         "Several Gibson servers as one, which threads use at once. Keys are "     \
+                         "placed by consistent\n"                                                  \
+                         "hashing, as libmemcached's weighted ketama does. It connects to a "      \
+                         "server when that is\n"                                                   \
+                         "first asked.\n\n"                                                        \
+                         "The methods are those of Client, without pipeline. An operation on a "   \
+                         "key goes to the\n"                                                       \
+                         "server that has it; one on a prefix, and ping, to all at once, or to "   \
+                         "the one that\n"                                                          \
+                         "affinity tells. What all have said together is returned if all have "    \
+                         "answered. If any has\n"                                                  \
+                         "not, the exception of its failure is raised, whose attribute answers "   \
+                         "has what each server\n"                                                  \
+                         "has said and done. stats is of one server, so it raises UsageError; "    \
+                         "quit closes.\n\n"                                                        \
+                         "Arguments:\n" SERVERS_OPTION(DOC_OPTION) TIMEOUT_OPTION(DOC_OPTION)      \
+                             CONNECTION_OPTIONS(DOC_OPTION) CLUSTER_OPTIONS(                       \
+                                 DOC_OPTION) "\nRaises InvalidArgumentError.\n\n" DOC_EVERY_METHOD \
+                                             "UnreachableError is also raised, at\n"               \
+                                             "once, for the keys of a server that is ejected. A "  \
+                                             "child of fork makes connections of its\n"            \
+                                             "own."
 
 #define DOC_OPTIONS_SIGNATURE                                                                      \
     "Client(" POSITIONAL_OPTIONS(DOC_POSITIONAL) "*" KEYWORD_OPTIONS(DOC_KEYWORD) ")\n--\n\n"

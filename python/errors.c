@@ -42,17 +42,19 @@ PyDoc_STRVAR(base_doc,
              "    status (str): the name of the status in libgibson, such as \"not_found\"\n"
              "    command (str): the method that failed, such as \"get\"\n"
              "    key (str or bytes): the key or prefix as it was given\n"
-             "    server (str): such as \"127.0.0.1:10128\" or \"unix:/run/gibson.sock\"\n");
+             "    server (str): such as \"127.0.0.1:10128\" or \"unix:/run/gibson.sock\"\n"
+             "    answers (list of ClusterAnswer): what each server of a Cluster has said to an\n"
+             "        operation that goes to many\n");
 
 /* How much of a key a message shows, in characters or bytes. */
 enum { SHOWN_KEY = 48 };
 
 static PyObject *make(const char *name, const char *doc, PyObject *bases, gibson_status status)
 {
-    PyObject *attributes = status == GIBSON_OK
-                               ? Py_BuildValue("{sOsOsOsO}", "status", Py_None, "command", Py_None,
-                                               "key", Py_None, "server", Py_None)
-                               : Py_BuildValue("{ss}", "status", gibson_status_name(status));
+    PyObject *attributes =
+        status == GIBSON_OK ? Py_BuildValue("{sOsOsOsOsO}", "status", Py_None, "command", Py_None,
+                                            "key", Py_None, "server", Py_None, "answers", Py_None)
+                            : Py_BuildValue("{ss}", "status", gibson_status_name(status));
     if (!attributes) {
         return NULL;
     }
@@ -119,7 +121,7 @@ static PyObject *shown_key(PyObject *key)
 /* Such as "get('some_key') on 127.0.0.1:10128". */
 static PyObject *shown_call(const failure *failed)
 {
-    const char *command = failed->kind ? failed->kind->name : "Client";
+    const char *command = failed->kind ? failed->kind->name : failed->type;
     PyObject *text;
     if (failed->key) {
         PyObject *key = shown_key(failed->key);

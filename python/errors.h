@@ -14,6 +14,7 @@ typedef struct failure {
     PyObject *key;            /* borrowed; NULL where the command has none */
     PyObject *server;         /* borrowed; NULL where none is known */
     PyObject *refused;        /* borrowed: as in the operation */
+    const char *type;         /* what was made, where no method ran */
 } failure;
 
 /* Makes the exception for a failure. Returns a new reference, or NULL with an exception set. */

@@ -21,6 +21,9 @@ typedef struct aio_names {
 typedef struct module_state {
     PyTypeObject *client_type;
     PyTypeObject *pool_type;
+    PyTypeObject *cluster_type;
+    PyTypeObject *answer_type; /* ClusterAnswer */
+    PyTypeObject *server_type; /* ClusterServer */
     PyTypeObject *pipeline_type;
     PyTypeObject *failure_type; /* PipelineFailure */
     PyTypeObject *aio_client_type;

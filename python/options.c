@@ -13,11 +13,15 @@
 #define FORMAT_NUMBER "O"
 #define FORMAT_FLAG "p"
 
-/* Parses with a list X of options, and POINTER and NAME for each of them. */
+#define FORMAT_SERVERS "O"
+#define FORMAT_CHARACTER "O"
+#define FORMAT_PREFIX "O"
+
+/* Parses with a format, and a list X of the options. */
 #define NAME(name, ...) #name,
 #define POINTER(name, ...) , &given->name
-#define PARSE(type_name, keyword_format, list)                                                     \
-    static const char format[] = "|" POSITIONAL_OPTIONS(FORMAT) "$" keyword_format ":" type_name;  \
+#define PARSE(type_name, arguments, list)                                                          \
+    static const char format[] = arguments ":" type_name;                                          \
     static const char *const names[] = {list(NAME) NULL};                                          \
     *given = (given_options){.type = type_name};                                                   \
     return PyArg_ParseTupleAndKeywords(args, keywords, format,                                     \
@@ -25,16 +29,27 @@
                ? 0                                                                                 \
                : -1;
 
+#define FORMAT_ALL "|" POSITIONAL_OPTIONS(FORMAT) "$" KEYWORD_OPTIONS(FORMAT)
 #define OPTIONS_OF_POOL(X) ALL_OPTIONS(X) POOL_OPTIONS(X)
+#define OPTIONS_OF_CLUSTER(X)                                                                      \
+    SERVERS_OPTION(X) TIMEOUT_OPTION(X) CONNECTION_OPTIONS(X) CLUSTER_OPTIONS(X)
 
 int options_parse(given_options *given, PyObject *args, PyObject *keywords)
 {
-    PARSE("Client", KEYWORD_OPTIONS(FORMAT), ALL_OPTIONS)
+    PARSE("Client", FORMAT_ALL, ALL_OPTIONS)
 }
 
 int options_parse_pool(given_options *given, PyObject *args, PyObject *keywords)
 {
-    PARSE("Pool", KEYWORD_OPTIONS(FORMAT) POOL_OPTIONS(FORMAT), OPTIONS_OF_POOL)
+    PARSE("Pool", FORMAT_ALL POOL_OPTIONS(FORMAT), OPTIONS_OF_POOL)
+}
+
+int options_parse_cluster(given_options *given, PyObject *args, PyObject *keywords)
+{
+    PARSE("Cluster",
+          SERVERS_OPTION(FORMAT) "|" TIMEOUT_OPTION(FORMAT) "$" CONNECTION_OPTIONS(FORMAT)
+              CLUSTER_OPTIONS(FORMAT),
+          OPTIONS_OF_CLUSTER)
 }
 
 static void refuse_option(const module_state *state, const char *type, const char *name,
@@ -84,6 +99,8 @@ static int take_option(const module_state *state, const char *type, const char *
 #define TAKE_HOST(name, member)
 #define TAKE_PATH(name, member)
 #define TAKE_FLAG(name, member) options->member = given->name;
+#define TAKE_CHARACTER(name, member)
+#define TAKE_PREFIX(name, member)
 #define TAKE_NUMBER(name, member, number, none, most)                                              \
     {                                                                                              \
         int64_t taken = 0;                                                                         \
@@ -92,16 +109,6 @@ static int take_option(const module_state *state, const char *type, const char *
         }                                                                                          \
         options->member = (number)taken;                                                           \
     }
-
-static int take_flags_and_numbers(gibson_options *options, const module_state *state,
-                                  const given_options *given)
-{
-    ALL_OPTIONS(TAKE)
-    if (!options->timeout_ms) {
-        options->timeout_ms = GIBSON_DEFAULT_TIMEOUT_MS; /* waiting for a turn needs it */
-    }
-    return 0;
-}
 
 static int take_host(gibson_options *options, option_owners *owners, const module_state *state,
                      const given_options *given)
@@ -157,15 +164,41 @@ static int take_unix_socket(gibson_options *options, option_owners *owners,
     return 0;
 }
 
+static int take_timeout(gibson_options *options, const module_state *state,
+                        const given_options *given)
+{
+    TIMEOUT_OPTION(TAKE)
+    if (!options->timeout_ms) {
+        options->timeout_ms = GIBSON_DEFAULT_TIMEOUT_MS; /* waiting for a turn needs it */
+    }
+    return 0;
+}
+
+int options_take_connection(gibson_options *options, const module_state *state,
+                            const given_options *given)
+{
+    gibson_options_init(options);
+    CONNECTION_OPTIONS(TAKE)
+    return take_timeout(options, state, given);
+}
+
+static int take_port_and_reconnecting(gibson_options *options, const module_state *state,
+                                      const given_options *given)
+{
+    ADDRESS_OPTIONS(TAKE)
+    RECONNECT_OPTIONS(TAKE)
+    return 0;
+}
+
 int options_take(gibson_options *options, option_owners *owners, const module_state *state,
                  const given_options *given)
 {
-    gibson_options_init(options);
-    if (take_host(options, owners, state, given) < 0 ||
-        take_unix_socket(options, owners, state, given) < 0) {
+    if (options_take_connection(options, state, given) < 0 ||
+        take_port_and_reconnecting(options, state, given) < 0 ||
+        take_host(options, owners, state, given) < 0) {
         return -1;
     }
-    return take_flags_and_numbers(options, state, given);
+    return take_unix_socket(options, owners, state, given);
 }
 
 int options_take_pool(gibson_pool_options *options, const module_state *state,
@@ -174,6 +207,65 @@ int options_take_pool(gibson_pool_options *options, const module_state *state,
     gibson_pool_options_init(options);
     POOL_OPTIONS(TAKE)
     return 0;
+}
+
+/* One ASCII character. */
+static int take_separator(gibson_cluster_options *options, const given_options *given)
+{
+    PyObject *text = given->separator;
+    if (!text) {
+        options->separator = options->depth ? ':' : '\0';
+        return 0;
+    }
+    if (!PyUnicode_Check(text) || PyUnicode_GET_LENGTH(text) != 1 || !PyUnicode_IS_ASCII(text)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "Cluster() argument 'separator' must be one ASCII character");
+        return -1;
+    }
+    options->separator = (char)PyUnicode_READ_CHAR(text, 0);
+    return 0;
+}
+
+static PyObject *prefix_bytes(PyObject *prefix)
+{
+    if (PyUnicode_Check(prefix)) {
+        return PyUnicode_AsEncodedString(prefix, "utf-8", "surrogateescape");
+    }
+    Py_INCREF(prefix);
+    return prefix;
+}
+
+static int take_prefix(gibson_cluster_options *options, PyObject **text, const module_state *state,
+                       const given_options *given)
+{
+    PyObject *prefix = given->flush_prefix;
+    if (!prefix || prefix == Py_None) {
+        return 0;
+    }
+    if (!PyUnicode_Check(prefix) && !PyBytes_Check(prefix)) {
+        PyErr_Format(PyExc_TypeError,
+                     "Cluster() argument 'flush_prefix' must be str or bytes, not %.200s",
+                     Py_TYPE(prefix)->tp_name);
+        return -1;
+    }
+    *text = prefix_bytes(prefix);
+    if (!*text) {
+        return -1;
+    }
+    options->flush_prefix = PyBytes_AS_STRING(*text);
+    if (strlen(options->flush_prefix) != (size_t)PyBytes_GET_SIZE(*text)) {
+        error_raise(state, GIBSON_INVALID, "Cluster(): flush_prefix contains a NUL character");
+        return -1;
+    }
+    return 0;
+}
+
+int options_take_cluster(gibson_cluster_options *options, PyObject **text,
+                         const module_state *state, const given_options *given)
+{
+    gibson_cluster_options_init(options);
+    CLUSTER_OPTIONS(TAKE)
+    return take_separator(options, given) < 0 ? -1 : take_prefix(options, text, state, given);
 }
 
 int options_timeout(const module_state *state, const char *type, PyObject *given,

@@ -26,7 +26,7 @@ static PyObject *run_command(PyObject *object, const command_kind *kind, const c
 
 static PyObject *outcome_error(const Endpoint *on, const outcome *of, const operation *op)
 {
-    failure failed = {{.status = of->status}, op->kind, op->key, on->server, op->refused};
+    failure failed = {{.status = of->status}, op->kind, op->key, on->server, op->refused, NULL};
     if (of->error) {
         failed.error = *of->error;
     } else {

@@ -10,6 +10,7 @@
 #include "errors.h"
 #include "operation.h"
 #include "options.h"
+#include "wait.h"
 
 /* Threads use it at once, and take no turns: libgibson lends each a connection of its own. */
 typedef struct Pool {
@@ -32,58 +33,13 @@ static Pool *pool_of(PyObject *object)
 
 /* -- calls into libgibson ------------------------------------------------------------------- */
 
-/* A call of this thread that may wait. A signal handler which runs within it may make another, on
-   this Pool or a different one. */
-typedef struct waiting_call {
-    const module_state *state;
-    PyThreadState *released;
-    bool forked; /* the process forked within the wait, and this is the child */
-    struct waiting_call *outer;
-} waiting_call;
-
-static _Thread_local waiting_call *current;
-
-static void enter(const Pool *self, waiting_call *call)
-{
-    *call = (waiting_call){.state = self->state, .outer = current};
-    current = call;
-    call->released = PyEval_SaveThread();
-}
-
-static void leave(const waiting_call *call)
-{
-    PyEval_RestoreThread(call->released);
-    current = call->outer;
-}
-
-/* libgibson calls it within a wait. In the child of a fork the call must end, because the
-   connection is the parent's. */
-static int interrupt(void *context)
-{
-    (void)context;
-    waiting_call *call = current;
-    PyEval_RestoreThread(call->released);
-    const unsigned long forks = call->state->forks;
-    const int raised = PyErr_CheckSignals();
-    call->forked = call->forked || call->state->forks != forks;
-    call->released = PyEval_SaveThread();
-    return raised || call->forked;
-}
-
-static gibson_error error_in(const waiting_call *call, const gibson_error *error)
-{
-    return error->status == GIBSON_INTERRUPTED && call->forked
-               ? endpoint_closed(endpoint_parent_text)
-               : *error;
-}
-
 /* Raises the exception for an error, unless a signal handler has raised one. Returns NULL. */
 static PyObject *raise(const Pool *self, const gibson_error *error, const operation *op)
 {
     if (PyErr_Occurred()) {
         return NULL;
     }
-    failure failed = {*error, op->kind, op->key, self->server, op->refused};
+    failure failed = {*error, op->kind, op->key, self->server, op->refused, "Pool"};
     return failure_raise(self->state, &failed);
 }
 
@@ -104,12 +60,12 @@ static PyObject *run_operation(Pool *self, const operation *op)
     gibson_owned_reply *owned;
     gibson_error error;
     waiting_call call;
-    enter(self, &call);
+    wait_enter(&call, self->state);
     const gibson_status status =
         gibson_pool_call(self->pool, &op->request, self->timeout_ms, &reply, &owned, &error);
-    leave(&call);
+    wait_leave(&call);
     if (status != GIBSON_OK) {
-        error = error_in(&call, &error);
+        error = wait_error(&call, &error);
         return raise(self, &error, op);
     }
     PyObject *result = gibson_yields_items(op->kind->yield) ? items_object(op->kind, reply.items)
@@ -150,14 +106,14 @@ static int try_connection(Pool *self, gibson_pool *pool, const operation *op)
     gibson_client *client;
     gibson_error error;
     waiting_call call;
-    enter(self, &call);
+    wait_enter(&call, self->state);
     const gibson_status status = gibson_pool_acquire(pool, 0, &client, &error);
     if (status == GIBSON_OK) {
         gibson_pool_release(pool, client);
     }
-    leave(&call);
+    wait_leave(&call);
     if (status != GIBSON_OK) {
-        error = error_in(&call, &error);
+        error = wait_error(&call, &error);
         raise(self, &error, op);
     }
     return PyErr_Occurred() ? -1 : 0;
@@ -202,7 +158,7 @@ static int64_t longest_wait_ms(const Pool *self, int64_t timeout_ms)
 
 static gibson_error batch_error(const batch *run)
 {
-    return error_in(run->context, gibson_client_error(run->client));
+    return wait_error(run->context, gibson_client_error(run->client));
 }
 
 static int pool_run_batch(PyObject *object, batch *run)
@@ -216,7 +172,7 @@ static int pool_run_batch(PyObject *object, batch *run)
     gibson_client *client;
     gibson_error error;
     waiting_call call;
-    enter(self, &call);
+    wait_enter(&call, self->state);
     const gibson_status status =
         gibson_pool_acquire(self->pool, longest_wait_ms(self, timeout_ms), &client, &error);
     if (status == GIBSON_OK) {
@@ -226,9 +182,9 @@ static int pool_run_batch(PyObject *object, batch *run)
         batch_run(run, client, batch_error, &call);
         gibson_pool_release(self->pool, client);
     }
-    leave(&call);
+    wait_leave(&call);
     if (status != GIBSON_OK) {
-        error = error_in(&call, &error);
+        error = wait_error(&call, &error);
         raise(self, &error, &(operation){.kind = &kind});
     }
     return PyErr_Occurred() ? -1 : 0;
@@ -274,7 +230,7 @@ static int take_options(Pool *self, const given_options *given)
         options_take_pool(&options, self->state, given) < 0) {
         return -1;
     }
-    client.interrupt = interrupt;
+    client.interrupt = wait_interrupt;
     options.client = &client;
     self->timeout_ms = self->first_timeout_ms = client.timeout_ms;
     self->acquire_timeout_ms =

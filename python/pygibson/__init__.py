@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ._pygibson import (
     Client,
+    Cluster,
+    ClusterAnswer,
+    ClusterServer,
     ConnectionLostError,
     InvalidArgumentError,
     LockedError,
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Client",
+    "Cluster",
+    "ClusterAnswer",
+    "ClusterServer",
     "ConnectionLostError",
     "InvalidArgumentError",
     "LockedError",

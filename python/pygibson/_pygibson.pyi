@@ -1,7 +1,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from contextvars import Context
 from types import GenericAlias, TracebackType
 from typing import Any, Final, Literal, SupportsIndex, TypeVar, final
@@ -33,6 +33,7 @@ class PyGibsonError(Exception):
     command: str | None
     key: str | bytes | None
     server: str | None
+    answers: list[ClusterAnswer] | None
 
 class NotFoundError(PyGibsonError): ...
 class NaNError(PyGibsonError): ...
@@ -89,8 +90,6 @@ class _Operations:
     def ping(self) -> None: ...
     def quit(self) -> None: ...
     def close(self) -> None: ...
-    def connect(self) -> None: ...
-    def pipeline(self, *, raise_on_error: bool = True) -> Pipeline: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -99,6 +98,10 @@ class _Operations:
         traceback: TracebackType | None = None,
         /,
     ) -> None: ...
+
+class _OfOneServer(_Operations):
+    def connect(self) -> None: ...
+    def pipeline(self, *, raise_on_error: bool = True) -> Pipeline: ...
     @property
     def connected(self) -> bool: ...
     @property
@@ -108,7 +111,7 @@ class _Operations:
     @timeout.setter
     def timeout(self, value: SupportsIndex | None, /) -> None: ...
 
-class Client(_Operations):
+class Client(_OfOneServer):
     def __init__(
         self,
         addr: str | None = "127.0.0.1",
@@ -118,7 +121,6 @@ class Client(_Operations):
         *,
         host: str | None = None,
         connect_timeout: SupportsIndex | None = 1000,
-        reconnect: bool = False,
         retry_repeatable: bool = False,
         max_reply_size: SupportsIndex | None = None,
         max_request_size: SupportsIndex | None = None,
@@ -127,13 +129,14 @@ class Client(_Operations):
         max_seconds: SupportsIndex | None = None,
         pipeline_window: SupportsIndex | None = None,
         pipeline_bytes: SupportsIndex | None = None,
-        reconnect_delay: SupportsIndex | None = 10,
-        reconnect_max_delay: SupportsIndex | None = 2000,
         tcp_keepalive: SupportsIndex | None = 60,
         tcp_user_timeout: SupportsIndex | None = None,
+        reconnect: bool = False,
+        reconnect_delay: SupportsIndex | None = 10,
+        reconnect_max_delay: SupportsIndex | None = 2000,
     ) -> None: ...
 
-class Pool(_Operations):
+class Pool(_OfOneServer):
     def __init__(
         self,
         addr: str | None = "127.0.0.1",
@@ -143,7 +146,6 @@ class Pool(_Operations):
         *,
         host: str | None = None,
         connect_timeout: SupportsIndex | None = 1000,
-        reconnect: bool = False,
         retry_repeatable: bool = False,
         max_reply_size: SupportsIndex | None = None,
         max_request_size: SupportsIndex | None = None,
@@ -152,10 +154,11 @@ class Pool(_Operations):
         max_seconds: SupportsIndex | None = None,
         pipeline_window: SupportsIndex | None = None,
         pipeline_bytes: SupportsIndex | None = None,
-        reconnect_delay: SupportsIndex | None = 10,
-        reconnect_max_delay: SupportsIndex | None = 2000,
         tcp_keepalive: SupportsIndex | None = 60,
         tcp_user_timeout: SupportsIndex | None = None,
+        reconnect: bool = False,
+        reconnect_delay: SupportsIndex | None = 10,
+        reconnect_max_delay: SupportsIndex | None = 2000,
         max_connections: SupportsIndex = 8,
         min_connections: SupportsIndex | None = None,
         acquire_timeout: SupportsIndex | None = 1000,
@@ -164,6 +167,64 @@ class Pool(_Operations):
     ) -> None: ...
     def clear(self) -> None: ...
     def pool_stats(self) -> dict[str, int]: ...
+
+@final
+class ClusterAnswer(structseq[Any], tuple[str, str | None, int]):
+    if sys.version_info >= (3, 10):
+        __match_args__: Final = ("server", "status", "number")
+    @property
+    def server(self) -> str: ...
+    @property
+    def status(self) -> str | None: ...
+    @property
+    def number(self) -> int: ...
+
+@final
+class ClusterServer(structseq[Any], tuple[str, bool, int]):
+    if sys.version_info >= (3, 10):
+        __match_args__: Final = ("server", "is_ejected", "ejections")
+    @property
+    def server(self) -> str: ...
+    @property
+    def is_ejected(self) -> bool: ...
+    @property
+    def ejections(self) -> int: ...
+
+_Servers: TypeAlias = Iterable[str | tuple[str, int]]
+
+class Cluster(_Operations):
+    def __init__(
+        self,
+        servers: _Servers,
+        timeout: SupportsIndex | None = 60,
+        *,
+        connect_timeout: SupportsIndex | None = 1000,
+        retry_repeatable: bool = False,
+        max_reply_size: SupportsIndex | None = None,
+        max_request_size: SupportsIndex | None = None,
+        max_key_size: SupportsIndex | None = None,
+        max_value_size: SupportsIndex | None = None,
+        max_seconds: SupportsIndex | None = None,
+        pipeline_window: SupportsIndex | None = None,
+        pipeline_bytes: SupportsIndex | None = None,
+        tcp_keepalive: SupportsIndex | None = 60,
+        tcp_user_timeout: SupportsIndex | None = None,
+        depth: SupportsIndex | None = None,
+        separator: str = ":",
+        hash_tag: bool = False,
+        failure_limit: SupportsIndex = 3,
+        retry_delay: SupportsIndex = 1000,
+        retry_max_delay: SupportsIndex = 30000,
+        rehash: bool = False,
+        flush_prefix: str | bytes | None = None,
+    ) -> None: ...
+    def server_of(self, key: _Key) -> str: ...
+    def servers_of(self, prefix: _Key) -> list[str]: ...
+    def set_servers(self, servers: _Servers, /) -> None: ...
+    @property
+    def servers(self) -> list[ClusterServer]: ...
+    @property
+    def timeout(self) -> int | None: ...
 
 @final
 class Pipeline:
@@ -235,7 +296,6 @@ class AsyncClient:
         *,
         host: str | None = None,
         connect_timeout: SupportsIndex | None = 1000,
-        reconnect: bool = False,
         retry_repeatable: bool = False,
         max_reply_size: SupportsIndex | None = None,
         max_request_size: SupportsIndex | None = None,
@@ -244,10 +304,11 @@ class AsyncClient:
         max_seconds: SupportsIndex | None = None,
         pipeline_window: SupportsIndex | None = None,
         pipeline_bytes: SupportsIndex | None = None,
-        reconnect_delay: SupportsIndex | None = 10,
-        reconnect_max_delay: SupportsIndex | None = 2000,
         tcp_keepalive: SupportsIndex | None = 60,
         tcp_user_timeout: SupportsIndex | None = None,
+        reconnect: bool = False,
+        reconnect_delay: SupportsIndex | None = 10,
+        reconnect_max_delay: SupportsIndex | None = 2000,
     ) -> None: ...
     def set(self, key: _Key, value: _Given, ttl: SupportsIndex = 0) -> Reply[None]: ...
     def mset(self, prefix: _Key, value: _Given) -> Reply[int]: ...
