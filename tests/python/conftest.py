@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Callable
 
+import clustered
 import looped
 import pygibson._process
 import pytest
@@ -21,7 +22,7 @@ PATIENT = 30_000
 
 
 # Their tests are for both Clients and for Pool, but for those marked as being for the blocking
-# Client alone, or as being not for Pool.
+# Client alone, or as being not for Pool. Those of the commands are for Cluster, too.
 SHARED = (
     "test_arguments",
     "test_commands",
@@ -45,6 +46,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         apis = ["blocking"]
         if sys.version_info[:2] in ALL_APIS_ON:
             apis += ["aio"] if is_marked("not_for_pool") else ["aio", "pool"]
+            if metafunc.module.__name__ == "test_commands" and not is_marked("not_for_cluster"):
+                apis.append("cluster")
         metafunc.parametrize("api", apis, indirect=True)
 
 
@@ -57,10 +60,11 @@ def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         for name in ("Client", "Pipeline"):
             if hasattr(request.module, name):
                 monkeypatch.setattr(request.module, name, getattr(looped, name))
-    elif kind == "pool":
-        monkeypatch.setattr(pygibson._process, "Client", Pool)
+    elif kind in ("pool", "cluster"):
+        other = Pool if kind == "pool" else clustered.Client
+        monkeypatch.setattr(pygibson._process, "Client", other)
         if hasattr(request.module, "Client"):
-            monkeypatch.setattr(request.module, "Client", Pool)
+            monkeypatch.setattr(request.module, "Client", other)
     return kind
 
 

@@ -234,6 +234,7 @@ def test_meta_of_a_number_and_of_a_missing_key(client: Client, key: str) -> None
     assert client.meta(key, "encoding") == 2
 
 
+@pytest.mark.not_for_cluster
 def test_stats(client: Client) -> None:
     stats = client.stats()
     assert list(stats)[26] == "reqs_per_client_avg"  # the last that the reference server has too
@@ -247,12 +248,14 @@ def test_ping(client: Client) -> None:
     assert client.ping() is None  # type: ignore[func-returns-value]
 
 
+@pytest.mark.not_for_cluster
 def test_quit(client: Client) -> None:
     assert client.quit() is None  # type: ignore[func-returns-value]
     assert not client.connected
     client.quit()  # nothing to do
 
 
+@pytest.mark.not_for_cluster
 def test_many_items(client: Client, prefix: str) -> None:
     """More than fits any buffer: the reply arrives in many pieces."""
     expected = {f"{prefix}{number}": b"%d" % number * 50 for number in range(5000)}
