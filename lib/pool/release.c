@@ -96,12 +96,10 @@ static GIB_NOINLINE gibson_status release_long(gibson_pool *pool, gib_place *pla
     return GIBSON_OK;
 }
 
-/* Ends the views of the last reply, and what is told of it, where the short way is open. Returns
-   true. */
-static inline bool forget(gib_connection *connection)
+/* Ends the views of the last reply, where the short way is open. Returns true. */
+static inline bool forget_reply(gib_connection *connection)
 {
     gib_single_end(&connection->session, 0);
-    connection->error.status = GIBSON_OK;
     return true;
 }
 
@@ -115,7 +113,7 @@ gibson_status gibson_pool_release(gibson_pool *pool, gibson_client *client)
     if (GIB_LIKELY(core->pool == pool) &&
         GIB_LIKELY(atomic_load_explicit(&place->state, memory_order_relaxed) == GIB_PLACE_LENT) &&
         GIB_LIKELY(gib_connection_is_settled(&client->connection)) &&
-        GIB_LIKELY(has_own_timeout(pool, client)) && forget(&client->connection) &&
+        GIB_LIKELY(has_own_timeout(pool, client)) && forget_reply(&client->connection) &&
         GIB_LIKELY(gib_gate_push(core, place))) {
         return GIBSON_OK;
     }
