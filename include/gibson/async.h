@@ -41,7 +41,8 @@ typedef struct gibson_async gibson_async;
    - All requests that are lost with a connection get the status that the hook `connection` is
      told: beside GIBSON_CLOSED, GIBSON_PROTOCOL where the server sends what answers no request,
      GIBSON_TIMEOUT where a reply that nobody waits for any more stays away for
-     options.timeout_ms after the last that came, GIBSON_NOMEM, GIBSON_SYSTEM; where connecting
+     options.timeout_ms after the last that came, with none before it whose time is longer,
+     GIBSON_NOMEM, GIBSON_SYSTEM; where connecting
      fails, what gibson_client_connect returns.
 
    gibson_async_error tells more, while the callback runs. The views of *reply live until the

@@ -17,11 +17,12 @@ GIBSON_BEGIN_DECLS
 
    Thread rule: any number of threads may use a pool at once; only gibson_pool_free ends that. A
    client that was lent belongs to whoever acquired it, as client.h says, until it is released; any
-   thread may release it.
+   thread may release it. pthread_cancel of a thread that is in a function of the pool takes effect
+   after that has returned; a thread that ends with a client must have released it.
 
    Fork: in a child the pool is empty, and the sockets of the parent are not touched. A client that
-   was lent before the fork has lost its connection there; releasing it does no harm. Locks that
-   threads of the parent held do not matter. What was lent to threads that the child does not have
+   was lent before the fork has lost its connection there; it may be released, also after
+   gibson_pool_free. Locks that threads of the parent held do not matter. What was lent to threads that the child does not have
    stays open in the child, unused, until that ends or runs another program. */
 typedef struct gibson_pool gibson_pool;
 
@@ -95,13 +96,14 @@ GIBSON_API gibson_status gibson_pool_new(gibson_pool **pool, const gibson_pool_o
 
 /* gibson_pool_free does gibson_pool_close, and gives the memory back once the last client that is
    lent has been released: until then those clients may be used, and released to the pool; nothing
-   else may be asked of it. In a child of fork, it does not wait for those that were lent before.
-   NULL is allowed. Since 0.3. */
+   else may be asked of it. In a child of fork, those that were lent before count as lent, so that
+   the memory stays where a thread that the child does not have had one. NULL is allowed. Since 0.3. */
 GIBSON_API void gibson_pool_free(gibson_pool *pool);
 
 /* gibson_pool_close lends no more clients: whoever waits, and whoever asks later, gets
    GIBSON_CLOSED. Idle connections are closed at once, those that are lent when they are released.
-   It waits for nothing, and cannot be undone. Since 0.3. */
+   Who is connecting gets that, too, within 50 ms. It waits for nothing, and cannot be undone.
+   Since 0.3. */
 GIBSON_API void gibson_pool_close(gibson_pool *pool);
 
 /* gibson_pool_clear closes the idle connections, and those that are lent when they are released:
@@ -117,17 +119,21 @@ GIBSON_API void gibson_pool_clear(gibson_pool *pool);
    A connection on which there was a pause of 1 ms or more is looked at first: if the server has
    closed it, or bytes have come that nobody asked for, it is dropped and the next is lent. What
    happens to it afterwards is noticed by the client: with options.reconnect it connects again, else
-   its calls return GIBSON_CLOSED.
+   its calls return GIBSON_CLOSED. A connection that a client makes so is not counted as made, and
+   has the lifetime of the one before.
 
    Returns, with *client set only if it is GIBSON_OK:
 
    - GIBSON_OK: release it with gibson_pool_release
    - GIBSON_TIMEOUT: the time passed; the message says whether while waiting for a client, with how
-     many in use and waiting, or while connecting, and which timeout that was
-   - GIBSON_UNREACHABLE: connecting failed. After that, for a random delay as of
-     options.reconnect_delay_ms, calls fail at once with the same status as long as no client is in
-     use; else they wait for one. Then there is one attempt at a time, until one succeeds.
-   - GIBSON_SYSTEM, GIBSON_NOMEM: connecting failed on this side, in the same way
+     many in use and waiting, or while connecting, and which timeout that was. An attempt to connect
+     that the time of its caller has ended is no failure of the server
+   - GIBSON_UNREACHABLE: connecting failed, and no client came free meanwhile. After that, and
+     after a connect_timeout_ms, calls fail at once with this status for a random delay as of
+     options.reconnect_delay_ms, as long as no client is in use; else they wait for one. Then there
+     is one attempt at a time, until one succeeds.
+   - GIBSON_SYSTEM: the same for a failure of this side
+   - GIBSON_NOMEM: there was no memory to connect
    - GIBSON_INTERRUPTED: options.interrupt, which is called every 50 ms of a wait, ended the call
    - GIBSON_CLOSED: the pool was closed
    - GIBSON_INVALID: timeout_ms is negative

@@ -13,6 +13,7 @@ static gibson_status fail(gibson_client *client, const gibson_request *request, 
     *reply = (gibson_reply){.status = status, .opcode = request->opcode};
     client->connection.error.status = status;
     gib_session_release_reply(&client->connection.session); /* a reply before this one */
+    gib_session_unsettle(&client->connection.session);      /* so that a pool forgets the error */
     gib_idle_refused(&client->connection.idle);
     return status;
 }

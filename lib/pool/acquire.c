@@ -1,6 +1,7 @@
 /* Lending a client. */
 #include <inttypes.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "pool/lend.h"
 
@@ -8,7 +9,6 @@
 static gibson_status queue(gib_pool_core *core, gib_pool_wait *wait, gib_place **place,
                            uint64_t *reason, gibson_error *error)
 {
-    const int64_t now_ns = gib_now_ns();
     gib_pool_lock(core);
     wait->is_first = *place != NULL;
     if (reason) {
@@ -18,9 +18,6 @@ static gibson_status queue(gib_pool_core *core, gib_pool_wait *wait, gib_place *
         gib_gate_push_locked(core, *place);
     }
     *place = NULL;
-    if (now_ns >= atomic_load_explicit(&core->sweep_ns, memory_order_relaxed)) {
-        gib_pool_sweep(core, now_ns);
-    }
     const gibson_status status = gib_pool_await(core, wait, place, error);
     if (core->fork_generation == gib_fork_generation()) {
         gib_pool_unlock(core);
@@ -28,17 +25,43 @@ static gibson_status queue(gib_pool_core *core, gib_pool_wait *wait, gib_place *
     return status;
 }
 
+/* What connecting has come to. Where it has failed, and a client came free meanwhile, that does as
+   well: *place is that one, still to be looked at. */
+static gibson_status connect_or_find(gib_place **place, const gib_pool_wait *wait,
+                                     gibson_error *error)
+{
+    gib_pool_core *core = (*place)->core;
+    const gibson_status status = gib_pool_connect(*place, wait, error);
+    const bool may_find = status == GIBSON_TIMEOUT || status == GIBSON_UNREACHABLE ||
+                          status == GIBSON_SYSTEM || status == GIBSON_NOMEM;
+    gib_place *found = may_find ? gib_gate_pop(core) : NULL;
+    if (!found) {
+        return status;
+    }
+    atomic_store_explicit(&found->state, GIB_PLACE_LENT, memory_order_relaxed);
+    *place = found;
+    return GIBSON_WOULD_BLOCK;
+}
+
 /* Makes a place that was got a connected one. True if it is. */
-static bool settle(gib_place *place, const gib_pool_wait *wait, uint64_t **reason,
+static bool settle(gib_place **place, const gib_pool_wait *wait, uint64_t **reason,
                    gibson_status *status, gibson_error *error)
 {
-    if (atomic_load_explicit(&place->state, memory_order_relaxed) == GIB_PLACE_MAKING) {
-        *status = gib_pool_connect(place, wait, error);
-        return *status == GIBSON_OK;
+    int64_t chosen_ns = wait->served_ns ? wait->served_ns : wait->began_ns;
+    if (atomic_load_explicit(&(*place)->state, memory_order_relaxed) == GIB_PLACE_MAKING) {
+        *status = connect_or_find(place, wait, error);
+        if (*status != GIBSON_WOULD_BLOCK) {
+            return *status == GIBSON_OK;
+        }
+        *status = GIBSON_OK;
+        chosen_ns = gib_now_ns();
     }
-    *reason = gib_pool_look(place, gib_now_ns());
+    gib_pool_core *core = (*place)->core;
+    *reason = (*place)->generation == atomic_load_explicit(&core->generation, memory_order_relaxed)
+                  ? gib_pool_look(*place, chosen_ns, gib_now_ns())
+                  : &core->stats.dropped_cleared;
     if (*reason) {
-        gibson_client_close(place->client);
+        gibson_client_close((*place)->client);
     }
     return !*reason;
 }
@@ -52,7 +75,7 @@ static gibson_status lend(gibson_pool *pool, gib_pool_wait *wait, gib_place *pla
     uint64_t *reason = NULL;
     bool is_due = !place || wait->began_ns >= core->sweep_ns;
     while (core) {
-        if (!is_due && settle(place, wait, &reason, &status, error)) {
+        if (!is_due && settle(&place, wait, &reason, &status, error)) {
             *client = place->client;
             return GIBSON_OK;
         }
@@ -85,7 +108,10 @@ GIB_NOINLINE gibson_status gib_pool_lend_long(const gib_pool_request *request, g
     }
     wait.until = gib_deadline_after(now_ns, wait.length_ms);
     *request->client = NULL;
-    return lend(pool, &wait, place, request->client, request->error);
+    const int cancel = gib_cancel_put_off();
+    const gibson_status status = lend(pool, &wait, place, request->client, request->error);
+    gib_cancel_restore(cancel);
+    return status;
 }
 
 static GIB_COLD gibson_status refuse(const gibson_pool *pool, int64_t timeout_ms,

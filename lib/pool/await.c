@@ -114,36 +114,49 @@ static gibson_status sleep_until_served(gib_pool_core *core, gib_waiter *waiter,
     return status;
 }
 
-static void count_wait(gib_pool_core *core, int64_t began_ns)
+/* A call that has to wait again, as what it was served with was not fit, has waited once. */
+static void count_wait(gib_pool_core *core, gib_pool_wait *wait, int64_t began_ns)
 {
     const uint64_t waited_ns = (uint64_t)(gib_now_ns() - began_ns);
-    core->stats.waited++;
+    core->stats.waited += !wait->waited_ns;
     core->stats.waited_ns += waited_ns;
-    if (waited_ns > core->stats.longest_wait_ns) {
-        core->stats.longest_wait_ns = waited_ns;
+    wait->waited_ns += waited_ns;
+    if (wait->waited_ns > core->stats.longest_wait_ns) {
+        core->stats.longest_wait_ns = wait->waited_ns;
     }
 }
 
-gibson_status gib_pool_await(gib_pool_core *core, const gib_pool_wait *wait, gib_place **place,
+gibson_status gib_pool_await(gib_pool_core *core, gib_pool_wait *wait, gib_place **place,
                              gibson_error *error)
 {
     gib_waiter waiter = {0};
     const int64_t began_ns = gib_now_ns();
     gibson_status status = GIBSON_OK;
+    if (wait->is_first && began_ns >= wait->until) { /* it has had its turns */
+        gib_pool_serve(core, began_ns);
+        return timed_out(core, wait, error);
+    }
     gib_pool_queue_add(&core->queue, &waiter, wait->is_first);
     core->present++;
-    gib_pool_serve(core, began_ns);
+    if (began_ns >= atomic_load_explicit(&core->sweep_ns, memory_order_relaxed)) {
+        gib_pool_sweep(core, began_ns); /* from within the queue, so that nobody gets ahead */
+    }
+    gib_pool_serve(core, gib_now_ns());
     if (!waiter.is_served) {
         status = sleep_until_served(core, &waiter, wait, error);
         if (core->fork_generation != gib_fork_generation()) {
             return status;
         }
-        count_wait(core, began_ns);
+        count_wait(core, wait, began_ns);
     }
     core->present--;
     *place = waiter.place;
+    wait->served_ns = waiter.served_ns;
     if (status == GIBSON_OK && !waiter.place) {
-        status = gib_error_set(error, waiter.error.status, "%s", waiter.error.message);
+        status = waiter.error.status;
+        if (error) {
+            *error = waiter.error;
+        }
     }
     return status;
 }

@@ -1,6 +1,7 @@
 /* One request on a client of a pool. */
 #include <inttypes.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "pool/lend.h"
 #include "session/owned_reply.h"
@@ -130,6 +131,8 @@ gibson_status gibson_pool_call(gibson_pool *pool, const gibson_request *request,
         return gib_error_set(error, GIBSON_USAGE, "an argument is NULL");
     }
     *reply = (gibson_reply){.opcode = request->opcode};
+    const int cancel = gib_cancel_put_off();
     reply->status = call(pool, request, timeout_ms, reply, owned, error);
+    gib_cancel_restore(cancel);
     return reply->status;
 }

@@ -106,6 +106,19 @@ void gib_pool_free(gibson_pool *pool)
     gib_release(&allocator, pool);
 }
 
+/* Tells whether clients are lent that were before a fork. */
+static bool has_lent_before(const gib_pool_core *core)
+{
+    for (const gib_pool_core *former = core->former; former; former = former->former) {
+        for (unsigned int i = 0; i < core->pool->policy.max; i++) {
+            if (atomic_load(&former->places[i].state) == GIB_PLACE_LENT) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Debug and fuzz builds end the program if the lock is held without the gate being closed. */
 static void check(const gib_pool_core *core)
 {
@@ -122,7 +135,7 @@ static void check(const gib_pool_core *core)
 void gib_pool_unlock(gib_pool_core *core)
 {
     check(core);
-    const bool is_last = core->is_freed && !core->open && !core->present;
+    const bool is_last = core->is_freed && !core->open && !core->present && !has_lent_before(core);
     if (!core->is_closed && !core->queue.first) {
         gib_gate_open(core);
     }

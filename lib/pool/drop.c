@@ -2,11 +2,11 @@
 #include "connection/look.h"
 #include "pool/gate.h"
 
-uint64_t *gib_pool_look(gib_place *place, int64_t now_ns)
+uint64_t *gib_pool_look(gib_place *place, int64_t chosen_ns, int64_t now_ns)
 {
     gib_connection *connection = &place->client->connection;
     gibson_pool_stats *stats = &place->core->stats;
-    if (now_ns >= place->ends_ns) {
+    if (chosen_ns >= place->ends_ns) {
         return &stats->dropped_lifetime;
     }
     if (!gib_idle_is_pause(&connection->idle, now_ns)) {

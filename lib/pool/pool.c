@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cancel.h"
 #include "base/error.h"
 #include "connection/settings.h"
 #include "pool/gate.h"
@@ -69,30 +70,34 @@ static void close_core(gib_pool_core *core, bool is_freed)
 
 void gibson_pool_clear(gibson_pool *pool)
 {
+    const int cancel = gib_cancel_put_off();
     gib_pool_core *core = pool ? gib_pool_own_core(pool) : NULL;
     if (core) {
         gib_pool_lock(core);
         clear(core);
         gib_pool_unlock(core);
     }
+    gib_cancel_restore(cancel);
 }
 
 void gibson_pool_close(gibson_pool *pool)
 {
+    const int cancel = gib_cancel_put_off();
     gib_pool_core *core = pool ? gib_pool_own_core(pool) : NULL;
     if (core) {
         close_core(core, false);
     }
+    gib_cancel_restore(cancel);
 }
 
 void gibson_pool_free(gibson_pool *pool)
 {
-    gib_pool_core *core = pool ? atomic_load_explicit(&pool->core, memory_order_acquire) : NULL;
-    if (core && core->fork_generation == gib_fork_generation()) {
+    const int cancel = gib_cancel_put_off();
+    gib_pool_core *core = pool ? gib_pool_own_core(pool) : NULL;
+    if (core) {
         close_core(core, true);
-    } else if (core) {
-        gib_pool_free(pool); /* it was never used in this child */
     }
+    gib_cancel_restore(cancel);
 }
 
 /* The numbers that nobody counts. */

@@ -58,7 +58,7 @@ struct gib_pool_core {
     unsigned int empty;      /* the first empty place, as `next` */
     unsigned int open;       /* places that are not empty */
     unsigned int connecting; /* of these, those that are being made */
-    bool is_closed;
+    atomic_bool is_closed;   /* set with the lock held, looked at by who connects, too */
     bool is_freed;
     gib_backoff backoff;
     int64_t failed_ns;    /* when the last failure was counted */
@@ -82,7 +82,9 @@ typedef struct gib_pool_wait {
     gib_deadline until;
     const char *name;
     int64_t length_ms;
-    bool is_first; /* goes before all others: it had its turn already */
+    bool is_first;      /* goes before all others: it had its turn already */
+    int64_t served_ns;  /* when it was served last, or 0 */
+    uint64_t waited_ns; /* in the queue so far */
 } gib_pool_wait;
 
 /* Makes a core of empty places, or NULL. */
@@ -125,18 +127,20 @@ typedef struct gib_pool_request {
 gibson_status gib_pool_lend_long(const gib_pool_request *request, gib_place *place, int64_t now_ns,
                                  const char *name);
 
-/* Waits in the queue until there is a place. Returns GIBSON_OK with the place, which is LENT or
-   MAKING; why there is none; or GIBSON_WOULD_BLOCK in a child that was forked meanwhile, where it
-   is to be asked of another core. With the lock held, but in that child. */
-gibson_status gib_pool_await(gib_pool_core *core, const gib_pool_wait *wait, gib_place **place,
+/* Waits in the queue until there is a place, which is noted in *wait. Returns GIBSON_OK with the
+   place, which is LENT or MAKING; why there is none; or GIBSON_WOULD_BLOCK in a child that was
+   forked meanwhile, where it is to be asked of another core. With the lock held, but in that child.
+ */
+gibson_status gib_pool_await(gib_pool_core *core, gib_pool_wait *wait, gib_place **place,
                              gibson_error *error);
 
-/* Connects a place that is MAKING. It is LENT then, or empty if that fails. */
+/* Connects a place that is MAKING. It is LENT then, or empty if that fails. GIBSON_WOULD_BLOCK: it
+   is LENT, and its connection was cleared meanwhile. */
 gibson_status gib_pool_connect(gib_place *place, const gib_pool_wait *wait, gibson_error *error);
 
 /* The reason for which a connection that is about to be lent has to be dropped, as a member of the
-   statistics; or NULL. */
-uint64_t *gib_pool_look(gib_place *place, int64_t now_ns);
+   statistics; or NULL. It must have been chosen before the end of its lifetime. */
+uint64_t *gib_pool_look(gib_place *place, int64_t chosen_ns, int64_t now_ns);
 
 /* Makes a place empty, whose connection is closed. With the lock held. */
 void gib_pool_empty(gib_place *place);

@@ -25,11 +25,12 @@ void gib_waiter_wake(gib_waiter *waiter)
     }
 }
 
-void gib_pool_queue_serve(gib_pool_queue *queue, gib_place *place)
+void gib_pool_queue_serve(gib_pool_queue *queue, gib_place *place, int64_t now_ns)
 {
     gib_waiter *waiter = queue->first;
     gib_pool_queue_remove(queue, waiter);
     waiter->place = place;
     waiter->is_served = true;
+    waiter->served_ns = now_ns;
     gib_waiter_wake(waiter);
 }

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct gib_place gib_place;
 
@@ -16,6 +17,7 @@ typedef struct gib_waiter {
     pthread_cond_t woken;
     bool is_asleep; /* woken has to be signalled */
     bool is_served; /* and not in the queue any more: by a place, or by an error */
+    int64_t served_ns;
     gib_place *place;
     gibson_error error;
 } gib_waiter;
@@ -36,6 +38,6 @@ void gib_pool_queue_remove(gib_pool_queue *queue, gib_waiter *waiter);
 void gib_waiter_wake(gib_waiter *waiter);
 
 /* Serves the first with a place, or with the error that was set in it. */
-void gib_pool_queue_serve(gib_pool_queue *queue, gib_place *place);
+void gib_pool_queue_serve(gib_pool_queue *queue, gib_place *place, int64_t now_ns);
 
 #endif

@@ -45,9 +45,11 @@ static bool refuse(const gib_pool_core *core, int64_t now_ns, gibson_error *erro
     if (core->open) {
         return false;
     }
-    gib_error_set(error, GIBSON_UNREACHABLE,
+    const bool is_ours = core->failure.status == GIBSON_SYSTEM;
+    gib_error_set(error, is_ours ? GIBSON_SYSTEM : GIBSON_UNREACHABLE,
                   "%.110s; no attempt to connect for another %" PRId64 " ms", core->failure.message,
                   (core->backoff.not_before_ns - now_ns) / NS_PER_MS + 1);
+    error->system_errno = core->failure.system_errno;
     return true;
 }
 
@@ -58,7 +60,7 @@ void gib_pool_serve(gib_pool_core *core, int64_t now_ns)
         if (!place && !refuse(core, now_ns, &core->queue.first->error)) {
             return;
         }
-        gib_pool_queue_serve(&core->queue, place);
+        gib_pool_queue_serve(&core->queue, place, now_ns);
     }
 }
 

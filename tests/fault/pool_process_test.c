@@ -121,6 +121,26 @@ static int free_pool(gibson_client *lent)
     return 0;
 }
 
+static int free_and_release_parents(gibson_client *lent)
+{
+    gibson_pool_free(pool);
+    return gibson_pool_release(pool, lent) == GIBSON_OK ? 0 : 21;
+}
+
+static int use_free_and_release_parents(gibson_client *lent)
+{
+    gibson_client *client;
+    if (gibson_pool_acquire(pool, 0, &client, NULL) != GIBSON_OK) {
+        return 31;
+    }
+    gibson_pool_free(pool);
+    if (gibson_client_ping(client) != GIBSON_OK || gibson_pool_release(pool, lent) != GIBSON_OK ||
+        gibson_client_ping(client) != GIBSON_OK || gibson_pool_release(pool, client) != GIBSON_OK) {
+        return 32;
+    }
+    return 0;
+}
+
 /* What its thread was lent before the fork. */
 static int release_parents(gibson_client *lent)
 {
@@ -163,7 +183,12 @@ static int use_and_fork(gibson_client *lent)
 /* redis-py 234 and 863, valkey-glide 6672: in a child the pool is empty, the parent's untouched. */
 START_TEST(child_starts_with_an_empty_pool_and_leaves_the_parents_alone)
 {
-    static child_work *const works[] = {use_pool, free_pool, release_parents, use_and_fork};
+    static child_work *const works[] = {use_pool,
+                                        free_pool,
+                                        release_parents,
+                                        free_and_release_parents,
+                                        use_free_and_release_parents,
+                                        use_and_fork};
     pool = pooled_new(&options);
     gibson_client *idle = pooled_acquire(pool);
     gibson_client *lent = pooled_acquire(pool);

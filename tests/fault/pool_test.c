@@ -835,7 +835,7 @@ int main(void)
              server_that_is_down_makes_acquire_fail_fast_until_the_delay_has_passed,
              acquire_after_a_failure_waits_for_a_client_in_use,
              connecting_that_takes_the_time_of_the_caller_says_so, pool_call_runs_each_command,
-               pool_call_for_which_there_is_no_memory_says_so_and_loses_nothing,
+             pool_call_for_which_there_is_no_memory_says_so_and_loses_nothing,
              pool_call_says_which_time_ran_out, pool_call_that_waited_has_less_time_for_the_request,
              call_cut_between_write_and_reply_has_its_effect_once)},
     };

@@ -201,8 +201,9 @@ static void *race(void *number)
     for (int i = 0; i < TICKS; i++) {
         gib_place *place = NULL;
         const int64_t now_ns = gib_now_ns();
-        const gib_pool_wait wait = {now_ns, now_ns + test_random_below(&random, 60000), "race", 0,
-                                    false};
+        gib_pool_wait wait = {.began_ns = now_ns,
+                              .until = now_ns + test_random_below(&random, 60000),
+                              .name = "race"};
         gib_pool_lock(core);
         const gibson_status status = gib_pool_await(core, &wait, &place, NULL);
         gib_pool_unlock(core);

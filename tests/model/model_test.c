@@ -24,6 +24,7 @@
 #include "support/suite.h"
 #include "test_server.h"
 #include "worker.h"
+#include "worker_steps.h"
 
 enum { THREADS = 6, DEFAULT_SECONDS = 6, STEPS = 120 };
 
@@ -144,6 +145,7 @@ static void *press(void *context)
     gibson_options_init(&options);
     options.unix_socket = server->port ? NULL : server->unix_socket;
     options.port = server->port;
+    options.timeout_ms = options.connect_timeout_ms = WORKER_PATIENT_MS;
     if (gibson_client_new(&client, &options, &error) != GIBSON_OK ||
         gibson_client_connect(client) != GIBSON_OK) {
         abort();

@@ -143,8 +143,9 @@ START_TEST(queue_serves_in_order_wherever_some_leave)
     static const int order[] = {0, 1, 3};
     for (size_t i = 0; i < COUNT_OF(order); i++) {
         ck_assert_ptr_eq(queue.first, &waiters[order[i]]);
-        gib_pool_queue_serve(&queue, NULL);
+        gib_pool_queue_serve(&queue, NULL, 7);
         ck_assert(waiters[order[i]].is_served);
+        ck_assert_int_eq(waiters[order[i]].served_ns, 7);
     }
     ck_assert_ptr_null(queue.first);
     ck_assert_ptr_null(queue.last);
