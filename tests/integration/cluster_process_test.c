@@ -216,6 +216,22 @@ START_TEST(cluster_whose_servers_are_all_down_heals_itself)
 }
 END_TEST
 
+/* Each failure that counts is an attempt: connections have no delays of their own. */
+START_TEST(server_that_is_not_ejected_is_asked_by_each_request)
+{
+    prepare();
+    of_clients.reconnect_delay_ms = of_clients.reconnect_max_delay_ms = 60000;
+    options.failure_limit = 100;
+    make();
+    for (int i = 0; i < KEYS; i++) {
+        ck_assert_status(set(i), GIBSON_UNREACHABLE);
+    }
+    start_all();
+    set_all();
+    end_all();
+}
+END_TEST
+
 /* ---- Stopped in the middle of something ---- */
 
 static void *use_until_stopped(void *argument)
@@ -322,7 +338,8 @@ int main(void)
         {.set_up = set_up,
          .tear_down = tear_down,
          .own_process = true,
-         TESTS(server_stopped_in_mid_operation_gives_no_wrong_value_and_goes_on,
+         TESTS(server_that_is_not_ejected_is_asked_by_each_request,
+               server_stopped_in_mid_operation_gives_no_wrong_value_and_goes_on,
                server_that_is_stopped_is_named_by_a_request_to_all)},
     };
     return suite_run("cluster_process", 1, parts, COUNT_OF(parts));

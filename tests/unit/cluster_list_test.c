@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <gibson/cluster.h>
-
+#include "cluster/cluster.h"
+#include "net/fork.h"
 #include "support/failing_allocator.h"
 #include "support/suite.h"
 
@@ -270,6 +272,30 @@ START_TEST(list_that_finds_no_memory_is_as_it_was)
 }
 END_TEST
 
+/* redis-py 234: a thread that the child does not have held the lock. */
+START_TEST(lock_that_a_thread_of_the_parent_held_does_not_stop_a_child)
+{
+    fill(2);
+    make(2);
+    atomic_store(&cluster->holder, gib_fork_generation() + 1); /* as if in that thread */
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        bool is_ejected;
+        const char *server = gibson_cluster_server_at(client, 0, &is_ejected, NULL);
+        _exit(server && !is_ejected &&
+                      gibson_cluster_set_servers(cluster, list, 1, NULL) == GIBSON_OK
+                  ? 0
+                  : 1);
+    }
+    int how;
+    ck_assert_int_eq(waitpid(child, &how, 0), child);
+    ck_assert_msg(WIFEXITED(how) && WEXITSTATUS(how) == 0, "child: %x", (unsigned)how);
+    atomic_store(&cluster->holder, 0);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
@@ -278,7 +304,8 @@ int main(void)
                option_that_makes_no_sense_is_named,
                options_of_another_version_are_taken_as_far_as_they_are_known,
                allocation_n_failing_gives_nomem_and_the_cluster_goes_on,
-               list_that_finds_no_memory_is_as_it_was)},
+               list_that_finds_no_memory_is_as_it_was,
+               lock_that_a_thread_of_the_parent_held_does_not_stop_a_child)},
         {.runs = 3,
          TESTS(server_more_or_less_moves_at_most_its_share_and_5_percent_of_100000_keys)},
     };
