@@ -141,6 +141,39 @@ START_TEST(server_that_is_not_flushed_stays_ejected)
 }
 END_TEST
 
+/* Another would go on serving what was to be deleted, and serve it again once this one is ejected.
+ */
+START_TEST(server_stays_ejected_while_another_is_not_flushed)
+{
+    retry_soon();
+    all.options.flush_prefix = "cache:";
+    all.options.policy = GIBSON_CLUSTER_REHASH;
+    all.options.failure_limit = 1000;
+    clustered_make(&all);
+    clustered_break(&all, 1, GIBP_FAULT_CUT);
+    clustered_eject(&all, 1);
+    clustered_heal(&all, 1);
+    clustered_break(&all, 2, GIBP_FAULT_CUT);
+    const gibson_request request =
+        _i ? gibson_request_key(GIBSON_OP_COUNT, gibson_str("cache:"))
+           : gibson_request_key(GIBSON_OP_GET, clustered_key(&all, 1, "cache", 1, text));
+    const int64_t end_ms = suite_now_ms() + CLUSTERED_PATIENCE_MS;
+    for (int probes = 0; probes < 3;) {
+        gibson_reply reply;
+        ck_assert_int_lt(suite_now_ms(), end_ms);
+        (void)gibson_cluster_call(all.client, &request, &reply);
+        size_t count;
+        const gibson_cluster_answer *answers = gibson_cluster_answers(all.client, &count);
+        probes +=
+            _i ? answers[1].status == GIBSON_OK
+               : strstr(gibson_cluster_error(all.client)->message, "have not answered") != NULL;
+        ck_assert(clustered_is_ejected(all.client, 1));
+    }
+    clustered_heal(&all, 2);
+    (void)clustered_await(all.client, clustered_key(&all, 1, "cache", 1, text));
+}
+END_TEST
+
 /* twemproxy 604: eject, set, put back, eject again: no read goes back in time. */
 START_TEST(flapping_server_serves_nothing_that_is_older)
 {
@@ -435,6 +468,7 @@ int main(void)
          .tear_down = tear_down,
          .runs = 2, /* the policies; and one key, all keys */
          TESTS(server_that_comes_back_is_flushed_before_it_serves,
+               server_stays_ejected_while_another_is_not_flushed,
                flapping_server_serves_nothing_that_is_older,
                flush_and_request_are_under_one_deadline)},
     };
