@@ -112,7 +112,8 @@ static int compare(const void *left, const void *right)
 static double median_us(int64_t *times)
 {
     qsort(times, (size_t)rounds, sizeof *times, compare);
-    return (double)times[rounds / 2] / 1000;
+    const size_t middle = (size_t)rounds / 2;
+    return (double)times[middle] / 1000;
 }
 
 static void measure(void)

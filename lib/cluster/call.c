@@ -96,8 +96,8 @@ static gibson_status check(gibson_cluster_client *client, const gibson_request *
 static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const gib_link *link,
                                            const gibson_request *request, gibson_reply *reply)
 {
-    if (check(client, request) != GIBSON_OK) {
-        return gib_cluster_refuse(client, request, reply, client->error.status);
+    if (check(client, request) == GIBSON_INVALID) {
+        return gib_cluster_refuse(client, request, reply, GIBSON_INVALID);
     }
     gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, reply->status);
     answer(client, link, reply, reply->status);

@@ -118,7 +118,7 @@ static void *use_until_stopped(void *argument)
 static size_t random_list(gibson_cluster_server *list)
 {
     gibson_cluster_server every[2 * SERVERS];
-    size_t left = 2 * SERVERS;
+    size_t left = COUNT_OF(every);
     const size_t count = 1 + suite_random() % left;
     clustered_list(&all, every);
     clustered_list_direct(&all, every + SERVERS);
