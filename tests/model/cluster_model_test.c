@@ -373,10 +373,12 @@ static size_t plan(void *context, uint64_t connection, gibp_fault *faults, size_
 
 static void start_server(size_t i, uint64_t *random)
 {
+    /* So that META tells the size that was set. */
+    static const char *const directives[] = {"max_value_size", "1M", "compression", "1M", NULL};
     char target[120];
     char problem[GIBP_PROXY_ERROR_SIZE];
     fault_randoms[i] = test_random(random);
-    test_server_start(&servers[i], TEST_UNIX, NULL);
+    test_server_start(&servers[i], TEST_UNIX, directives);
     snprintf(target, sizeof target, "unix:%s", servers[i].unix_socket);
     const gibp_proxy_options way = {
         .listen = "127.0.0.1:0", .connect = target, .plan = plan, .context = &fault_randoms[i]};
