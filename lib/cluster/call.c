@@ -124,7 +124,7 @@ static GIB_NOINLINE gibson_status call_any(gibson_cluster_client *client,
     if (status != GIBSON_OK) {
         return gib_cluster_refuse(client, request, reply, status);
     }
-    const gibson_arguments arguments = gib_command((uint32_t)request->opcode)->arguments;
+    const gibson_arguments arguments = gib_arguments_of(request->opcode);
     gibson_bytes part;
     if (gibson_takes(arguments, GIBSON_ARGUMENT_KEY)) {
         part = gib_cluster_part(client->cluster, request->key);
