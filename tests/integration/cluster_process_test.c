@@ -39,6 +39,15 @@ static void kill_server(int i)
     (void)unlink(sockets[i]);
 }
 
+/* Stops it in whatever it does: only once it has stopped does it answer nothing more. */
+static void stop_server(int i)
+{
+    int how;
+    ck_assert_int_eq(kill(servers[i], SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(servers[i], &how, WUNTRACED), servers[i]);
+    ck_assert(WIFSTOPPED(how));
+}
+
 static void start_all(void)
 {
     for (int i = 0; i < SERVERS; i++) {
@@ -281,7 +290,7 @@ START_TEST(server_stopped_in_mid_operation_gives_no_wrong_value_and_goes_on)
     }
     for (int round = 0; round < 5; round++) {
         await_more(50);
-        ck_assert_int_eq(kill(servers[round % SERVERS], SIGSTOP), 0);
+        stop_server(round % SERVERS);
         bool is_ejected = false;
         while (!is_ejected) {
             await_more(1);
@@ -307,7 +316,7 @@ START_TEST(server_that_is_stopped_is_named_by_a_request_to_all)
     start_all();
     make();
     set_all();
-    ck_assert_int_eq(kill(servers[2], SIGSTOP), 0);
+    stop_server(2);
     gibson_reply reply;
     const gibson_request count = gibson_request_key(GIBSON_OP_COUNT, gibson_str("key:"));
     ck_assert_status(gibson_cluster_call(client, &count, &reply), GIBSON_TIMEOUT);
