@@ -27,7 +27,9 @@ if(GIBSON_BUILD_EXAMPLES)
         add_dependencies(examples_test example_async_${loop})
     endforeach()
     list(JOIN examples "," examples)
-    add_dependencies(examples_test example_pool)
-    target_compile_definitions(examples_test PRIVATE "EXAMPLES=${examples}"
-                                                     "POOL=\"$<TARGET_FILE:example_pool>\"")
+    add_dependencies(examples_test example_cluster example_pool)
+    target_compile_definitions(
+        examples_test
+        PRIVATE "EXAMPLES=${examples}" "CLUSTER=\"$<TARGET_FILE:example_cluster>\""
+                "POOL=\"$<TARGET_FILE:example_pool>\"")
 endif()

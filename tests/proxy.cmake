@@ -30,6 +30,9 @@ foreach(test IN ITEMS integration/cluster_failures integration/cluster_threads)
     get_filename_component(name ${test} NAME)
     target_sources(${name}_test PRIVATE support/clustered.c)
 endforeach()
+gibson_test(model/cluster_model_test.c gibson_test_server gibson_proxy gibson_test_support)
+target_sources(cluster_model_test PRIVATE model/choice.c model/space.c model/worker_judge.c
+                                          model/worker_single.c model/worlds.c)
 
 # Many cases, of which some wait: one test for each direction, so that they run side by side.
 gibson_test_program(fault/every_byte_test.c gibson_test_server gibson_proxy gibson_test_support)

@@ -32,8 +32,8 @@ typedef struct gibson_cluster_client gibson_cluster_client;
    for points of the ring that two servers share, of which the first in the list has the keys. */
 typedef struct gibson_cluster_server {
     const char *host;        /* name or address */
-    uint16_t port;           /* 0 for 10128 */
     const char *unix_socket; /* wins over host, where it is set */
+    uint16_t port;           /* 0 for 10128 */
     uint32_t weight;         /* its share of the keys, in proportion to the others'; 0 for 1. One of
                                 less than 1/40 of the average has none, as with libmemcached */
 } gibson_cluster_server;

@@ -77,14 +77,6 @@ static gibson_status call_one(gibson_cluster_client *client, gibson_bytes part,
                             reply);
 }
 
-static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const gib_link *link,
-                                           const gibson_reply *reply)
-{
-    gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, reply->status);
-    answer(client, link, reply, reply->status);
-    return reply->status;
-}
-
 /* ---- Any request ---- */
 
 /* Refuses what must not be sent to any server, before one is asked. A time that only the server can
@@ -97,6 +89,19 @@ static gibson_status check(gibson_cluster_client *client, const gibson_request *
                                                     &client->gathered, &encoded, &client->error);
     gib_buffer_empty(&client->gathered);
     return status == GIBSON_WOULD_BLOCK ? GIBSON_OK : status;
+}
+
+/* After the common case. What must not be sent was not; but it may be that the client did not get
+   as far as to look at it, as it had to connect again. */
+static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const gib_link *link,
+                                           const gibson_request *request, gibson_reply *reply)
+{
+    if (check(client, request) == GIBSON_INVALID) {
+        return gib_cluster_refuse(client, request, reply, GIBSON_INVALID);
+    }
+    gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, reply->status);
+    answer(client, link, reply, reply->status);
+    return reply->status;
 }
 
 static gibson_status get_ready(gibson_cluster_client *client, const gibson_request *request)
@@ -119,7 +124,7 @@ static GIB_NOINLINE gibson_status call_any(gibson_cluster_client *client,
     if (status != GIBSON_OK) {
         return gib_cluster_refuse(client, request, reply, status);
     }
-    const gibson_arguments arguments = gib_command((uint32_t)request->opcode)->arguments;
+    const gibson_arguments arguments = gib_arguments_of(request->opcode);
     gibson_bytes part;
     if (gibson_takes(arguments, GIBSON_ARGUMENT_KEY)) {
         part = gib_cluster_part(client->cluster, request->key);
@@ -170,7 +175,7 @@ static GIB_INLINE gibson_status call_key(gibson_cluster_client *client, gibson_b
     client->last = to;
     const gibson_status status = gibson_client_call(to, request, reply);
     if (GIB_UNLIKELY(!gib_cluster_has_answered(status))) {
-        return note_failure(client, link, reply);
+        return note_failure(client, link, request, reply);
     }
     answer(client, link, reply, status);
     return status;

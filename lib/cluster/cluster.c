@@ -18,11 +18,13 @@ static void unlock(gibson_cluster *cluster)
     atomic_store_explicit(&cluster->holder, 0, memory_order_release);
 }
 
-/* A parent's probes are not this process's; and children are not to probe at the same time. */
+/* A parent's probes are not this process's, and children are not to probe at the same time. A
+   thread of the parent may have been about to say that there is another list. */
 static void become_childs(gibson_cluster *cluster, unsigned int generation)
 {
     const uint64_t seed = (uint64_t)gib_now_ns();
     cluster->fork_generation = generation;
+    atomic_fetch_add_explicit(&cluster->generation, 1, memory_order_release);
     for (size_t i = 0; i < cluster->membership->count; i++) {
         gib_health *health = &cluster->membership->nodes[i]->health;
         gib_health_withdrawn(health);

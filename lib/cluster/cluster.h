@@ -32,7 +32,7 @@ typedef struct gib_link {
     gib_node *node;        /* the membership's */
     gibson_client *client; /* NULL as long as it is not needed */
     gib_health_use use;    /* for the request that goes to all */
-    unsigned int seen;     /* the search that has been here last */
+    uint64_t seen;         /* the search that has been here last */
 } gib_link;
 
 struct gibson_cluster_client {
@@ -44,7 +44,7 @@ struct gibson_cluster_client {
     gib_fanout_part *parts; /* as many */
     gibson_cluster_answer *answers;
     size_t answer_count;
-    unsigned int searches;
+    uint64_t searches;
     gibson_client *last;  /* whose reply is lent, or whose error it is; or NULL */
     gib_buffer gathered;  /* what a reply of many is made of */
     struct pollfd *waits; /* room for what all connections wait for */

@@ -65,9 +65,9 @@ static bool put_together(const gib_fanout_part *parts, size_t count, uint32_t mo
     return true;
 }
 
-static uint32_t most_items(const gibson_request *request, const gibson_command *command)
+static uint32_t most_items(const gibson_request *request)
 {
-    const bool limited = gibson_takes(command->arguments, GIBSON_ARGUMENT_LIMIT) &&
+    const bool limited = gibson_takes(gib_arguments_of(request->opcode), GIBSON_ARGUMENT_LIMIT) &&
                          request->number > 0 && request->number < UINT32_MAX;
     return limited ? (uint32_t)request->number : UINT32_MAX;
 }
@@ -75,15 +75,15 @@ static uint32_t most_items(const gibson_request *request, const gibson_command *
 gibson_status gib_gather(const gib_fanout_part *parts, size_t count, const gibson_request *request,
                          gib_buffer *to, gibson_reply *reply)
 {
-    const gibson_command *command = gib_command((uint32_t)request->opcode);
+    const gibson_yield yield = gib_yield_of(request->opcode);
     *reply = (gibson_reply){.status = status_of(parts, count), .opcode = request->opcode};
     if (reply->status != GIBSON_OK) {
         return reply->status;
     }
-    if (command->yield == GIBSON_YIELD_NUMBER) {
+    if (yield == GIBSON_YIELD_NUMBER) {
         add_numbers(parts, count, reply);
-    } else if (command->yield != GIBSON_YIELD_NONE &&
-               !put_together(parts, count, most_items(request, command), to, &reply->items)) {
+    } else if (yield != GIBSON_YIELD_NONE &&
+               !put_together(parts, count, most_items(request), to, &reply->items)) {
         *reply = (gibson_reply){.status = GIBSON_NOMEM, .opcode = request->opcode};
     }
     return reply->status;

@@ -6,7 +6,7 @@ size_t gib_cluster_find(gibson_cluster_client *client, size_t point, int64_t now
                         gib_health_use *use)
 {
     const gib_membership *membership = client->membership;
-    const unsigned int search = ++client->searches;
+    const uint64_t search = ++client->searches;
     size_t left = client->cluster->policy == GIBSON_CLUSTER_REHASH ? membership->count : 1;
     for (size_t i = 0; left && i < membership->ring.count; i++) {
         gib_link *link = &client->links[gib_cluster_server_at(client, point)];

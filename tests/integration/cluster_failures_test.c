@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "support/clustered.h"
+#include "support/failing_allocator.h"
+#include "support/peer.h"
+#include "support/replies.h"
 #include "support/suite.h"
 
 enum { SERVERS = 3, KEYS = 40 };
@@ -138,6 +141,78 @@ START_TEST(server_that_is_not_flushed_stays_ejected)
         probes += status == GIBSON_TIMEOUT;
         ck_assert(clustered_is_ejected(all.client, 1));
     }
+}
+END_TEST
+
+/* Closes the first connection, and answers whatever is asked on others with an error. */
+static void answer_with_errors(peer_link *link)
+{
+    peer_frame frame;
+    gib_buffer reply = bytes_new();
+    reply_add_short(&reply, GIB_CODE_ERR);
+    while (peer_read_frame(link, &frame) && link->index > 0 &&
+           peer_send(link, bytes_of(&reply), gib_buffer_size(&reply))) {
+    }
+    gib_buffer_clear(&reply);
+}
+
+START_TEST(answer_other_than_that_it_is_flushed_does_not_put_a_server_back)
+{
+    retry_soon();
+    all.options.flush_prefix = "cache:";
+    all.options.failure_limit = 1;
+    peer *odd = peer_start(PEER_UNIX, answer_with_errors, NULL);
+    gibson_options where;
+    gibson_options_init(&where);
+    peer_point(odd, &where);
+    clustered_make(&all);
+    const gibson_cluster_server list[] = {{.unix_socket = where.unix_socket}};
+    ck_assert_status(gibson_cluster_set_servers(all.cluster, list, 1, NULL), GIBSON_OK);
+    const gibson_request request = _i ? gibson_request_key(GIBSON_OP_COUNT, gibson_str("cache:"))
+                                      : gibson_request_key(GIBSON_OP_GET, gibson_str("cache:1"));
+    gibson_reply reply;
+    ck_assert_status(gibson_cluster_call(all.client, &request, &reply), GIBSON_CLOSED);
+    const char *message;
+    do {
+        ck_assert_status(gibson_cluster_call(all.client, &request, &reply), GIBSON_UNREACHABLE);
+        message = gibson_cluster_error(all.client)->message;
+    } while (!strstr(message, "flush_prefix was not deleted"));
+    ck_assert_msg(strstr(message, "refused the request as malformed") != NULL, "%s", message);
+    ck_assert(clustered_is_ejected(all.client, 0));
+    peer_stop(odd);
+}
+END_TEST
+
+/* Another would go on serving what was to be deleted, and serve it again once this one is ejected.
+ */
+START_TEST(server_stays_ejected_while_another_is_not_flushed)
+{
+    retry_soon();
+    all.options.flush_prefix = "cache:";
+    all.options.policy = GIBSON_CLUSTER_REHASH;
+    all.options.failure_limit = 1000;
+    clustered_make(&all);
+    clustered_break(&all, 1, GIBP_FAULT_CUT);
+    clustered_eject(&all, 1);
+    clustered_heal(&all, 1);
+    clustered_break(&all, 2, GIBP_FAULT_CUT);
+    const gibson_request request =
+        _i ? gibson_request_key(GIBSON_OP_COUNT, gibson_str("cache:"))
+           : gibson_request_key(GIBSON_OP_GET, clustered_key(&all, 1, "cache", 1, text));
+    const int64_t end_ms = suite_now_ms() + CLUSTERED_PATIENCE_MS;
+    for (int probes = 0; probes < 3;) {
+        gibson_reply reply;
+        ck_assert_int_lt(suite_now_ms(), end_ms);
+        (void)gibson_cluster_call(all.client, &request, &reply);
+        size_t count;
+        const gibson_cluster_answer *answers = gibson_cluster_answers(all.client, &count);
+        probes +=
+            _i ? answers[1].status == GIBSON_OK
+               : strstr(gibson_cluster_error(all.client)->message, "have not answered") != NULL;
+        ck_assert(clustered_is_ejected(all.client, 1));
+    }
+    clustered_heal(&all, 2);
+    (void)clustered_await(all.client, clustered_key(&all, 1, "cache", 1, text));
 }
 END_TEST
 
@@ -419,6 +494,44 @@ START_TEST(reply_of_all_may_be_taken)
 }
 END_TEST
 
+/* What is gathered is large, and there may be no memory for it. */
+START_TEST(reply_of_all_that_finds_no_memory_is_told_and_the_client_goes_on)
+{
+    enum { LARGE = 40000 };
+    static char value[LARGE];
+    char name[64];
+    failing_allocator failing = {0};
+    all.of_clients.allocator = failing_allocator_functions(&failing);
+    clustered_make(&all);
+    memset(value, 'v', sizeof value);
+    for (size_t i = 0; i < SERVERS; i++) {
+        const gibson_bytes key = clustered_key(&all, i, "large", 0, name);
+        (void)clustered_call(
+            &all, gibson_request_value(GIBSON_OP_SET, key, gibson_bytes_of(value, sizeof value), 0),
+            GIBSON_OK);
+    }
+    const gibson_request request = gibson_request_key(GIBSON_OP_MGET, gibson_str("large:"));
+    gibson_reply reply;
+    gibson_status status = GIBSON_NOMEM;
+    for (size_t n = 1; status != GIBSON_OK; n++) {
+        failing_allocator_arm(&failing, n);
+        status = gibson_cluster_call(all.client, &request, &reply);
+        ck_assert(status == GIBSON_OK || status == GIBSON_NOMEM);
+        ck_assert_uint_eq(gibson_items_count(&reply.items), status == GIBSON_OK ? SERVERS : 0);
+    }
+    gibson_owned_reply *owned;
+    failing_allocator_arm(&failing, 1);
+    ck_assert_status(gibson_cluster_take_reply(all.client, &owned), GIBSON_NOMEM);
+    ck_assert_uint_eq(gibson_items_count(&reply.items), SERVERS);
+    const size_t before = failing.live_bytes;
+    (void)clustered_call(&all, gibson_request_bare(GIBSON_OP_PING), GIBSON_OK);
+    ck_assert_uint_le(failing.live_bytes, before - (size_t)SERVERS * LARGE); /* it is not kept */
+    clustered_stop(&all);
+    ck_assert_uint_eq(failing.live, 0);
+    set_up();
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
@@ -430,11 +543,14 @@ int main(void)
                key_deleted_by_a_client_that_is_cut_off_is_gone_when_its_server_comes_back,
                servers_answer_while_another_is_flushed,
                request_that_is_refused_connects_to_no_server, argument_that_is_missing_is_told,
-               interrupt_ends_a_request_to_all_and_ejects_nobody, reply_of_all_may_be_taken)},
+               interrupt_ends_a_request_to_all_and_ejects_nobody, reply_of_all_may_be_taken,
+               reply_of_all_that_finds_no_memory_is_told_and_the_client_goes_on)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .runs = 2, /* the policies; and one key, all keys */
          TESTS(server_that_comes_back_is_flushed_before_it_serves,
+               answer_other_than_that_it_is_flushed_does_not_put_a_server_back,
+               server_stays_ejected_while_another_is_not_flushed,
                flapping_server_serves_nothing_that_is_older,
                flush_and_request_are_under_one_deadline)},
     };

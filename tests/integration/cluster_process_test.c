@@ -39,6 +39,15 @@ static void kill_server(int i)
     (void)unlink(sockets[i]);
 }
 
+/* Stops it in whatever it does: only once it has stopped does it answer nothing more. */
+static void stop_server(int i)
+{
+    int how;
+    ck_assert_int_eq(kill(servers[i], SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(servers[i], &how, WUNTRACED), servers[i]);
+    ck_assert(WIFSTOPPED(how));
+}
+
 static void start_all(void)
 {
     for (int i = 0; i < SERVERS; i++) {
@@ -216,6 +225,22 @@ START_TEST(cluster_whose_servers_are_all_down_heals_itself)
 }
 END_TEST
 
+/* Each failure that counts is an attempt: connections have no delays of their own. */
+START_TEST(server_that_is_not_ejected_is_asked_by_each_request)
+{
+    prepare();
+    of_clients.reconnect_delay_ms = of_clients.reconnect_max_delay_ms = 60000;
+    options.failure_limit = 100;
+    make();
+    for (int i = 0; i < KEYS; i++) {
+        ck_assert_status(set(i), GIBSON_UNREACHABLE);
+    }
+    start_all();
+    set_all();
+    end_all();
+}
+END_TEST
+
 /* ---- Stopped in the middle of something ---- */
 
 static void *use_until_stopped(void *argument)
@@ -265,7 +290,7 @@ START_TEST(server_stopped_in_mid_operation_gives_no_wrong_value_and_goes_on)
     }
     for (int round = 0; round < 5; round++) {
         await_more(50);
-        ck_assert_int_eq(kill(servers[round % SERVERS], SIGSTOP), 0);
+        stop_server(round % SERVERS);
         bool is_ejected = false;
         while (!is_ejected) {
             await_more(1);
@@ -291,7 +316,7 @@ START_TEST(server_that_is_stopped_is_named_by_a_request_to_all)
     start_all();
     make();
     set_all();
-    ck_assert_int_eq(kill(servers[2], SIGSTOP), 0);
+    stop_server(2);
     gibson_reply reply;
     const gibson_request count = gibson_request_key(GIBSON_OP_COUNT, gibson_str("key:"));
     ck_assert_status(gibson_cluster_call(client, &count, &reply), GIBSON_TIMEOUT);
@@ -322,7 +347,8 @@ int main(void)
         {.set_up = set_up,
          .tear_down = tear_down,
          .own_process = true,
-         TESTS(server_stopped_in_mid_operation_gives_no_wrong_value_and_goes_on,
+         TESTS(server_that_is_not_ejected_is_asked_by_each_request,
+               server_stopped_in_mid_operation_gives_no_wrong_value_and_goes_on,
                server_that_is_stopped_is_named_by_a_request_to_all)},
     };
     return suite_run("cluster_process", 1, parts, COUNT_OF(parts));

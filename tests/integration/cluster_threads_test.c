@@ -104,7 +104,8 @@ static void *use_until_stopped(void *argument)
         snprintf(key, sizeof key, "thread:%zu:%u", number, test_random_below(&random, KEYS));
         use_key(client, key);
         if (test_random_below(&random, 10) == 0) {
-            count_keys(client, number, KEYS * SERVERS); /* a list may leave copies behind */
+            /* A list may leave copies behind, and have each server twice. */
+            count_keys(client, number, 2 * KEYS * SERVERS);
         }
     }
     gibson_cluster_client_free(client);
@@ -117,7 +118,7 @@ static void *use_until_stopped(void *argument)
 static size_t random_list(gibson_cluster_server *list)
 {
     gibson_cluster_server every[2 * SERVERS];
-    size_t left = 2 * SERVERS;
+    size_t left = COUNT_OF(every);
     const size_t count = 1 + suite_random() % left;
     clustered_list(&all, every);
     clustered_list_direct(&all, every + SERVERS);
@@ -340,6 +341,59 @@ START_TEST(child_goes_on_with_a_cluster_whatever_threads_of_its_parent_were_doin
 }
 END_TEST
 
+/* Asks a server that nobody else probes in this process. Returns the exit status. */
+static int probe_in_child(void)
+{
+    char text[64];
+    gibson_cluster_client *client;
+    if (gibson_cluster_client_new(&client, all.cluster) != GIBSON_OK) {
+        return 1;
+    }
+    clustered view = {.client = client};
+    const gibson_request get =
+        gibson_request_key(GIBSON_OP_GET, clustered_key(&view, 1, "probe", 0, text));
+    const int64_t end_ms = suite_now_ms() + CLUSTERED_PATIENCE_MS;
+    gibson_reply reply;
+    while (gibson_cluster_call(client, &get, &reply) == GIBSON_UNREACHABLE) {
+        if (suite_now_ms() > end_ms) {
+            return 2;
+        }
+    }
+    return reply.status == GIBSON_TIMEOUT ? 0 : 3;
+}
+
+static bool is_probed(const gibp_proxy_counters *counters, void *before)
+{
+    return counters->accepted > *(const uint64_t *)before;
+}
+
+static void fork_in_a_probe(void)
+{
+    for (int i = 0; i < 3; i++) {
+        uint64_t before = gibp_proxy_count(all.proxies[1]).accepted;
+        ck_assert(gibp_proxy_await(all.proxies[1], is_probed, &before, CLUSTERED_PATIENCE_MS));
+        const pid_t child = fork();
+        if (child == 0) {
+            _exit(probe_in_child());
+        }
+        int how;
+        ck_assert_int_eq(waitpid(child, &how, 0), child);
+        ck_assert_msg(WIFEXITED(how) && WEXITSTATUS(how) == 0, "child: %x", (unsigned)how);
+    }
+}
+
+/* What a thread of the parent is finding out, nobody does in the child. */
+START_TEST(child_probes_a_server_that_its_parent_was_probing)
+{
+    all.of_clients.timeout_ms = 300;
+    all.options.retry_delay_ms = all.options.retry_max_delay_ms = 1;
+    clustered_make(&all);
+    clustered_break(&all, 1, GIBP_FAULT_BLACK_HOLE);
+    clustered_eject(&all, 1);
+    run_threads(1, ask_dead_until_stopped, fork_in_a_probe);
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
@@ -348,7 +402,8 @@ int main(void)
          TESTS(lists_replaced_under_load_give_no_wrong_value, lists_may_be_set_by_several_threads,
                dead_server_makes_two_hundred_threads_wait_once_at_the_most,
                server_that_is_ejected_is_probed_by_one_thread_at_a_time,
-               child_goes_on_with_a_cluster_whatever_threads_of_its_parent_were_doing)},
+               child_goes_on_with_a_cluster_whatever_threads_of_its_parent_were_doing,
+               child_probes_a_server_that_its_parent_was_probing)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .runs = 2,

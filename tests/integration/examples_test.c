@@ -1,4 +1,4 @@
-/* The examples for threads and event loops, as they are built, against gibson-server. */
+/* The examples for threads, clusters and event loops, as they are built, against gibson-server. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -58,12 +58,35 @@ START_TEST(example_of_the_pool_counts_what_all_threads_did)
 }
 END_TEST
 
+START_TEST(example_of_the_cluster_counts_what_is_on_all_and_on_one)
+{
+    enum { SERVERS = 3 };
+    test_server servers[SERVERS];
+    char sockets[SERVERS * (sizeof servers[0].unix_socket + 3)];
+    char output[MOST_OUTPUT];
+    size_t size = 0;
+    for (int i = 0; i < SERVERS; i++) {
+        test_server_start(&servers[i], TEST_UNIX, NULL);
+        size += (size_t)snprintf(sockets + size, sizeof sockets - size, "%s%s", i ? "' '" : "",
+                                 servers[i].unix_socket);
+    }
+    ck_assert_int_eq(run(CLUSTER, sockets, output), 0);
+    ck_assert_str_eq(output, "user:   20 keys, on all servers\nuser:7: 1 key, on 1 server\n");
+    for (int i = 0; i < SERVERS; i++) {
+        test_server_stop(&servers[i]);
+    }
+    ck_assert_int_eq(run(CLUSTER, sockets, output), 1);
+    ck_assert_msg(strstr(output, "user:0:name: "), "%s", output);
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
         {.runs = COUNT_OF(examples),
          TESTS(example_of_each_loop_stores_and_reads, example_without_a_server_fails)},
-        {TESTS(example_of_the_pool_counts_what_all_threads_did)},
+        {TESTS(example_of_the_pool_counts_what_all_threads_did,
+               example_of_the_cluster_counts_what_is_on_all_and_on_one)},
     };
     return suite_run("examples", 1, parts, COUNT_OF(parts));
 }

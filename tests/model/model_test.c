@@ -38,12 +38,6 @@ static sem_t finished; /* posted by each thread at its end */
 static atomic_bool storm_is_over;
 static int64_t seconds; /* to run for, unless a number of rounds is set */
 
-static uint64_t number_from_environment(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static void ignore_signal(int number)
 {
     (void)number;
@@ -225,7 +219,7 @@ static bool run_round(uint64_t seed, worker_counts *counts)
 
 START_TEST(model_under_random_faults_every_reply_is_right_or_an_error)
 {
-    const uint64_t count = number_from_environment("GIBSON_TEST_COUNT", 0);
+    const uint64_t count = suite_number("GIBSON_TEST_COUNT", 0);
     const int64_t begin_ms = suite_now_ms();
     worker_counts counts = {0};
     uint64_t seed = suite_seed();
@@ -237,7 +231,7 @@ START_TEST(model_under_random_faults_every_reply_is_right_or_an_error)
         if (!fine) {
             fprintf(stderr, "replay: GIBSON_TEST_SEED=%" PRIu64 " GIBSON_TEST_COUNT=1\n", seed);
         }
-        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407U; /* another one */
+        seed = suite_next_seed(seed);
     }
     print_counts(&counts, rounds, suite_now_ms() - begin_ms);
     fflush(stdout);
@@ -249,7 +243,7 @@ int main(void)
 {
     const struct sigaction action = {.sa_handler = ignore_signal}; /* no SA_RESTART */
     sigaction(SIGUSR1, &action, NULL);
-    seconds = (int64_t)number_from_environment("GIBSON_TEST_SECONDS", DEFAULT_SECONDS);
+    seconds = (int64_t)suite_number("GIBSON_TEST_SECONDS", DEFAULT_SECONDS);
     const suite_part parts[] = {
         {TESTS(model_under_random_faults_every_reply_is_right_or_an_error)}};
     return suite_run("model", 1, parts, COUNT_OF(parts));

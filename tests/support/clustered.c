@@ -110,7 +110,7 @@ void clustered_eject(clustered *all, size_t index)
         gibson_request_key(GIBSON_OP_GET, clustered_key(all, index, "eject", 0, text));
     for (int i = 0; !clustered_is_ejected(all->client, index); i++) {
         gibson_reply reply;
-        ck_assert_int_lt(i, 100);
+        ck_assert_int_lt(i, 2000);
         ck_assert_int_gt(gibson_cluster_call(all->client, &get, &reply), GIBSON_TRUNCATED);
     }
 }

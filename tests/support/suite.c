@@ -26,6 +26,17 @@ static void seed_random(void)
     fflush(stdout); /* else each forked test would print it again */
 }
 
+uint64_t suite_next_seed(uint64_t of)
+{
+    return of * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+}
+
+uint64_t suite_number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
 uint64_t suite_seed(void)
 {
     return seed;

@@ -56,6 +56,12 @@ enum { SUITE_SLACK_MS = 1500 };
 /* The seed of this run: it is printed when the suite starts, and GIBSON_TEST_SEED sets it. */
 uint64_t suite_seed(void);
 
+/* Another one, for a test that runs rounds. */
+uint64_t suite_next_seed(uint64_t of);
+
+/* A number from the environment. */
+uint64_t suite_number(const char *name, uint64_t otherwise);
+
 /* A pseudo-random number that follows from the seed. */
 uint32_t suite_random(void);
 

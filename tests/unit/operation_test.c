@@ -175,6 +175,19 @@ START_TEST(operation_call_waits_for_its_reply_until_its_deadline)
 }
 END_TEST
 
+/* As part of something that has a deadline of its own. */
+START_TEST(operation_ends_at_the_deadline_that_its_driver_has_set)
+{
+    begin(false);
+    operation.latest = 30 * ms;
+    ck_assert_status(begin_call(7 * ms), GIBSON_WOULD_BLOCK);
+    check_waits(POLLIN, 30 * ms);
+    ck_assert_status(gib_operation_step(&operation, 29 * ms), GIBSON_WOULD_BLOCK);
+    ck_assert_status(gib_operation_step(&operation, 30 * ms), GIBSON_TIMEOUT);
+    end();
+}
+END_TEST
+
 START_TEST(operation_peer_that_dribbles_does_not_stretch_the_deadline)
 {
     begin(false);
@@ -317,6 +330,7 @@ START_TEST(operation_pipeline_is_queued_flushed_and_read_in_steps)
 END_TEST
 
 SUITE("operation", operation_call_waits_for_its_reply_until_its_deadline,
+      operation_ends_at_the_deadline_that_its_driver_has_set,
       operation_peer_that_dribbles_does_not_stretch_the_deadline,
       operation_request_is_sent_as_the_socket_takes_it, operation_ends_by_what_its_driver_says,
       operation_looks_after_a_pause_and_asks_in_a_loop,
