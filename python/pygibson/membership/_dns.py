@@ -113,6 +113,8 @@ class DNSSource(Source):
         """Return the servers and the time to live of the answer, aliases on the way included."""
         try:
             answer = self._ask()
+        except dns.exception.Timeout as error:
+            raise SourceError(f"{self!r}: no answer within {self.timeout:g} s") from error
         except (dns.exception.DNSException, OSError) as error:
             raise SourceError(f"{self!r}: {str(error) or repr(error)}") from error
         if self.record == "SRV":

@@ -31,10 +31,12 @@ class Failures:
         self.last = error
         self.count += 1
         self.in_a_row += 1
-        text = f"{error}" or repr(error)
+        text = str(error) or repr(error)
+        if not text.startswith(self._what):
+            text = f"{self._what}: {text}"
         level = logging.DEBUG if text == self._told else logging.WARNING
         self._told = text
-        logger.log(level, "%s: %s; %s (failure %d in a row)", self._what, text, kept, self.in_a_row)
+        logger.log(level, "%s; %s (failure %d in a row)", text, kept, self.in_a_row)
         if self._callback is not None:
             guard(self._callback, error)
 

@@ -81,7 +81,8 @@ class EtcdRegistration:
         self._owner = os.getpid()
         if check is not None:
             check()
-        self._lease = self._register()
+        self._lease, self._is_put = "", False
+        self._register()
         self._thread = threading.Thread(target=self._run, name="pygibson-registration", daemon=True)
         self._thread.start()
 
@@ -100,28 +101,32 @@ class EtcdRegistration:
         """Whether the last renewal has failed."""
         return self._failures.in_a_row > 0
 
-    def _register(self) -> str:
-        """Put the key with a new lease, and return that."""
+    def _register(self) -> None:
+        """Put the key with a new lease."""
         granted = self._gateway.call("/v3/lease/grant", {"TTL": str(self._ttl)})
         lease = granted.get("ID")
         if not isinstance(lease, str):
             raise SourceError(f"{self!r}: etcd has granted no lease: {granted}")
         self._ttl = int(granted.get("TTL", self._ttl))
-        put = {"key": encode(self.key.encode()), "value": encode(b"%d" % self._weight)}
-        self._gateway.call("/v3/kv/put", {**put, "lease": lease})
+        self._lease, self._is_put = lease, False
+        self._put()
+
+    def _put(self) -> None:
+        pair = {"key": encode(self.key.encode()), "value": encode(b"%d" % self._weight)}
+        self._gateway.call("/v3/kv/put", {**pair, "lease": self._lease})
+        self._is_put = True
         self.registrations += 1
         logger.info("%r: registered for %d s", self, self._ttl)
-        return lease
 
     def _renew(self) -> None:
         if self._check is not None:
             self._check()
         answer = self._gateway.call("/v3/lease/keepalive", {"ID": self._lease})
-        if int(answer.get("result", {}).get("TTL", 0)) > 0:
-            return
-        logger.warning("%r: the lease was lost", self)
-        if not self._stop.is_set():
-            self._lease = self._register()
+        if int(answer.get("result", {}).get("TTL", 0)) <= 0:
+            logger.warning("%r: the lease was lost", self)
+            self._register()
+        elif not self._is_put:  # no answer came to that
+            self._put()
 
     def _pause(self) -> bool:
         """Wait until the next renewal. Returns True at the end."""
