@@ -97,7 +97,8 @@ class Daemon:
             stderr=subprocess.PIPE,
         )
         self.guard.known()
-        threading.Thread(target=self._drain, args=(self.process,), daemon=True).start()
+        self._drained = threading.Thread(target=self._drain, args=(self.process,), daemon=True)
+        self._drained.start()
         line = self.await_line(self.ready, self.taken, "its output has ended")
         if self.ready in line:
             return True
@@ -118,6 +119,7 @@ class Daemon:
             self.process.kill()
             self.process.wait()
             self.process = None
+            self._drained.join()
 
     def __enter__(self: _Self) -> _Self:
         for _ in range(ATTEMPTS):

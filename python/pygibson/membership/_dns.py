@@ -24,8 +24,8 @@ def _name_server(text: str) -> dns.nameserver.Nameserver:
     """Return the name server of "address", "address:port" or "[IPv6]:port"."""
     address, port = text, "53"
     if text.startswith("["):
-        address, _, rest = text[1:].partition("]")
-        port = rest[1:] if rest.startswith(":") else port
+        address, _, rest = text[1:].partition("]:")
+        port = rest
     elif text.count(":") == 1:
         address, _, port = text.partition(":")
     if not dns.inet.is_address(address) or not (port.isascii() and port.isdigit()):

@@ -28,8 +28,8 @@ from ._source import SourceError, Stop
 Message = dict[str, Any]
 
 
-class _UnauthorizedError(SourceError):
-    """The token is missing, or no longer valid."""
+class _RefusedError(SourceError):
+    """What was asked for is wrong, or the token is no longer valid (HTTP 4xx)."""
 
 
 def encode(data: bytes) -> str:
@@ -108,7 +108,7 @@ class Gateway:
             "POST", url, body=body, headers=headers, preload_content=not streams
         )
         if response.status != 200:
-            kind = _UnauthorizedError if response.status == 401 else SourceError
+            kind = _RefusedError if 400 <= response.status < 500 else SourceError
             raise kind(f"{url}: {_problem(response.status, response.data)}")
         return response
 
@@ -123,8 +123,8 @@ class Gateway:
                 answer = json.loads(response.data)
                 if not isinstance(answer, dict):
                     raise ValueError("it is no object")
-            except _UnauthorizedError:
-                raise
+            except _RefusedError:
+                raise  # another endpoint would do the same
             except SourceError as error:
                 reasons.append(str(error))
             except ValueError as error:
@@ -137,22 +137,26 @@ class Gateway:
         raise SourceError("; ".join(reasons))
 
     def call(self, path: str, message: Message) -> Message:
-        """Return the answer to a message, with a new token if the old one is not valid.
+        """Return the answer to a message, with a new token if there is none, or etcd refuses.
 
         Raises:
             SourceError: no endpoint has given one.
         """
-        try:
-            return self._ask(path, message)
-        except _UnauthorizedError:
-            self._authenticate()
-            return self._ask(path, message)
-
-    def _authenticate(self) -> None:
-        self._token = None
         if self._credentials is None:
-            raise SourceError(f"{self.endpoints[self._first]}: needs a user name and password")
-        self._token = self._ask("/v3/auth/authenticate", self._credentials)["token"]
+            return self._ask(path, message)
+        try:
+            if self._token is not None:
+                return self._ask(path, message)
+        except _RefusedError:
+            self._token = None
+        self._authenticate(self._credentials)
+        return self._ask(path, message)
+
+    def _authenticate(self, credentials: Message) -> None:
+        token = self._ask("/v3/auth/authenticate", credentials).get("token")
+        if not isinstance(token, str):
+            raise SourceError(f"{self.endpoints[self._first]}: has given no token")
+        self._token = token
 
     @contextlib.contextmanager
     def stream(
