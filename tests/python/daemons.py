@@ -9,6 +9,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import urllib.request
@@ -187,12 +188,18 @@ class Dnsmasq(Daemon):
 class Etcd(Daemon):
     ready = "ready to serve"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: bool = False) -> None:
         super().__init__("etcd", "etcd-server", 2)
+        self.ssl_context: ssl.SSLContext | None = None
+        if tls:  # with a certificate that etcd makes, and nobody has signed
+            self.ssl_context = ssl.create_default_context()
+            self.ssl_context.check_hostname = False
+            self.ssl_context.verify_mode = ssl.CERT_NONE
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.ports[0]}"
+        scheme = "http" if self.ssl_context is None else "https"
+        return f"{scheme}://127.0.0.1:{self.ports[0]}"
 
     def arguments(self) -> list[str]:
         peer = f"http://127.0.0.1:{self.ports[1]}"
@@ -203,11 +210,12 @@ class Etcd(Daemon):
             f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=default={peer}",
+            *([] if self.ssl_context is None else ["--auto-tls"]),
         ]
 
     def post(self, path: str, **message: Any) -> dict[str, Any]:
         request = urllib.request.Request(f"{self.url}/v3/{path}", json.dumps(message).encode())
-        with urllib.request.urlopen(request, timeout=LONG) as response:
+        with urllib.request.urlopen(request, timeout=LONG, context=self.ssl_context) as response:
             answer: dict[str, Any] = json.loads(response.read())
             return answer
 

@@ -301,7 +301,7 @@ def test_the_error_is_one_of_pygibson() -> None:
     error = pickle.loads(pickle.dumps(SourceError("a reason")))
     assert isinstance(error, PyGibsonError) and str(error) == "a reason"
     with pytest.raises(AttributeError):
-        _ = pygibson.membership.NoSuchSource  # type: ignore[attr-defined]
+        _ = pygibson.membership.NoSuchSource
 
 
 # -- files --------------------------------------------------------------------------------------
@@ -441,7 +441,7 @@ def test_a_file_that_is_written_all_the_time_is_a_failure(path: Path) -> None:
             writer.join()
 
 
-def test_operations_go_on_while_servers_are_replaced(path: Path) -> None:
+def test_elasticache_18_all_servers_are_replaced_at_once_under_load(path: Path) -> None:
     """With real servers: all of them are replaced at once, while threads use the cluster
     (aws-elasticache-cluster-client-libmemcached 18)."""
     with Server() as one, Server() as two, Server() as three, Server() as four:

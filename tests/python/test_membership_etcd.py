@@ -104,7 +104,7 @@ def test_a_change_between_reading_and_watching_is_seen(etcd: Etcd) -> None:
     assert source.read() == [(A, 1), (B, 1)]
 
 
-def test_a_compaction_is_handled_by_reading_again(etcd: Etcd) -> None:
+def test_dotnet_etcd_264_a_compaction_is_handled_by_reading_again(etcd: Etcd) -> None:
     """A watch was silent after a compaction: dotnet-etcd 264, etcd3-py 61."""
     source = source_of(etcd, A)
     look = source.look()
@@ -114,7 +114,7 @@ def test_a_compaction_is_handled_by_reading_again(etcd: Etcd) -> None:
     assert source.read() == [(A, 1), (B, 1), (C, 1)]
 
 
-def test_after_an_outage_with_a_compaction_events_go_on(
+def test_etcd3_py_61_after_an_outage_with_a_compaction_events_go_on(
     etcd: Etcd, way: Forwarder, cluster: Cluster
 ) -> None:
     """A watch was silent after an outage: dotnet-etcd 264, etcd3-py 61."""
@@ -261,11 +261,25 @@ def test_a_user_and_a_password(cluster: Cluster) -> None:
         source._gateway._token = "one that is no longer valid"
         follower, told = started(cluster, source)
         with follower:
-            login = {"username": "root", "password": "secret"}
-            with EtcdRegistration(etcd.url, PREFIX, B, **login):
+            with EtcdRegistration(etcd.url, PREFIX, B, username="root", password="secret"):
                 assert told.change() == [(A, 1), (B, 1)]
             assert told.change() == [(A, 1)]
             assert follower.failures == 0
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_connection_with_tls(cluster: Cluster) -> None:
+    with Etcd(tls=True) as etcd:
+        with pytest.raises(SourceError, match="certificate"):
+            source_of(etcd, A).read()
+        source = source_of(etcd, ssl_context=etcd.ssl_context)
+        follower, told = started(cluster, source)
+        with follower:
+            with EtcdRegistration(etcd.url, PREFIX, B, ssl_context=etcd.ssl_context):
+                assert told.change() == [(A, 1), (B, 1)]
+            assert told.change() == [(A, 1)]
+        follower._thread.join(LONG)
+        assert not follower._thread.is_alive() and follower.failures == 0
 
 
 def test_arguments_that_make_no_sense_are_refused() -> None:

@@ -26,7 +26,7 @@ class Follower:
 
     Attributes:
         source (Source): that is followed.
-        servers (list of (str, int) or None): that the cluster was given last; None before the first.
+        servers (list of (str, int) or None): that the cluster was given last; None before that.
         changes (int): how many lists the cluster was given.
     """
 

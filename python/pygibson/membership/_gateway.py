@@ -1,9 +1,9 @@
 """etcd by its JSON gateway, the part of it that membership needs.
 
-https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/: each call is a POST of a JSON object, in which
-keys and values are in base64 and 64-bit numbers are strings; a stream is a line of JSON for each
-message. Each call has a connection of its own: so threads and children of fork share none, and none
-can have died unnoticed.
+https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/: each call is a POST of a JSON object, in
+which keys and values are in base64 and 64-bit numbers are strings; a stream is a line of JSON for
+each message. Each call has a connection of its own: so threads and children of fork share none, and
+none can have died unnoticed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def prefix_range(prefix: bytes) -> Message:
 
 
 def directory(prefix: str) -> str:
-    """Return the prefix with a / at its end, so that that of one list is not that of another, too."""
+    """Return the prefix with a / at its end, so that no other begins with it."""
     if not prefix.strip("/"):
         raise ValueError("a prefix must not be empty: every key of etcd would count")
     return prefix if prefix.endswith("/") else prefix + "/"
@@ -85,17 +85,19 @@ class Gateway:
             raise ValueError("there must be an endpoint")
         for endpoint in given:
             if not endpoint.startswith(("http://", "https://")):
-                raise ValueError(f"an endpoint is a URL, as http://127.0.0.1:2379, not {endpoint!r}")
+                raise ValueError(
+                    f"an endpoint is a URL, as http://127.0.0.1:2379, not {endpoint!r}"
+                )
         self.endpoints = [endpoint.rstrip("/") for endpoint in given]
         self._timeout = timeout
         self._credentials = None if username is None else {"name": username, "password": password}
         self._token: str | None = None
-        self._ssl = {} if ssl_context is None else {"ssl_context": ssl_context}
+        self._ssl_context = ssl_context
         self._first = 0  # the endpoint that has answered last
 
     def _http(self, read_timeout: float) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=self._timeout, read=read_timeout)
-        return urllib3.PoolManager(retries=False, timeout=timeout, **self._ssl)
+        return urllib3.PoolManager(retries=False, timeout=timeout, ssl_context=self._ssl_context)
 
     def _post(
         self, http: urllib3.PoolManager, url: str, message: Message, streams: bool
@@ -162,8 +164,8 @@ class Gateway:
     def stream(
         self, path: str, message: Message, silence: float, stop: Stop
     ) -> Iterator[Iterator[Message]]:
-        """Give an iterator over the messages of a stream of the endpoint that answered last. It ends
-        at the stop, and when nothing has come for so many seconds.
+        """Give an iterator over the messages of a stream of the endpoint that answered last. It
+        ends at the stop, and the with statement when nothing has come for so many seconds.
 
         Raises:
             SourceError: the stream cannot be had, or was cut.

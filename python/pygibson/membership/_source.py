@@ -63,8 +63,8 @@ class Stop:
 
 
 def backoff(failures: int, first: float, longest: float) -> float:
-    """Return the seconds to wait after so many failures in a row: doubled with each, less up to half
-    of it at random, so that many clients do not come back at once."""
+    """Return the seconds to wait after so many failures in a row: doubled with each, less up to
+    half of it at random, so that many clients do not come back at once."""
     delay = min(first * 2.0 ** min(failures - 1, 32), longest)
     return delay * random.uniform(0.5, 1)
 
