@@ -141,7 +141,7 @@ def test_a_name_without_such_a_record_keeps_the_list(dns: Dnsmasq, cluster: Clus
         assert addresses(cluster) == ["10.0.0.1:10128"]
 
 
-def test_a_server_that_refuses_keeps_the_list(dns: Dnsmasq, cluster: Cluster) -> None:
+def test_a_name_server_that_refuses_is_a_failure(dns: Dnsmasq) -> None:
     with pytest.raises(SourceError, match=r"REFUSED|SERVFAIL"):
         source_of(dns, "elsewhere.example").read()
 
