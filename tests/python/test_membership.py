@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from followed import ELSEWHERE, Told, addresses, started
 from peer import LONG
 from pygibson import Cluster, ConnectionLostError, PyGibsonError, Server
 from pygibson.membership import FileSource, Follower, Source, SourceError, Stop, follow
+from pygibson.membership._file import _Contents
 from test_fork import in_child
 from test_pool import until
 
@@ -304,6 +306,24 @@ def test_the_error_is_one_of_pygibson() -> None:
         _ = pygibson.membership.NoSuchSource
 
 
+@pytest.mark.parametrize(
+    "name, file, library, extra",
+    [
+        ("DNSSource", "_dns", "dns.exception", "dns"),
+        ("EtcdSource", "_gateway", "urllib3", "etcd"),
+        ("EtcdRegistration", "_gateway", "urllib3", "etcd"),
+    ],
+)
+def test_without_its_library_a_source_tells_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, name: str, file: str, library: str, extra: str
+) -> None:
+    for module in (file, "_etcd", "_registration"):
+        monkeypatch.delitem(sys.modules, f"pygibson.membership.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=rf"pip install pygibson\[{extra}\]"):
+        getattr(pygibson.membership, name)
+
+
 # -- files --------------------------------------------------------------------------------------
 
 
@@ -403,42 +423,39 @@ def test_a_file_that_is_gone_keeps_the_list_until_it_comes_back(
         assert told.change() == [(B, 1)]
 
 
-def test_a_file_that_is_being_written_is_waited_for(cluster: Cluster, path: Path) -> None:
+def test_a_file_that_is_being_written_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each piece is a whole list by itself, and none of them may be taken."""
-    quiet = 0.5
-    replace(path, f"{A}\n{B}\n{C}\n")
-    os.utime(path, (1, 1))
-    source = FileSource(path, interval=FAST, quiet=quiet)
-    follower, told = started(cluster, source)
-    with follower:
-        with open(path, "w") as file:
-            for line in (f"{C}\n", f"{B}\n"):
-                file.write(line)
-                file.flush()
-                time.sleep(quiet / 10)  # a writer that is slow
-        assert told.change() == [(B, 1), (C, 1)]
-        assert told.is_quiet and follower.changes == 2
+    pieces = [f"{A}\n", f"{A}\n{B}\n", f"{A}\n{B}\n{C}\n"]
+    contents = [_Contents(piece.encode(), 0) for piece in pieces]
+    contents += [contents[-1]._replace(age=0.01), contents[-1]._replace(age=0.06)]
+    source = FileSource(path, quiet=0.05)
+    monkeypatch.setattr(source, "_contents", lambda: contents.pop(0))
+    assert source.read() == [(A, 1), (B, 1), (C, 1)]
+    assert not contents
 
 
-def test_a_file_that_is_written_all_the_time_is_a_failure(path: Path) -> None:
+def test_a_file_is_taken_when_it_has_been_quiet_for_long_enough(path: Path) -> None:
+    path.write_text(f"{A}\n")
+    assert FileSource(path, quiet=0.3).read() == [(A, 1)]
+    assert time.time() - path.stat().st_mtime >= 0.3
+
+
+def test_a_clock_that_is_wrong_delays_nothing(path: Path) -> None:
     path.write_text(f"{A}\n")
     future = time.time() + 1000
     os.utime(path, (future, future))
-    assert FileSource(path).read() == [(A, 1)]  # a clock that is wrong is none of it
+    assert FileSource(path, quiet=LONG).read() == [(A, 1)]
+
+
+def test_a_file_that_is_written_all_the_time_is_a_failure(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = FileSource(path, quiet=0.01)
+    monkeypatch.setattr(source, "_contents", lambda: _Contents(f"{A}\n".encode(), 0))
     with pytest.raises(SourceError, match="is being written all the time"):
-        over = threading.Event()
-
-        def write() -> None:
-            while not over.is_set():
-                os.utime(path)
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        try:
-            FileSource(path, quiet=0.05).read()
-        finally:
-            over.set()
-            writer.join()
+        source.read()
 
 
 def test_elasticache_18_all_servers_are_replaced_at_once_under_load(path: Path) -> None:

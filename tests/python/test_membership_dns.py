@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import followed
@@ -17,6 +18,7 @@ from test_pool import until
 pytest.importorskip("dns", reason="the extra pygibson[dns] is not installed")
 
 from daemons import Dnsmasq
+from dns.resolver import Resolver
 from pygibson.membership import DNSSource
 
 NAME = "cache.test"
@@ -148,7 +150,9 @@ def test_a_name_server_that_refuses_is_a_failure(dns: Dnsmasq) -> None:
 
 def test_a_name_server_that_is_silent_keeps_the_list(dns: Dnsmasq, cluster: Cluster) -> None:
     dns.set_hosts(f"10.0.0.1 {NAME}")
-    follower, told = started(cluster, source_of(dns, timeout=0.5))
+    source = source_of(dns)
+    follower, told = started(cluster, source)
+    source.timeout = 0.5
     with follower:
         dns.signal(signal.SIGSTOP)
         try:
@@ -162,9 +166,10 @@ def test_a_name_server_that_is_silent_keeps_the_list(dns: Dnsmasq, cluster: Clus
 
 def test_a_name_server_that_is_restarted_is_asked_again(dns: Dnsmasq, cluster: Cluster) -> None:
     dns.restart(srv("one.test", 1))
-    source = source_of(dns, SERVICE, record="SRV", timeout=0.5)
+    source = source_of(dns, SERVICE, record="SRV")
     assert source.read() == [("one.test:1", 1)]
     follower, told = started(cluster, source)
+    source.timeout = 0.5
     with follower:
         dns.kill()
         told.failure()
@@ -179,6 +184,27 @@ def test_a_second_name_server_answers_for_the_first(dns: Dnsmasq) -> None:
         dead.kill()
         source = DNSSource(NAME, nameservers=[dead.address, dns.address], timeout=LONG)
         assert source.read() == [("10.0.0.1:10128", 1)]
+
+
+def test_the_name_servers_and_the_search_list_of_the_system(
+    dns: Dnsmasq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = tmp_path / "resolv.conf"
+    configuration.write_text("nameserver 127.0.0.1\nsearch test\n")
+
+    class Configured(Resolver):
+        def __init__(self, configure: bool) -> None:
+            super().__init__(str(configuration), configure)
+            self.port = dns.ports[0]
+            self.nameservers = ["127.0.0.1"]
+
+    monkeypatch.setattr("dns.resolver.Resolver", Configured)
+    dns.set_hosts(f"10.0.0.1 {NAME}")
+    source = DNSSource(NAME.partition(".")[0], timeout=LONG)
+    assert source.read() == [("10.0.0.1:10128", 1)]
+    assert DNSSource(NAME + ".", timeout=LONG).read() == source.read()
+    with pytest.raises(SourceError):
+        source_of(dns, source.name).read()  # with name servers of its own: the name as it is
 
 
 def test_a_wrong_name_is_told_at_once(dns: Dnsmasq, cluster: Cluster) -> None:

@@ -139,8 +139,9 @@ def test_a_watch_whose_peer_has_vanished_is_replaced(
 ) -> None:
     """No packet says that the connection is gone; only the refresh notices."""
     etcd.put(PREFIX + A)
-    source = through(way, refresh=0.5, timeout=0.5)
+    source = through(way, refresh=0.5)
     follower, told = started(cluster, source)
+    source._gateway._timeout = 1
     with follower:
         way.hold()
         etcd.put(PREFIX + B)
@@ -313,15 +314,15 @@ def test_a_server_is_listed_until_the_end_of_the_with_statement(
 
 
 def test_a_lease_is_renewed(etcd: Etcd) -> None:
-    with EtcdRegistration(etcd.url, PREFIX, A, ttl=2) as registration:
-        # Longer than the lease would last without a renewal: that is what takes its time here.
-        lease = registration._lease
-        end = time.monotonic() + 2 * registration._ttl
-        while time.monotonic() < end:
-            remaining = int(etcd.post("lease/timetolive", ID=lease).get("TTL", -1))
-            assert remaining >= 0
-            time.sleep(0.1)
-        assert registration.registrations == 1
+    with EtcdRegistration(etcd.url, PREFIX, A, ttl=10) as registration:
+        left = [registration._ttl]
+
+        def renewed() -> bool:
+            left.append(int(etcd.post("lease/timetolive", ID=registration._lease)["TTL"]))
+            return left[-1] > left[-2]
+
+        until(renewed)
+        assert registration.registrations == 1 and registration.failures == 0
 
 
 REGISTER = """
@@ -363,7 +364,7 @@ def test_a_lost_lease_is_replaced(etcd: Etcd, cluster: Cluster) -> None:
             etcd.post("lease/revoke", ID=registration._lease)
             assert told.change() == [(A, 1)]
             assert told.change() == [(A, 1), (B, 1)]
-            until(lambda: registration.registrations == 2)
+            until(lambda: registration.registrations >= 2)
         assert told.change() == [(A, 1)]
 
 
@@ -379,7 +380,7 @@ def test_a_registration_survives_an_outage_of_etcd(etcd: Etcd) -> None:
         etcd.start()
         until(lambda: etcd.keys(PREFIX) == {PREFIX + A: "1"})
         until(lambda: not registration.is_failing)
-        assert registration.registrations == 2
+        assert registration.registrations >= 2
     assert etcd.keys(PREFIX) == {}
 
 
@@ -429,7 +430,7 @@ def test_a_server_whose_check_fails_leaves_the_list(etcd: Etcd, cluster: Cluster
         assert told.change() == [(A, 1), (B, 1)]
         broken.set()
         assert told.change() == [(A, 1)]
-        assert str(registration.last_error) == "the server is down"
+        until(lambda: str(registration.last_error) == "the server is down")
         broken.clear()
         assert told.change() == [(A, 1), (B, 1)]
     broken.set()
