@@ -17,12 +17,11 @@ import followed
 import pygibson
 import pytest
 from followed import ELSEWHERE, Told, addresses, started
-from peer import LONG
+from peer import LONG, until
 from pygibson import Cluster, ConnectionLostError, PyGibsonError, Server
 from pygibson.membership import FileSource, Follower, Source, SourceError, Stop, follow
 from pygibson.membership._file import _Contents
 from test_fork import in_child
-from test_pool import until
 
 A, B, C = "10.0.0.1:10128", "10.0.0.2:10128", "10.0.0.3:10128"
 FAST = 0.01  # seconds from one reading to the next

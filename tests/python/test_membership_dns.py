@@ -10,10 +10,9 @@ from typing import Any
 import followed
 import pytest
 from followed import addresses, started
-from peer import LONG
+from peer import LONG, until
 from pygibson import Cluster
 from pygibson.membership import SourceError, follow
-from test_pool import until
 
 pytest.importorskip("dns", reason="the extra pygibson[dns] is not installed")
 

@@ -15,11 +15,10 @@ from typing import Any
 import followed
 import pytest
 from followed import addresses, started
-from peer import LONG
+from peer import LONG, until
 from pygibson import Cluster
 from pygibson.membership import SourceError, Stop, follow
 from test_fork import in_child
-from test_pool import until
 
 pytest.importorskip("urllib3", reason="the extra pygibson[etcd] is not installed")
 
