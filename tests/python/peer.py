@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from concurrent.futures import Future
 from typing import Callable, TypeVar
 
@@ -17,6 +18,14 @@ T = TypeVar("T")
 
 # A test never waits longer than that for something that should happen, in seconds.
 LONG = 30.0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread is about to do, and tells nobody."""
+    end = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def reply(code: int, data: bytes = b"\0", encoding: int = PLAIN) -> bytes:

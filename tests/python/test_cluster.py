@@ -17,7 +17,7 @@ from typing import Any, Callable
 
 import pygibson
 import pytest
-from peer import LONG, Held, Peer, echo_keys, in_background, number, silence
+from peer import LONG, Held, Peer, echo_keys, in_background, number, silence, until
 from pygibson import (
     Client,
     Cluster,
@@ -33,7 +33,6 @@ from pygibson import (
     UsageError,
 )
 from test_fork import in_child
-from test_pool import until
 from test_signals import Interruption
 
 PATIENT = 30_000

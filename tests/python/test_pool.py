@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 import pygibson
 import pytest
-from peer import LONG, Connection, Held, Peer, echo_keys, in_background, silence, value
+from peer import LONG, Connection, Held, Peer, echo_keys, in_background, silence, until, value
 from pygibson import (
     Client,
     ConnectionLostError,
@@ -45,14 +45,6 @@ def adds_up(pool: Pool) -> bool:
     stats = pool.pool_stats()
     dropped = sum(number for name, number in stats.items() if name.startswith("dropped_"))
     return stats["made"] == dropped + stats["idle"] + stats["in_use"] - stats["connecting"]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread is about to do, and tells nobody."""
-    end = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 @pytest.fixture
