@@ -186,6 +186,42 @@ GIBSON_API size_t gibson_cluster_servers_of(gibson_cluster_client *client, gibso
 GIBSON_API const char *gibson_cluster_server_at(gibson_cluster_client *client, size_t index,
                                                 bool *is_ejected, uint64_t *ejections);
 
+/* What is known of a server that a request may go to. */
+typedef enum gibson_cluster_use {
+    GIBSON_CLUSTER_FINE,    /* it answers */
+    GIBSON_CLUSTER_FAILED,  /* it has not, the last time, and is not ejected yet */
+    GIBSON_CLUSTER_PROBE,   /* it was ejected, and this request is to find out whether it is back */
+    GIBSON_CLUSTER_EJECTED, /* it is not to be asked */
+} gibson_cluster_use;
+
+typedef struct gibson_cluster_target {
+    const char *server; /* its address, as gibson_client_peer writes it */
+    gibson_cluster_use use;
+} gibson_cluster_target;
+
+/* gibson_cluster_route and gibson_cluster_note are for those who have connections of their own, as
+   programs with an event loop do: what gibson_cluster_call decides before it asks, and what it
+   learns from the answer.
+
+   gibson_cluster_route tells where a request goes: *count servers, in targets[], for which there
+   must be room for as many as the cluster has servers, or one for a request on a key. Nothing is
+   sent. After GIBSON_CLUSTER_PROBE, gibson_cluster_note has to follow; until then nobody else
+   probes that server; flush_prefix is the caller's to delete before it asks. Addresses live until
+   the next call on the client. Returns GIBSON_OK; what gibson_cluster_call returns for a request
+   that it refuses; GIBSON_USAGE if an argument is NULL, or room is too small, which *count then
+   tells. Since 0.3. */
+GIBSON_API gibson_status gibson_cluster_route(gibson_cluster_client *client,
+                                              const gibson_request *request,
+                                              gibson_cluster_target *targets, size_t room,
+                                              size_t *count);
+
+/* gibson_cluster_note tells the cluster how a request to a server has ended, with the status of
+   gibson_client_call. It must be told what has failed, and, unless the use was GIBSON_CLUSTER_FINE,
+   what was answered. GIBSON_INTERRUPTED says that nothing was learnt. A server that is not on the
+   list any more is passed over. Since 0.3. */
+GIBSON_API void gibson_cluster_note(gibson_cluster_client *client, const char *server,
+                                    gibson_cluster_use use, gibson_status status);
+
 GIBSON_END_DECLS
 
 #endif

@@ -1,11 +1,7 @@
 /* A request: on the server that has its key, or on all. */
 #include "base/error.h"
 #include "cluster/cluster.h"
-#include "connection/settings.h"
 #include "wire/command.h"
-#include "wire/request_encode.h"
-
-enum { KEEP = 64 * 1024 }; /* bytes of memory for replies of many, from one call to the next */
 
 static GIB_INLINE void answer(gibson_cluster_client *client, const gib_link *link,
                               const gibson_reply *reply, gibson_status status)
@@ -77,26 +73,12 @@ static gibson_status call_one(gibson_cluster_client *client, gibson_bytes part,
                             reply);
 }
 
-/* ---- Any request ---- */
-
-/* Refuses what must not be sent to any server, before one is asked. A time that only the server can
-   judge is left to the client of it. */
-static gibson_status check(gibson_cluster_client *client, const gibson_request *request)
-{
-    const gib_limits limits = gib_settings_limits(&client->cluster->settings.client);
-    gib_encoded encoded;
-    const gibson_status status = gib_request_encode(request, &limits, GIB_VALUE_BORROWED,
-                                                    &client->gathered, &encoded, &client->error);
-    gib_buffer_empty(&client->gathered);
-    return status == GIBSON_WOULD_BLOCK ? GIBSON_OK : status;
-}
-
 /* After the common case. What must not be sent was not; but it may be that the client did not get
    as far as to look at it, as it had to connect again. */
 static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const gib_link *link,
                                            const gibson_request *request, gibson_reply *reply)
 {
-    if (check(client, request) == GIBSON_INVALID) {
+    if (gib_cluster_check(client, request) == GIBSON_INVALID) {
         return gib_cluster_refuse(client, request, reply, GIBSON_INVALID);
     }
     gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, reply->status);
@@ -104,41 +86,25 @@ static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const 
     return reply->status;
 }
 
-static gibson_status get_ready(gibson_cluster_client *client, const gibson_request *request)
-{
-    if (client->gathered.capacity > KEEP) {
-        gib_buffer_clear(&client->gathered);
-    }
-    gib_buffer_empty(&client->gathered);
-    if (!gib_cluster_is_current(client) && !gib_cluster_follow(client)) {
-        return gib_error_set(&client->error, GIBSON_NOMEM, "no memory for the list of servers");
-    }
-    return check(client, request);
-}
+/* ---- Any request ---- */
 
 static GIB_NOINLINE gibson_status call_any(gibson_cluster_client *client,
                                            const gibson_request *request, gibson_reply *reply)
 {
     const int64_t now_ns = gib_now_ns();
-    const gibson_status status = get_ready(client, request);
+    const gibson_status status = gib_cluster_get_ready(client, request);
     if (status != GIBSON_OK) {
         return gib_cluster_refuse(client, request, reply, status);
     }
-    const gibson_arguments arguments = gib_arguments_of(request->opcode);
     gibson_bytes part;
-    if (gibson_takes(arguments, GIBSON_ARGUMENT_KEY)) {
-        part = gib_cluster_part(client->cluster, request->key);
+    switch (gib_cluster_find_destination(client, request, &part)) {
+    case GIB_TO_ONE:
         return call_one(client, part, request, reply, now_ns);
-    }
-    if (gibson_takes(arguments, GIBSON_ARGUMENT_PREFIX) &&
-        gib_affinity_of_prefix(&client->cluster->affinity, request->key, &part)) {
-        return call_one(client, part, request, reply, now_ns);
-    }
-    if (gibson_takes(arguments, GIBSON_ARGUMENT_PREFIX) || request->opcode == GIBSON_OP_PING) {
+    case GIB_TO_ALL:
         return gib_cluster_call_all(client, request, reply, now_ns);
+    default:
+        return gib_cluster_refuse(client, request, reply, gib_cluster_is_of_one(client));
     }
-    gib_error_set(&client->error, GIBSON_USAGE, "the command is of one server");
-    return gib_cluster_refuse(client, request, reply, GIBSON_USAGE);
 }
 
 static GIB_COLD gibson_status refuse_null(gibson_cluster_client *client, gibson_reply *reply)

@@ -138,6 +138,26 @@ static inline size_t gib_cluster_server_at(const gibson_cluster_client *client, 
     return client->membership->ring.points[point].server;
 }
 
+/* Where a request goes. */
+typedef enum gib_destination {
+    GIB_TO_ONE, /* the server that has *part */
+    GIB_TO_ALL,
+    GIB_TO_NONE, /* it is of one server, which the caller has to choose */
+} gib_destination;
+
+gib_destination gib_cluster_find_destination(const gibson_cluster_client *client,
+                                             const gibson_request *request, gibson_bytes *part);
+
+/* Refuses what must not be sent to any server. */
+gibson_status gib_cluster_check(gibson_cluster_client *client, const gibson_request *request);
+
+/* Begins a request: follows the list of servers, and refuses what must not be sent to any. Else
+   than GIBSON_OK, the error says why. */
+gibson_status gib_cluster_get_ready(gibson_cluster_client *client, const gibson_request *request);
+
+/* Refuses a command that is of one server. */
+gibson_status gib_cluster_is_of_one(gibson_cluster_client *client);
+
 /* The first server from a point of the ring on that may be asked. Returns its index, or the number
    of servers if there is none. */
 size_t gib_cluster_find(gibson_cluster_client *client, size_t point, int64_t now_ns,
