@@ -222,7 +222,8 @@ START_TEST(acquire_that_drops_many_connections_keeps_its_deadline)
         gibson_pool_release(pool, clients[i]);
     }
     peer_go_down(server);
-    step_ns = 2000000; /* each reading of the clock */
+    moved_ns += 10000000; /* a pause, after which they are looked at */
+    step_ns = 2000000;    /* each reading of the clock */
     gibson_error error;
     ck_assert_status(gibson_pool_acquire(pool, 30, &clients[0], &error), GIBSON_TIMEOUT);
     step_ns = 0;
