@@ -7,6 +7,7 @@
 #include <structmember.h>
 
 #include "cluster_clients.h"
+#include "cluster_route.h"
 #include "cluster_servers.h"
 #include "endpoint.h"
 #include "errors.h"
@@ -307,6 +308,44 @@ static PyObject *cluster_servers_of(PyObject *object, PyObject *const *args, Py_
     return ask(object, &kind, &(call_arguments){args, count, keywords}, servers_of);
 }
 
+static PyObject *route(const Cluster *self, gibson_cluster_client *client, const operation *op)
+{
+    return cluster_route(self->state, client, op);
+}
+
+/* _route(name, key or prefix, takes_prefix), or _route(name) */
+static PyObject *cluster_find_route(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    const char *name = count ? PyUnicode_AsUTF8(args[0]) : NULL;
+    if (!name) {
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "_route() lacks a name");
+    }
+    const bool has_prefix = count == 3 && args[2] == Py_True;
+    const command_kind kind = {
+        .name = name,
+        .opcode = count < 2 ? GIBSON_OP_PING : has_prefix ? GIBSON_OP_COUNT : GIBSON_OP_GET,
+        .arguments = count < 2    ? GIBSON_ARGUMENTS_NONE
+                     : has_prefix ? GIBSON_ARGUMENTS_PREFIX
+                                  : GIBSON_ARGUMENTS_KEY,
+        .names = {has_prefix ? "prefix" : "key"},
+        .required = count > 1,
+        .most = count > 1,
+    };
+    return ask(object, &kind, &(call_arguments){args + 1, count > 1, NULL}, route);
+}
+
+static PyObject *cluster_take_note(PyObject *object, PyObject *args)
+{
+    Cluster *self = cluster_of(object);
+    gibson_cluster_client *client = self->cluster ? lend(self) : NULL;
+    if (!client) {
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    }
+    PyObject *none = cluster_note(client, args);
+    take_back(self, client);
+    return none;
+}
+
 static PyObject *server_object(const module_state *state, gibson_cluster_client *client,
                                size_t index)
 {
@@ -527,6 +566,10 @@ static PyMethodDef cluster_methods[] = {
      "Arguments:\n"
      "    servers (iterable of str, or of pairs of str and int): as of Cluster().\n\n"
      "Raises InvalidArgumentError, after which the list is as it was."},
+    {"_route", (PyCFunction)(void (*)(void))cluster_find_route, METH_FASTCALL,
+     "Where an operation goes: see cluster_route.h."},
+    {"_note", cluster_take_note, METH_VARARGS,
+     "How a request has ended: see cluster_route.h."},
     {"__enter__", endpoint_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nReturn self."},
     {"__exit__", (PyCFunction)(void (*)(void))cluster_exit, METH_FASTCALL,
      "__exit__($self, /, *args)\n--\n\nClose the connections."},

@@ -222,7 +222,8 @@ static int take_separator(gibson_cluster_options *options, const given_options *
                         "Cluster() argument 'separator' must be one ASCII character");
         return -1;
     }
-    options->separator = (char)PyUnicode_READ_CHAR(text, 0);
+    const char separator = (char)PyUnicode_READ_CHAR(text, 0);
+    options->separator = separator == ':' && !options->depth ? '\0' : separator; /* the default */
     return 0;
 }
 

@@ -14,8 +14,9 @@ The exceptions are those of pygibson.
 
 from __future__ import annotations
 
+from ._aio_cluster import Cluster
 from ._pygibson import AsyncClient as Client
 from ._pygibson import AsyncPipeline as Pipeline
 from ._pygibson import Reply
 
-__all__ = ["Client", "Pipeline", "Reply"]
+__all__ = ["Client", "Cluster", "Pipeline", "Reply"]

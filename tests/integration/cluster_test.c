@@ -215,6 +215,71 @@ START_TEST(cluster_fails_fast_or_rehashes_when_a_server_is_ejected)
 }
 END_TEST
 
+/* Callers with connections of their own get the same placement, and the same failures. */
+START_TEST(cluster_routes_for_those_who_ask_themselves)
+{
+    options.retry_delay_ms = 1;
+    make();
+    gibson_cluster_target targets[SERVERS];
+    size_t count;
+    for (int i = 0; i < KEYS; i++) {
+        const gibson_request get = gibson_request_key(GIBSON_OP_GET, key_of(i));
+        ck_assert_status(gibson_cluster_route(client, &get, targets, 1, &count), GIBSON_OK);
+        ck_assert_uint_eq(count, 1);
+        const size_t owner = gibson_cluster_server_of(client, get.key);
+        ck_assert_str_eq(targets[0].server, gibson_cluster_server_at(client, owner, NULL, NULL));
+        ck_assert_int_eq(targets[0].use, GIBSON_CLUSTER_FINE);
+    }
+    const gibson_request all = gibson_request_key(GIBSON_OP_COUNT, gibson_str("key"));
+    ck_assert_status(gibson_cluster_route(client, &all, targets, 2, &count), GIBSON_USAGE);
+    ck_assert_uint_eq(count, SERVERS);
+    ck_assert_status(gibson_cluster_route(client, &all, targets, SERVERS, &count), GIBSON_OK);
+    ck_assert_uint_eq(count, SERVERS);
+    const char *server = gibson_cluster_server_at(client, 1, NULL, NULL);
+    gibson_cluster_note(client, server, GIBSON_CLUSTER_FINE, GIBSON_NOT_FOUND); /* an answer */
+    gibson_cluster_note(client, server, GIBSON_CLUSTER_FINE, GIBSON_TIMEOUT);
+    gibson_cluster_route(client, &all, targets, SERVERS, &count);
+    ck_assert_int_eq(targets[1].use, GIBSON_CLUSTER_FAILED);
+    gibson_cluster_note(client, server, GIBSON_CLUSTER_FAILED, GIBSON_CLOSED);
+    bool is_ejected;
+    gibson_cluster_server_at(client, 1, &is_ejected, NULL);
+    ck_assert(is_ejected);
+    do { /* until the delay is over */
+        gibson_cluster_route(client, &all, targets, SERVERS, &count);
+    } while (targets[1].use == GIBSON_CLUSTER_EJECTED);
+    ck_assert_int_eq(targets[1].use, GIBSON_CLUSTER_PROBE);
+    gibson_cluster_route(client, &all, targets, SERVERS, &count);
+    ck_assert_int_eq(targets[1].use, GIBSON_CLUSTER_EJECTED); /* it is that caller's turn */
+    gibson_cluster_note(client, server, GIBSON_CLUSTER_PROBE, GIBSON_INTERRUPTED);
+    gibson_cluster_route(client, &all, targets, SERVERS, &count);
+    ck_assert_int_eq(targets[1].use, GIBSON_CLUSTER_PROBE);
+    gibson_cluster_note(client, server, GIBSON_CLUSTER_PROBE, GIBSON_OK);
+    gibson_cluster_route(client, &all, targets, SERVERS, &count);
+    ck_assert_int_eq(targets[1].use, GIBSON_CLUSTER_FINE);
+}
+END_TEST
+
+START_TEST(cluster_refuses_to_route_what_it_refuses_to_call)
+{
+    make();
+    gibson_cluster_target targets[SERVERS];
+    size_t count;
+    const gibson_request bad = gibson_request_key(GIBSON_OP_GET, gibson_str("a b"));
+    ck_assert_status(gibson_cluster_route(client, &bad, targets, SERVERS, &count), GIBSON_INVALID);
+    ck_assert_status(gibson_cluster_error(client)->status, GIBSON_INVALID);
+    ck_assert_uint_eq(count, 0);
+    const gibson_request stats = gibson_request_bare(GIBSON_OP_STATS);
+    ck_assert_status(gibson_cluster_route(client, &stats, targets, SERVERS, &count), GIBSON_USAGE);
+    ck_assert_status(gibson_cluster_route(NULL, &bad, targets, 1, &count), GIBSON_USAGE);
+    ck_assert_status(gibson_cluster_route(client, NULL, targets, 1, &count), GIBSON_USAGE);
+    ck_assert_status(gibson_cluster_route(client, &bad, NULL, 1, &count), GIBSON_USAGE);
+    ck_assert_status(gibson_cluster_route(client, &bad, targets, 1, NULL), GIBSON_USAGE);
+    gibson_cluster_note(NULL, "a", GIBSON_CLUSTER_FINE, GIBSON_OK);
+    gibson_cluster_note(client, NULL, GIBSON_CLUSTER_FINE, GIBSON_OK);
+    gibson_cluster_note(client, "nobody:1", GIBSON_CLUSTER_PROBE, GIBSON_CLOSED);
+}
+END_TEST
+
 START_TEST(cluster_follows_its_list)
 {
     make();
@@ -240,7 +305,8 @@ int main(void)
          .tear_down = tear_down,
          TESTS(cluster_spreads_keys_over_its_servers, cluster_asks_all_for_a_prefix,
                cluster_keeps_what_belongs_together_on_one_server,
-               cluster_tells_who_has_not_answered, cluster_follows_its_list)},
+               cluster_tells_who_has_not_answered, cluster_routes_for_those_who_ask_themselves,
+               cluster_refuses_to_route_what_it_refuses_to_call, cluster_follows_its_list)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .runs = 2,

@@ -334,6 +334,9 @@ def test_options_that_are_no_numbers(name: str) -> None:
 
 def test_options_that_do_not_fit() -> None:
     made: Any = Cluster
+    made(["a"], separator=":")  # the default
+    with pytest.raises(InvalidArgumentError, match="separator"):
+        made(["a"], separator="/")
     for separator in ("", "::", "\xe9", b":", None):
         with pytest.raises(TypeError, match="separator"):
             made(["a"], depth=1, separator=separator)

@@ -1,0 +1,432 @@
+"""Several servers as one, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
+
+from ._pygibson import (
+    AsyncClient,
+    ClusterAnswer,
+    ClusterServer,
+    NotFoundError,
+    PyGibsonError,
+    ServerTimeoutError,
+    UnreachableError,
+)
+from ._pygibson import Cluster as _Routes
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer, Self
+
+_T = TypeVar("_T")
+_Key = Union[str, bytes]
+_Value = Union[bytes, int]
+_Servers = Iterable[Union[str, "tuple[str, int]"]]
+
+# What gibson_cluster_use says of a server.
+_FINE, _FAILED, _PROBE, _EJECTED = range(4)
+_ANSWERED = {"not_found", "nan", "server_memory", "locked", "server_error", "truncated"}
+
+
+def _explained(
+    error: PyGibsonError,
+    name: str,
+    arguments: Sequence[Any],
+    server: str | None = None,
+    answers: list[ClusterAnswer] | None = None,
+) -> PyGibsonError:
+    error.command = name
+    error.key = arguments[0] if arguments else None
+    error.server, error.answers = server, answers
+    return error
+
+
+class Cluster:
+    """Several Gibson servers as one, for asyncio: pygibson.Cluster, with methods to be awaited.
+
+    Placement, affinity and failures are those of pygibson.Cluster, whose arguments it takes. It has
+    one connection to each server, which all tasks share. Like a Client it belongs to the event loop
+    in which it is first used.
+
+    Raises InvalidArgumentError.
+    """
+
+    def __init__(
+        self,
+        servers: _Servers,
+        timeout: int | None = 60,
+        *,
+        depth: int | None = None,
+        separator: str = ":",
+        hash_tag: bool = False,
+        failure_limit: int = 3,
+        retry_delay: int = 1000,
+        retry_max_delay: int = 30000,
+        rehash: bool = False,
+        flush_prefix: str | bytes | None = None,
+        **options: Any,
+    ) -> None:
+        self._routes = _Routes(
+            servers,
+            timeout,
+            depth=depth,
+            separator=separator,
+            hash_tag=hash_tag,
+            failure_limit=failure_limit,
+            retry_delay=retry_delay,
+            retry_max_delay=retry_max_delay,
+            rehash=rehash,
+            flush_prefix=flush_prefix,
+            **options,
+        )
+        self._options = options
+        self._rehash = rehash
+        self._flush_prefix = flush_prefix
+        self._clients: dict[str, AsyncClient] = {}
+        self._has_left = False  # servers have left the list, and their connections are to be ended
+
+    # -- connections -------------------------------------------------------------------------------
+
+    def _client(self, address: str) -> AsyncClient:
+        client = self._clients.get(address)
+        if client is None:
+            client = self._clients[address] = self._make_client(address)
+        return client
+
+    def _make_client(self, address: str) -> AsyncClient:
+        options: dict[str, Any] = {
+            **self._options,
+            "timeout": self._routes.timeout,
+            "reconnect": True,
+            "reconnect_delay": 1,  # it is the cluster that waits before it asks again
+            "reconnect_max_delay": 1,
+        }
+        if address.startswith("unix:"):
+            return AsyncClient(unix_socket=address[len("unix:") :], **options)
+        host, _, port = address.rpartition(":")
+        return AsyncClient(host.strip("[]"), int(port), **options)
+
+    def _end_those_that_left(self) -> None:
+        self._has_left = False
+        kept = {server.server for server in self._routes.servers}
+        for address in [address for address in self._clients if address not in kept]:
+            client = self._clients.pop(address)
+            if client.connected:
+                client.drain()  # which begins at once, and lets what is under way end
+
+    def _route(self, name: str, *key: Any) -> list[tuple[str, int]]:
+        if self._has_left:
+            self._end_those_that_left()
+        targets: list[tuple[str, int]] = self._routes._route(name, *key)
+        return targets
+
+    # -- one server --------------------------------------------------------------------------------
+
+    async def _ask(self, address: str, use: int, name: str, arguments: Sequence[Any]) -> Any:
+        """Run an operation on a server that may be asked, and take note of how it ends."""
+        try:
+            result = await getattr(self._client(address), name)(*arguments)
+        except PyGibsonError as error:
+            if use != _FINE or error.status not in _ANSWERED:
+                self._routes._note(address, use, error.status)
+            raise
+        except BaseException:
+            self._give_back(address, use)
+            raise
+        if use != _FINE:
+            self._routes._note(address, use, None)
+        return result
+
+    def _give_back(self, address: str, use: int) -> None:
+        """A probe has ended without a verdict: it is another operation's turn."""
+        if use == _PROBE:
+            self._routes._note(address, use, "interrupted")
+
+    async def _one(self, target: tuple[str, int], name: str, arguments: Sequence[Any]) -> Any:
+        address, use = target
+        if use == _EJECTED:
+            message = f"{name}({arguments[0]!r}) on {address}: it is ejected after failures"
+            raise _explained(UnreachableError(message), name, arguments, address)
+        if use != _PROBE or self._flush_prefix is None:
+            return await self._ask(address, use, name, arguments)
+        return await self._in_time(self._probe(address, name, arguments), name, arguments)
+
+    async def _probe(self, address: str, name: str, arguments: Sequence[Any]) -> Any:
+        targets = [(address, _PROBE)]
+        if self._rehash:  # the others have had its keys
+            others = self._routes._route("ping")
+            for other, use in others:
+                if use == _PROBE:
+                    self._give_back(other, use)
+            targets += [other for other in others if other[1] in (_FINE, _FAILED)]
+        failures = await self._flush(targets)
+        if failures:
+            raise next(iter(failures.values()))
+        return await self._ask(address, _PROBE, name, arguments)
+
+    # -- servers that come back --------------------------------------------------------------------
+
+    async def _flush(self, targets: Iterable[tuple[str, int]]) -> dict[str, PyGibsonError]:
+        """Delete what is stale on servers. Returns what has failed; then none comes back."""
+        targets = list(targets)
+        done = await self._all(self._delete(address) for address, _ in targets)
+        failures = {
+            address: error
+            for (address, _), error in zip(targets, done)
+            if isinstance(error, PyGibsonError)
+        }
+        for address, use in targets:
+            if address in failures:
+                self._routes._note(address, use, "unreachable")
+            elif failures and use == _PROBE:
+                self._routes._note(address, use, "unreachable")
+        return failures
+
+    async def _delete(self, address: str) -> None:
+        try:
+            await self._client(address).mdl(self._flush_prefix or "")
+        except NotFoundError:
+            pass
+
+    async def _in_time(
+        self, work: Coroutine[Any, Any, _T], name: str, arguments: Sequence[Any]
+    ) -> _T:
+        """What is deleted first and the operation itself are under one deadline."""
+        timeout = self._routes.timeout
+        try:
+            return await asyncio.wait_for(work, None if timeout is None else timeout / 1000)
+        except asyncio.TimeoutError as error:
+            if isinstance(error, PyGibsonError):
+                raise
+            message = f"{name}(): timeout of {timeout} ms passed while a server comes back"
+            raise _explained(ServerTimeoutError(message), name, arguments) from None
+
+    # -- all servers -------------------------------------------------------------------------------
+
+    async def _all(self, work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+        """Wait for all. Returns results, with a PyGibsonError in the place of one that failed."""
+        done = await asyncio.gather(*work, return_exceptions=True)
+        for result in done:
+            if isinstance(result, BaseException) and not isinstance(result, PyGibsonError):
+                raise result
+        return done
+
+    async def _many(
+        self, targets: list[tuple[str, int]], name: str, arguments: Sequence[Any]
+    ) -> list[Any]:
+        comes_back = any(use == _PROBE for _, use in targets)
+        failures: dict[str, PyGibsonError] = {}
+        if comes_back and self._flush_prefix is not None:
+            failures = await self._flush(
+                (address, use)
+                for address, use in targets
+                if use == _PROBE or (self._rehash and use != _EJECTED)
+            )
+        asked = [
+            (address, use)
+            for address, use in targets
+            if use != _EJECTED and address not in failures and not (failures and use == _PROBE)
+        ]
+        done = dict(
+            zip(
+                [address for address, _ in asked],
+                await self._all(self._ask(*target, name, arguments) for target in asked),
+            )
+        )
+        return [
+            done.get(address, failures.get(address, UnreachableError(f"{address} is ejected")))
+            for address, _ in targets
+        ]
+
+    def _answers(self, targets: list[tuple[str, int]], done: list[Any]) -> list[ClusterAnswer]:
+        return [
+            ClusterAnswer(
+                (
+                    address,
+                    result.status if isinstance(result, PyGibsonError) else None,
+                    result if isinstance(result, int) else 0,
+                )
+            )
+            for (address, _), result in zip(targets, done)
+        ]
+
+    def _judge(
+        self, targets: list[tuple[str, int]], name: str, arguments: Sequence[Any], done: list[Any]
+    ) -> list[Any]:
+        """Return the results of those that have some, if all have answered."""
+        errors = [result for result in done if isinstance(result, PyGibsonError)]
+        lost = [error for error in errors if error.status not in _ANSWERED]
+        refusals = [error for error in errors if not isinstance(error, NotFoundError)]
+        results = [result for result in done if not isinstance(result, PyGibsonError)]
+        if lost:
+            message = f"{len(lost)} of {len(done)} servers have not answered: {lost[0]}"
+        elif refusals:
+            message = str(refusals[0])
+        elif results:
+            return results
+        else:
+            message = str(errors[0])
+        first = (lost or refusals or errors)[0]
+        server = targets[done.index(first)][0]
+        answers = self._answers(targets, done)
+        raise _explained(type(first)(message), name, arguments, server, answers)
+
+    async def _on(
+        self,
+        targets: list[tuple[str, int]],
+        name: str,
+        arguments: Sequence[Any],
+        combine: Callable[[list[Any]], _T],
+    ) -> _T:
+        if len(targets) == 1 and arguments:
+            result: _T = await self._one(targets[0], name, arguments)
+            return result
+        work = self._many(targets, name, arguments)
+        comes_back = self._flush_prefix is not None and any(use == _PROBE for _, use in targets)
+        done = await (self._in_time(work, name, arguments) if comes_back else work)
+        return combine(self._judge(targets, name, arguments, done))
+
+    async def _key(self, name: str, *arguments: Any) -> Any:
+        (target,) = self._route(name, arguments[0], False)
+        return await self._one(target, name, arguments)
+
+    async def _number(self, name: str, *arguments: Any) -> int:
+        return await self._on(self._route(name, arguments[0], True), name, arguments, sum)
+
+    # -- operations --------------------------------------------------------------------------------
+
+    async def set(self, key: _Key, value: str | Buffer, ttl: int = 0) -> None:
+        await self._key("set", key, value, ttl)
+
+    async def ttl(self, key: _Key, seconds: int) -> None:
+        await self._key("ttl", key, seconds)
+
+    async def get(self, key: _Key) -> _Value:
+        value: _Value = await self._key("get", key)
+        return value
+
+    async def dl(self, key: _Key) -> None:
+        await self._key("dl", key)
+
+    async def inc(self, key: _Key) -> int:
+        number: int = await self._key("inc", key)
+        return number
+
+    async def dec(self, key: _Key) -> int:
+        number: int = await self._key("dec", key)
+        return number
+
+    async def lock(self, key: _Key, seconds: int) -> None:
+        await self._key("lock", key, seconds)
+
+    async def unlock(self, key: _Key) -> None:
+        await self._key("unlock", key)
+
+    async def meta(self, key: _Key, field: Any) -> int:
+        number: int = await self._key("meta", key, field)
+        return number
+
+    async def mset(self, prefix: _Key, value: str | Buffer) -> int:
+        return await self._number("mset", prefix, value)
+
+    async def mttl(self, prefix: _Key, seconds: int) -> int:
+        return await self._number("mttl", prefix, seconds)
+
+    async def mdl(self, prefix: _Key) -> int:
+        return await self._number("mdl", prefix)
+
+    async def minc(self, prefix: _Key) -> int:
+        return await self._number("minc", prefix)
+
+    async def mdec(self, prefix: _Key) -> int:
+        return await self._number("mdec", prefix)
+
+    async def mlock(self, prefix: _Key, seconds: int) -> int:
+        return await self._number("mlock", prefix, seconds)
+
+    async def munlock(self, prefix: _Key) -> int:
+        return await self._number("munlock", prefix)
+
+    async def count(self, prefix: _Key) -> int:
+        return await self._number("count", prefix)
+
+    async def mget(self, prefix: _Key, limit: int | None = None) -> dict[str, _Value]:
+        def combine(parts: list[dict[str, _Value]]) -> dict[str, _Value]:
+            items = [item for part in parts for item in part.items()]
+            return dict(items[:limit] if limit is not None and limit > 0 else items)
+
+        return await self._on(self._route("mget", prefix, True), "mget", (prefix, limit), combine)
+
+    async def keys(self, prefix: _Key) -> list[bytes]:
+        def combine(parts: list[list[bytes]]) -> list[bytes]:
+            return [key for part in parts for key in part]
+
+        return await self._on(self._route("keys", prefix, True), "keys", (prefix,), combine)
+
+    async def ping(self) -> None:
+        await self._on(self._route("ping"), "ping", (), lambda _: None)
+
+    async def stats(self) -> dict[str, str | int]:
+        return self._routes.stats()  # raises UsageError
+
+    async def quit(self) -> None:
+        await self.close()
+
+    # -- the list, and the end ---------------------------------------------------------------------
+
+    @property
+    def servers(self) -> list[ClusterServer]:
+        """As pygibson.Cluster.servers."""
+        return self._routes.servers
+
+    @property
+    def timeout(self) -> int | None:
+        """Milliseconds for a whole operation, None for no end."""
+        return self._routes.timeout
+
+    def server_of(self, key: _Key) -> str:
+        """As pygibson.Cluster.server_of."""
+        return self._routes.server_of(key)
+
+    def servers_of(self, prefix: _Key) -> list[str]:
+        """As pygibson.Cluster.servers_of."""
+        return self._routes.servers_of(prefix)
+
+    def set_servers(self, servers: _Servers, /) -> None:
+        """As pygibson.Cluster.set_servers; any thread may call it."""
+        self._routes.set_servers(servers)
+        self._has_left = True
+
+    async def close(self) -> None:
+        """Close the connections. Operations under way fail, and later ones raise
+        ConnectionLostError. Closing twice is no error."""
+        self._routes.close()
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._routes).replace("pygibson.Cluster", "pygibson.aio.Cluster", 1)
+
+
+Cluster.__module__ = "pygibson.aio"
+for _name in vars(AsyncClient):  # the operations do what they do there
+    if not _name.startswith("_") and _name in vars(Cluster):
+        _method = getattr(Cluster, _name)
+        if callable(_method) and not _method.__doc__:
+            _method.__doc__ = getattr(AsyncClient, _name).__doc__
