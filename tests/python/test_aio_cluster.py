@@ -144,8 +144,9 @@ def test_a_missing_answer_is_not_hidden_in_a_sum(prefix: str) -> None:
                 here = client.count(prefix)
             down.stop()
             for _ in range(2):
-                with pytest.raises((UnreachableError, ConnectionLostError)) as raised:
+                with pytest.raises(PyGibsonError) as raised:
                     await cluster.count(prefix)
+                assert isinstance(raised.value, (UnreachableError, ConnectionLostError))
                 answers = raised.value.answers or []
                 assert answers[0] == ClusterAnswer((address(up), None, here))
                 assert (answers[1].server, answers[1].number) == (address(down), 0)
@@ -322,12 +323,13 @@ def test_requests_that_are_refused_reach_no_server(peer: Callable[..., Peer]) ->
 
     async def main() -> None:
         cluster: Any = Cluster([f"unix:{listening.path}"])
-        for call in (
+        refused: list[Callable[[], Awaitable[object]]] = [
             lambda: cluster.get("a b"),
             lambda: cluster.count(""),
             lambda: cluster.set("key", b""),
             lambda: cluster.meta("key", "nonsense"),
-        ):
+        ]
+        for call in refused:
             with pytest.raises(InvalidArgumentError):
                 await call()
         with pytest.raises(TypeError):

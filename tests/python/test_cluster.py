@@ -358,7 +358,7 @@ def test_options_that_do_not_fit() -> None:
 def test_requests_that_are_refused_reach_no_server(peer: Callable[..., Peer]) -> None:
     listening = peer(silence)
     cluster: Any = Cluster([f"unix:{listening.path}"])
-    for call in (
+    refused: list[Callable[[], object]] = [
         lambda: cluster.get("a b"),
         lambda: cluster.count(""),
         lambda: cluster.set("key", b""),
@@ -366,16 +366,18 @@ def test_requests_that_are_refused_reach_no_server(peer: Callable[..., Peer]) ->
         lambda: cluster.meta("key", "nonsense"),
         lambda: cluster.server_of(""),
         lambda: cluster.server_of("\ud800"),
-    ):
+    ]
+    for call in refused:
         with pytest.raises(InvalidArgumentError):
             call()
-    for mistaken in (
+    mistaken: list[Callable[[], object]] = [
         lambda: cluster.get(1),
         lambda: cluster.server_of(),
         lambda: cluster.servers_of(1),
-    ):
+    ]
+    for call in mistaken:
         with pytest.raises(TypeError):
-            mistaken()
+            call()
     with pytest.raises(UsageError, match="of one server"):
         cluster.stats()
     assert listening.connections == 0
@@ -514,7 +516,7 @@ def test_threads_that_share_it_under_faults_get_no_wrong_value(
     wrong: list[object] = []
     done = threading.Event()
 
-    def work(thread: int) -> None:
+    def work(cluster: Cluster, thread: int) -> None:
         for turn in range(60):
             key, mine = f"{prefix}{thread}.{turn}", f"{thread}.{turn}".encode()
             try:
@@ -538,7 +540,7 @@ def test_threads_that_share_it_under_faults_get_no_wrong_value(
                 proxy.drop()
 
     cutting = in_background(cut)
-    calls = [in_background(work, thread) for thread in range(16)]
+    calls = [in_background(work, cluster, thread) for thread in range(16)]
     for call in calls:
         call.result(4 * LONG)
     done.set()

@@ -1,5 +1,4 @@
-"""Cluster places keys where pylibmc, which is libmemcached, has them: asked of the memcached servers
-on which they are."""
+"""Cluster places keys where pylibmc, which is libmemcached, has them: memcached servers tell."""
 
 from __future__ import annotations
 
