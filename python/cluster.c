@@ -323,7 +323,9 @@ static PyObject *cluster_find_route(PyObject *object, PyObject *const *args, Py_
     const bool has_prefix = count == 3 && args[2] == Py_True;
     const command_kind kind = {
         .name = name,
-        .opcode = count < 2 ? GIBSON_OP_PING : has_prefix ? GIBSON_OP_COUNT : GIBSON_OP_GET,
+        .opcode = count < 2    ? GIBSON_OP_PING
+                  : has_prefix ? GIBSON_OP_COUNT
+                               : GIBSON_OP_GET,
         .arguments = count < 2    ? GIBSON_ARGUMENTS_NONE
                      : has_prefix ? GIBSON_ARGUMENTS_PREFIX
                                   : GIBSON_ARGUMENTS_KEY,
@@ -568,8 +570,7 @@ static PyMethodDef cluster_methods[] = {
      "Raises InvalidArgumentError, after which the list is as it was."},
     {"_route", (PyCFunction)(void (*)(void))cluster_find_route, METH_FASTCALL,
      "Where an operation goes: see cluster_route.h."},
-    {"_note", cluster_take_note, METH_VARARGS,
-     "How a request has ended: see cluster_route.h."},
+    {"_note", cluster_take_note, METH_VARARGS, "How a request has ended: see cluster_route.h."},
     {"__enter__", endpoint_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nReturn self."},
     {"__exit__", (PyCFunction)(void (*)(void))cluster_exit, METH_FASTCALL,
      "__exit__($self, /, *args)\n--\n\nClose the connections."},

@@ -22,8 +22,9 @@ GIBSON_BEGIN_DECLS
 
    Fork: in a child the pool is empty, and the sockets of the parent are not touched. A client that
    was lent before the fork has lost its connection there; it may be released, also after
-   gibson_pool_free. Locks that threads of the parent held do not matter. What was lent to threads that the child does not have
-   stays open in the child, unused, until that ends or runs another program. */
+   gibson_pool_free. Locks that threads of the parent held do not matter. What was lent to threads
+   that the child does not have stays open in the child, unused, until that ends or runs another
+   program. */
 typedef struct gibson_pool gibson_pool;
 
 /* gibson_pool_options says how many connections there are, and how long. Zero means the default for
@@ -97,7 +98,8 @@ GIBSON_API gibson_status gibson_pool_new(gibson_pool **pool, const gibson_pool_o
 /* gibson_pool_free does gibson_pool_close, and gives the memory back once the last client that is
    lent has been released: until then those clients may be used, and released to the pool; nothing
    else may be asked of it. In a child of fork, those that were lent before count as lent, so that
-   the memory stays where a thread that the child does not have had one. NULL is allowed. Since 0.3. */
+   the memory stays where a thread that the child does not have had one. NULL is allowed. Since 0.3.
+ */
 GIBSON_API void gibson_pool_free(gibson_pool *pool);
 
 /* gibson_pool_close lends no more clients: whoever waits, and whoever asks later, gets
