@@ -177,7 +177,8 @@ class Dnsmasq(Daemon):
         self.hosts.write_text("".join(f"{line}\n" for line in lines))
         self.expect()
         self.signal(signal.SIGHUP)
-        self.await_line(f"read {self.hosts}")
+        # Not what it has read as it started, of which it may tell only now.
+        self.await_line(f"read {self.hosts} - {len(lines)} ")
 
     def restart(self, *records: str) -> None:
         self.kill()

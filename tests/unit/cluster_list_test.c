@@ -13,7 +13,7 @@
 enum { MOST = 3000, MOVED_KEYS = 100000 };
 
 static gibson_cluster_server list[MOST + 1];
-static char hosts[MOST + 1][24];
+static char hosts[MOST + 1][40];
 static gibson_cluster *cluster;
 static gibson_cluster_client *client;
 static size_t places[MOVED_KEYS]; /* by the number of the host, not by the index */
