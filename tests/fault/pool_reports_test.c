@@ -193,7 +193,8 @@ START_TEST(thread_that_is_cancelled_while_it_waits_leaves_the_pool_usable)
 {
     options.pool.max = 1;
     shared = pooled_new(&options);
-    gibson_client *client = pooled_acquire(shared);
+    gibson_client *lent = pooled_acquire(shared);
+    gibson_client *client;
     pthread_t thread;
     int place;
     pthread_create(&thread, NULL, acquire_and_note, &place);
@@ -206,6 +207,7 @@ START_TEST(thread_that_is_cancelled_while_it_waits_leaves_the_pool_usable)
     pthread_join(thread, &result);
     ck_assert(result == PTHREAD_CANCELED);
     ck_assert_int_eq(place, -1);
+    ck_assert_status(gibson_pool_release(shared, lent), GIBSON_OK);
 }
 END_TEST
 
