@@ -96,6 +96,8 @@ class Daemon:
             self.guard.command([self.program, *self.arguments()]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            # A sanitizer that is loaded into Python is not for programs of others.
+            env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"},
         )
         self.guard.known()
         self._drained = threading.Thread(target=self._drain, args=(self.process,), daemon=True)
