@@ -142,7 +142,7 @@ static gibson_cluster_target target_of(gibson_cluster_client *client, gibson_byt
                                        int64_t now_ns)
 {
     const size_t point = gib_cluster_point(client, part);
-    gib_health_use use;
+    gib_health_use use = GIB_HEALTH_AVOID;
     const size_t index = gib_cluster_find(client, point, now_ns, &use);
     return index < client->membership->count
                ? target(&client->links[index], use)
