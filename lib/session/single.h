@@ -106,7 +106,8 @@ static GIB_INLINE bool gib_single_take_common(gib_session *session, gibson_opcod
 {
     const gibson_yield yield = gib_yield_of(opcode);
     const bool echoes = yield == GIBSON_YIELD_ECHO;
-    const gibson_bytes sent = gib_single_sent_value(session, request, size);
+    const gibson_bytes sent = echoes ? gib_single_sent_value(session, request, size)
+                                     : (gibson_bytes){NULL, 0}; /* of others it says nothing */
     if (GIB_UNLIKELY(received < GIB_REPLY_HEADER) ||
         GIB_UNLIKELY(
             !gib_single_decode(session, yield, echoes ? &sent : NULL, (size_t)received, reply))) {
