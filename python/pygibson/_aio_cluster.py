@@ -44,6 +44,30 @@ def _explained(
     return error
 
 
+class _Target:
+    """A server that an operation goes to. If it is to be probed, that is this operation's turn and
+    nobody else's, until the end of it was noted or the target was closed."""
+
+    __slots__ = ("_is_open", "_routes", "address", "use")
+
+    def __init__(self, routes: _Routes, address: str, use: int) -> None:
+        self._routes = routes
+        self._is_open = use == _PROBE
+        self.address = address
+        self.use = use
+
+    def note(self, status: str | None) -> None:
+        """Tell how a request has ended, unless that says nothing new of a server that is fine."""
+        if self.use != _FINE or not (status is None or status in _ANSWERED):
+            self._routes._note(self.address, self.use, status)
+        self._is_open = False
+
+    def close(self) -> None:
+        """Where nothing was learnt, as after a cancellation, it is another operation's turn."""
+        if self._is_open:
+            self.note("interrupted")
+
+
 class Cluster:
     """Several Gibson servers as one, for asyncio: pygibson.Cluster, with methods to be awaited.
 
@@ -117,72 +141,57 @@ class Cluster:
             if client.connected:
                 client.drain()  # which begins at once, and lets what is under way end
 
-    def _route(self, name: str, *key: Any) -> list[tuple[str, int]]:
+    def _route(self, name: str, *key: Any) -> list[_Target]:
+        """Whoever asks for that has to close the targets."""
         if self._has_left:
             self._end_those_that_left()
-        targets: list[tuple[str, int]] = self._routes._route(name, *key)
-        return targets
+        return [_Target(self._routes, *target) for target in self._routes._route(name, *key)]
 
     # -- one server --------------------------------------------------------------------------------
 
-    async def _ask(self, address: str, use: int, name: str, arguments: Sequence[Any]) -> Any:
+    async def _ask(self, target: _Target, name: str, arguments: Sequence[Any]) -> Any:
         """Run an operation on a server that may be asked, and take note of how it ends."""
         try:
-            result = await getattr(self._client(address), name)(*arguments)
+            result = await getattr(self._client(target.address), name)(*arguments)
         except PyGibsonError as error:
-            if use != _FINE or error.status not in _ANSWERED:
-                self._routes._note(address, use, error.status)
+            target.note(error.status)
             raise
-        except BaseException:
-            self._give_back(address, use)
-            raise
-        if use != _FINE:
-            self._routes._note(address, use, None)
+        target.note(None)
         return result
 
-    def _give_back(self, address: str, use: int) -> None:
-        """A probe has ended without a verdict: it is another operation's turn."""
-        if use == _PROBE:
-            self._routes._note(address, use, "interrupted")
+    async def _one(self, target: _Target, name: str, arguments: Sequence[Any]) -> Any:
+        if target.use == _EJECTED:
+            message = f"{name}({arguments[0]!r}) on {target.address}: it is ejected after failures"
+            raise _explained(UnreachableError(message), name, arguments, target.address)
+        if target.use != _PROBE or self._flush_prefix is None:
+            return await self._ask(target, name, arguments)
+        return await self._in_time(self._probe(target, name, arguments), name, arguments)
 
-    async def _one(self, target: tuple[str, int], name: str, arguments: Sequence[Any]) -> Any:
-        address, use = target
-        if use == _EJECTED:
-            message = f"{name}({arguments[0]!r}) on {address}: it is ejected after failures"
-            raise _explained(UnreachableError(message), name, arguments, address)
-        if use != _PROBE or self._flush_prefix is None:
-            return await self._ask(address, use, name, arguments)
-        return await self._in_time(self._probe(address, name, arguments), name, arguments)
-
-    async def _probe(self, address: str, name: str, arguments: Sequence[Any]) -> Any:
-        targets = [(address, _PROBE)]
+    async def _probe(self, target: _Target, name: str, arguments: Sequence[Any]) -> Any:
+        targets = [target]
         if self._rehash:  # the others have had its keys
-            others = self._routes._route("ping")
-            for other, use in others:
-                if use == _PROBE:
-                    self._give_back(other, use)
-            targets += [other for other in others if other[1] in (_FINE, _FAILED)]
+            others = self._route("ping")
+            for other in others:
+                other.close()
+            targets += [other for other in others if other.use in (_FINE, _FAILED)]
         failures = await self._flush(targets)
         if failures:
             raise next(iter(failures.values()))
-        return await self._ask(address, _PROBE, name, arguments)
+        return await self._ask(target, name, arguments)
 
     # -- servers that come back --------------------------------------------------------------------
 
-    async def _flush(self, targets: Iterable[tuple[str, int]]) -> dict[str, PyGibsonError]:
+    async def _flush(self, targets: list[_Target]) -> dict[str, PyGibsonError]:
         """Delete what is stale on servers. Returns what has failed; then none comes back."""
-        targets = list(targets)
-        done = await self._all(self._delete(address) for address, _ in targets)
+        done = await self._all(self._delete(target.address) for target in targets)
         failures = {
-            address: error
-            for (address, _), error in zip(targets, done)
+            target.address: error
+            for target, error in zip(targets, done)
             if isinstance(error, PyGibsonError)
         }
-        for address, use in targets:
-            if address in failures:
-                self._routes._note(address, use, "unreachable")
-            elif failures and use == _PROBE:
-                self._routes._note(address, use, "unreachable")
+        for target in targets:
+            if target.address in failures or (failures and target.use == _PROBE):
+                target.note("unreachable")
         return failures
 
     async def _delete(self, address: str) -> None:
@@ -214,47 +223,48 @@ class Cluster:
                 raise result
         return done
 
-    async def _many(
-        self, targets: list[tuple[str, int]], name: str, arguments: Sequence[Any]
-    ) -> list[Any]:
-        comes_back = any(use == _PROBE for _, use in targets)
+    def _comes_back(self, targets: list[_Target]) -> bool:
+        """Whether something has to be deleted before the operation."""
+        return self._flush_prefix is not None and any(target.use == _PROBE for target in targets)
+
+    async def _many(self, targets: list[_Target], name: str, arguments: Sequence[Any]) -> list[Any]:
         failures: dict[str, PyGibsonError] = {}
-        if comes_back and self._flush_prefix is not None:
+        if self._comes_back(targets):
             failures = await self._flush(
-                (address, use)
-                for address, use in targets
-                if use == _PROBE or (self._rehash and use != _EJECTED)
+                [
+                    target
+                    for target in targets
+                    if target.use == _PROBE or (self._rehash and target.use != _EJECTED)
+                ]
             )
         asked = [
-            (address, use)
-            for address, use in targets
-            if use != _EJECTED and address not in failures and not (failures and use == _PROBE)
+            target
+            for target in targets
+            if target.use != _EJECTED
+            and target.address not in failures
+            and not (failures and target.use == _PROBE)
         ]
-        done = dict(
-            zip(
-                [address for address, _ in asked],
-                await self._all(self._ask(*target, name, arguments) for target in asked),
-            )
-        )
+        answers = await self._all(self._ask(target, name, arguments) for target in asked)
+        done = {target.address: answer for target, answer in zip(asked, answers)}
         return [
             done.get(address, failures.get(address, UnreachableError(f"{address} is ejected")))
-            for address, _ in targets
+            for address in (target.address for target in targets)
         ]
 
-    def _answers(self, targets: list[tuple[str, int]], done: list[Any]) -> list[ClusterAnswer]:
+    def _answers(self, targets: list[_Target], done: list[Any]) -> list[ClusterAnswer]:
         return [
             ClusterAnswer(
                 (
-                    address,
+                    target.address,
                     result.status if isinstance(result, PyGibsonError) else None,
                     result if isinstance(result, int) else 0,
                 )
             )
-            for (address, _), result in zip(targets, done)
+            for target, result in zip(targets, done)
         ]
 
     def _judge(
-        self, targets: list[tuple[str, int]], name: str, arguments: Sequence[Any], done: list[Any]
+        self, targets: list[_Target], name: str, arguments: Sequence[Any], done: list[Any]
     ) -> list[Any]:
         """Return the results of those that have some, if all have answered."""
         errors = [result for result in done if isinstance(result, PyGibsonError)]
@@ -270,28 +280,34 @@ class Cluster:
         else:
             message = str(errors[0])
         first = (lost or refusals or errors)[0]
-        server = targets[done.index(first)][0]
+        server = targets[done.index(first)].address
         answers = self._answers(targets, done)
         raise _explained(type(first)(message), name, arguments, server, answers)
 
     async def _on(
         self,
-        targets: list[tuple[str, int]],
+        targets: list[_Target],
         name: str,
         arguments: Sequence[Any],
         combine: Callable[[list[Any]], _T],
     ) -> _T:
-        if len(targets) == 1 and arguments:
-            result: _T = await self._one(targets[0], name, arguments)
-            return result
-        work = self._many(targets, name, arguments)
-        comes_back = self._flush_prefix is not None and any(use == _PROBE for _, use in targets)
-        done = await (self._in_time(work, name, arguments) if comes_back else work)
-        return combine(self._judge(targets, name, arguments, done))
+        try:
+            if len(targets) == 1 and arguments:
+                result: _T = await self._one(targets[0], name, arguments)
+                return result
+            work = self._many(targets, name, arguments)
+            in_time = self._in_time(work, name, arguments) if self._comes_back(targets) else work
+            return combine(self._judge(targets, name, arguments, await in_time))
+        finally:
+            for target in targets:
+                target.close()
 
     async def _key(self, name: str, *arguments: Any) -> Any:
         (target,) = self._route(name, arguments[0], False)
-        return await self._one(target, name, arguments)
+        try:
+            return await self._one(target, name, arguments)
+        finally:
+            target.close()
 
     async def _number(self, name: str, *arguments: Any) -> int:
         return await self._on(self._route(name, arguments[0], True), name, arguments, sum)

@@ -241,7 +241,12 @@ def test_all_are_asked_at_once_and_under_one_deadline(peer: Callable[..., Peer])
     run(main())
 
 
-def test_a_probe_that_is_cancelled_is_the_turn_of_another(peer: Callable[..., Peer]) -> None:
+@pytest.mark.parametrize("flush_prefix", [None, "stale:"])
+def test_a_probe_that_is_cancelled_is_the_turn_of_another(
+    peer: Callable[..., Peer], flush_prefix: str | None
+) -> None:
+    """Also where it is cancelled while it deletes what is stale."""
+
     def answer_late(connection: Any) -> None:
         connection.request()
         connection.wait_for_end()
@@ -258,6 +263,7 @@ def test_a_probe_that_is_cancelled_is_the_turn_of_another(peer: Callable[..., Pe
             failure_limit=1,
             retry_delay=1,
             depth=1,
+            flush_prefix=flush_prefix,
         )
         with pytest.raises(ServerTimeoutError):
             await cluster.count("x:")
