@@ -5,6 +5,7 @@
 #include <structmember.h>
 
 #include "aio_import.h"
+#include "endpoint.h"
 
 /* -- calls ------------------------------------------------------------------------------------ */
 
@@ -241,18 +242,8 @@ static PyObject *client_exit(PyObject *self, PyObject *const *args, Py_ssize_t c
 static PyObject *client_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
 {
     const module_state *state = module_state_of_type(Py_TYPE(self));
-    if (!state || module_check_alive(state) < 0) {
-        return NULL;
-    }
-    if (PyTuple_GET_SIZE(args)) {
-        PyErr_SetString(PyExc_TypeError, "pipeline() takes no positional arguments");
-        return NULL;
-    }
-    PyObject *given = PyTuple_Pack(1, self);
-    PyObject *made =
-        given ? PyObject_Call((PyObject *)state->aio_pipeline_type, given, keywords) : NULL;
-    Py_XDECREF(given);
-    return made;
+    return state ? endpoint_make_pipeline(state, state->aio_pipeline_type, self, args, keywords)
+                 : NULL;
 }
 
 /* -- attributes ------------------------------------------------------------------------------- */

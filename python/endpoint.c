@@ -17,9 +17,9 @@ gibson_error endpoint_closed(const char *because)
     return error;
 }
 
-PyObject *endpoint_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
+PyObject *endpoint_make_pipeline(const module_state *state, PyTypeObject *type, PyObject *self,
+                                 PyObject *args, PyObject *keywords)
 {
-    const module_state *state = endpoint_of(self)->state;
     if (module_check_alive(state) < 0) {
         return NULL;
     }
@@ -28,10 +28,15 @@ PyObject *endpoint_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
         return NULL;
     }
     PyObject *given = PyTuple_Pack(1, self);
-    PyObject *made =
-        given ? PyObject_Call((PyObject *)state->pipeline_type, given, keywords) : NULL;
+    PyObject *made = given ? PyObject_Call((PyObject *)type, given, keywords) : NULL;
     Py_XDECREF(given);
     return made;
+}
+
+PyObject *endpoint_pipeline(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    const module_state *state = endpoint_of(self)->state;
+    return endpoint_make_pipeline(state, state->pipeline_type, self, args, keywords);
 }
 
 PyObject *endpoint_enter(PyObject *self, PyObject *unused)

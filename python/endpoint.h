@@ -35,6 +35,11 @@ extern const char endpoint_parent_text[]; /* the connection belongs to the paren
 
 /* The methods and attributes. */
 PyObject *endpoint_pipeline(PyObject *self, PyObject *args, PyObject *keywords);
+
+/* Makes a pipeline of a type of the module for `self`, with the arguments of its method pipeline.
+ */
+PyObject *endpoint_make_pipeline(const module_state *state, PyTypeObject *type, PyObject *self,
+                                 PyObject *args, PyObject *keywords);
 PyObject *endpoint_enter(PyObject *self, PyObject *unused);
 PyObject *endpoint_get_server(PyObject *self, void *closure);
 
