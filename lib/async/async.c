@@ -120,6 +120,7 @@ static GIB_NOINLINE void tell_owner(gibson_async *async)
 
 void gib_async_enter(gibson_async *async)
 {
+    async->lone = false;
     if (async->depth++) {
         return;
     }
@@ -154,6 +155,7 @@ void gib_async_leave(gibson_async *async)
         return;
     }
     gib_async_tell_waits(async);
+    async->lone = gib_async_list_span(&async->list) == 1 && gib_async_is_lone(async);
     GIB_ASYNC_ASSERT(async);
 }
 

@@ -2,7 +2,7 @@
    does, but never waits: gibson_async_run takes one step.
 
    waits.c says what the handle waits for, submit.c takes requests in, cancel.c back, run.c goes
-   through a turn, expire.c ends those whose time is over, link.c makes and loses connections,
+   through a turn, lone.c has the short way of that, expire.c ends those whose time is over, link.c makes and loses connections,
    held.c keeps what cannot be sent before the server has told its limit of times, list.h is the
    list of requests, and check.c says whether all that fits together. */
 #ifndef GIB_ASYNC_ASYNC_H
@@ -44,6 +44,8 @@ struct gibson_async {
     bool telling_end; /* the hook `connection` is told that a handle was drained */
     bool has_run;     /* gibson_async_run was called since the loop was told of `waits` */
     bool room_asked;  /* a request was refused for want of room, and `room` is to be called */
+    bool lone;        /* the short way of a turn is open, see lone.c: every public function that may
+                         change something closes it, and the last to leave says what it is */
 
     unsigned int depth;         /* public functions on the stack that may call back */
     unsigned int without_reply; /* callbacks on the stack whose requests have no reply */
@@ -132,6 +134,27 @@ void gib_async_call_without_reply(gibson_async *async, const gib_async_request *
 /* Fails the requests before that one, the oldest first, with connection->error. Within itself it
    only sees to it that those are failed, too. */
 void gib_async_fail_until(gibson_async *async, uint64_t id);
+
+/* run.c */
+
+/* Takes in what was read, if the status is GIBSON_OK: calls back for those replies that have come.
+   Unless it is GIBSON_WOULD_BLOCK, it is why the connection is lost. */
+void gib_async_take_in(gibson_async *async, gibson_status status);
+
+/* Follows when replies were read, and no whole one is left. `begun` says whether the connection
+   was begun to be used again. */
+void gib_async_settle(gibson_async *async, bool begun);
+
+/* Does the rest of a turn, which ends in gib_async_leave: ends what is over, and sends. */
+void gib_async_end_turn(gibson_async *async);
+
+/* lone.c */
+
+/* Tells whether the short way is open. */
+bool gib_async_is_lone(const gibson_async *async);
+
+/* Runs such a turn, if there is something to read. False if nothing was done. */
+bool gib_async_run_lone(gibson_async *async);
 
 /* expire.c */
 

@@ -85,8 +85,7 @@ static bool begin_again(gib_connection *connection, int64_t now_ns)
     return true;
 }
 
-/* Ends a turn in which replies were read, and no whole one is left. */
-static void settle(gibson_async *async, bool begun)
+void gib_async_settle(gibson_async *async, bool begun)
 {
     gib_session *session = &async->connection.session;
     gib_session_end_pipeline(session);
@@ -122,8 +121,18 @@ static void deliver(gibson_async *async)
     } while (status == GIBSON_OK && gib_session_has_input(&connection->session));
     gib_session_release_reply(&connection->session);
     if (GIB_LIKELY(status == GIBSON_OK || status == GIBSON_WOULD_BLOCK)) {
-        settle(async, begun);
+        gib_async_settle(async, begun);
     } else {
+        gib_async_lose(async);
+    }
+}
+
+void gib_async_take_in(gibson_async *async, gibson_status status)
+{
+    if (status == GIBSON_OK) {
+        async->connection.idle.since_ns = async->now_ns; /* what has come is seen */
+        deliver(async);
+    } else if (status != GIBSON_WOULD_BLOCK) {
         gib_async_lose(async);
     }
 }
@@ -131,15 +140,9 @@ static void deliver(gibson_async *async)
 static void receive(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
-    const gibson_status status = gib_session_is_in_flight(&connection->session)
-                                     ? gib_connection_receive(connection, MSG_DONTWAIT)
-                                     : gib_connection_look(connection);
-    if (status == GIBSON_OK) {
-        connection->idle.since_ns = async->now_ns; /* what has come is seen */
-        deliver(async);
-    } else if (status != GIBSON_WOULD_BLOCK) {
-        gib_async_lose(async);
-    }
+    gib_async_take_in(async, gib_session_is_in_flight(&connection->session)
+                                 ? gib_connection_receive(connection, MSG_DONTWAIT)
+                                 : gib_connection_look(connection));
 }
 
 /* Sends what is to be sent. After a pause since the first of that was submitted, what may have come
@@ -169,19 +172,16 @@ static void flush(gibson_async *async)
     }
 }
 
-static void run(gibson_async *async, unsigned events)
+void gib_async_end_turn(gibson_async *async)
 {
-    if (async->state == GIB_ASYNC_CONNECTING) {
-        gib_async_advance(async);
-    } else if (async->state == GIB_ASYNC_OPEN && events & GIBSON_ASYNC_READ) {
-        receive(async);
-    }
     if (GIB_UNLIKELY(async->now_ns >= async->next)) {
         gib_async_expire(async);
     }
     if (async->state == GIB_ASYNC_OPEN && !gib_async_disown(async)) {
         flush(async);
     }
+    async->has_run = true;
+    gib_async_leave(async);
 }
 
 gibson_status gibson_async_run(gibson_async *async, unsigned events)
@@ -189,9 +189,15 @@ gibson_status gibson_async_run(gibson_async *async, unsigned events)
     if (!async || async->depth) {
         return GIBSON_USAGE;
     }
+    if (async->lone && events == GIBSON_ASYNC_READ && gib_async_run_lone(async)) {
+        return GIBSON_OK;
+    }
     gib_async_enter(async);
-    run(async, events);
-    async->has_run = true;
-    gib_async_leave(async);
+    if (async->state == GIB_ASYNC_CONNECTING) {
+        gib_async_advance(async);
+    } else if (async->state == GIB_ASYNC_OPEN && events & GIBSON_ASYNC_READ) {
+        receive(async);
+    }
+    gib_async_end_turn(async);
     return GIBSON_OK;
 }
