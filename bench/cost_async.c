@@ -1,93 +1,147 @@
 /* Runs gets through gibson/async.h, for bench/client-cost to count what they cost.
 
-   Usage: cost_async SOCKET UNDER_WAY OPERATIONS */
+   Usage: cost_async SOCKET epoll|poll UNDER_WAY OPERATIONS */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <gibson/adapters/epoll.h>
 #include <gibson/adapters/poll.h>
 
 enum { VALUE_SIZE = 100 };
 
+/* What is asked through which loop. */
 typedef struct run {
+    gibson_async *async;
+    bool in_epoll; /* else around poll */
+    int epoll;
+    gibson_epoll watch;
     gibson_request request;
     long to_submit;
-    long answered;
+    long to_answer;
 } run;
 
 static const char key[] = "app:user:1000:name";
 
-static void submit(gibson_async *async, run *all);
+static void submit(run *all);
+
+static void refuse(const run *all)
+{
+    fprintf(stderr, "cost_async: %s\n", gibson_async_error(all->async)->message);
+    exit(1);
+}
 
 static void answered(gibson_async *async, const gibson_reply *reply, void *context)
 {
     run *all = context;
+    (void)async;
     if (reply->status != GIBSON_OK || reply->value.bytes.size != VALUE_SIZE) {
-        fprintf(stderr, "cost_async: %s\n", gibson_async_error(async)->message);
-        exit(1);
+        refuse(all);
     }
-    all->answered++;
-    submit(async, all);
+    all->to_answer--;
+    submit(all);
 }
 
-static void submit(gibson_async *async, run *all)
+static void submit(run *all)
 {
     if (!all->to_submit) {
         return;
     }
     all->to_submit--;
-    if (gibson_async_submit(async, &all->request, 0, answered, all, NULL)) {
-        fprintf(stderr, "cost_async: %s\n", gibson_async_error(async)->message);
-        exit(1);
+    if (gibson_async_submit(all->async, &all->request, 0, answered, all, NULL)) {
+        refuse(all);
     }
 }
 
 static void stored(gibson_async *async, const gibson_reply *reply, void *context)
 {
+    run *all = context;
     (void)async;
-    *(gibson_status *)context = reply->status;
+    if (reply->status != GIBSON_OK) {
+        refuse(all);
+    }
+    all->to_answer--;
 }
 
-/* Turns until there is nothing left to do. */
-static void finish(gibson_async *async)
+/* These turn until there is nothing left to do. */
+
+static void finish_around_poll(run *all)
 {
-    while (gibson_async_outstanding(async)) {
+    while (all->to_answer) {
         struct pollfd wait;
         int timeout_ms = -1;
-        gibson_poll_prepare(async, &wait, &timeout_ms);
+        gibson_poll_prepare(all->async, &wait, &timeout_ms);
         poll(&wait, 1, timeout_ms);
-        gibson_poll_finish(async, &wait);
+        gibson_poll_finish(all->async, &wait);
     }
 }
 
-int main(int argc, char **argv)
+static void finish_in_epoll(run *all)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: cost_async SOCKET UNDER_WAY OPERATIONS\n");
-        return 2;
+    while (all->to_answer) {
+        struct epoll_event events[8];
+        const int count = epoll_wait(all->epoll, events, 8, gibson_epoll_timeout_ms(&all->watch));
+        for (int i = 0; i < count; i++) {
+            (void)gibson_epoll_dispatch(&all->watch, &events[i]);
+        }
+        gibson_epoll_finish(&all->watch);
     }
+}
+
+static void finish(run *all)
+{
+    if (all->in_epoll) {
+        finish_in_epoll(all);
+    } else {
+        finish_around_poll(all);
+    }
+}
+
+static void begin(run *all, const char *socket, const char *loop)
+{
     gibson_options options;
     gibson_options_init(&options);
-    options.unix_socket = argv[1];
+    options.unix_socket = socket;
     options.timeout_ms = 60000;
-    gibson_async *async;
-    if (gibson_async_new(&async, &options, NULL, NULL) || gibson_async_connect(async)) {
-        return 1;
+    all->in_epoll = !strcmp(loop, "epoll");
+    all->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (gibson_async_new(&all->async, &options, NULL, NULL) ||
+        (all->in_epoll && gibson_epoll_attach(&all->watch, all->async, all->epoll)) ||
+        gibson_async_connect(all->async)) {
+        fprintf(stderr, "cost_async: cannot begin\n");
+        exit(1);
     }
+}
+
+static void store(run *all)
+{
     char value[VALUE_SIZE];
     memset(value, 'v', sizeof value);
     const gibson_request set = gibson_request_value(GIBSON_OP_SET, gibson_str(key),
                                                     gibson_bytes_of(value, sizeof value), 0);
-    gibson_status status = GIBSON_CLOSED;
-    (void)gibson_async_submit(async, &set, 0, stored, &status, NULL);
-    finish(async);
-    run all = {.request = gibson_request_key(GIBSON_OP_GET, gibson_str(key)),
-               .to_submit = strtol(argv[3], NULL, 10)};
-    const long under_way = strtol(argv[2], NULL, 10);
-    for (long i = 0; i < under_way; i++) {
-        submit(async, &all);
+    all->to_answer = 1;
+    if (gibson_async_submit(all->async, &set, 0, stored, all, NULL)) {
+        refuse(all);
     }
-    finish(async);
-    gibson_async_free(async);
-    return status == GIBSON_OK && all.answered == strtol(argv[3], NULL, 10) ? 0 : 1;
+    finish(all);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 5) {
+        fprintf(stderr, "usage: cost_async SOCKET epoll|poll UNDER_WAY OPERATIONS\n");
+        return 2;
+    }
+    run all = {.request = gibson_request_key(GIBSON_OP_GET, gibson_str(key))};
+    begin(&all, argv[1], argv[2]);
+    store(&all);
+    all.to_submit = all.to_answer = strtol(argv[4], NULL, 10);
+    const long under_way = strtol(argv[3], NULL, 10);
+    for (long i = 0; i < under_way; i++) {
+        submit(&all);
+    }
+    finish(&all);
+    gibson_async_free(all.async);
+    close(all.epoll);
+    return 0;
 }

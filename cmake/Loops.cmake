@@ -2,6 +2,10 @@
 # gibson_loop_NAME is what each needs. None of them is needed by the library.
 set(GIBSON_LOOPS poll)
 add_library(gibson_loop_poll INTERFACE)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    list(APPEND GIBSON_LOOPS epoll)
+    add_library(gibson_loop_epoll INTERFACE)
+endif()
 
 find_package(PkgConfig)
 foreach(pair IN ITEMS libuv=libuv libevent=libevent_core glib=glib-2.0)

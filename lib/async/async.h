@@ -2,9 +2,10 @@
    does, but never waits: gibson_async_run takes one step.
 
    waits.c says what the handle waits for, submit.c takes requests in, cancel.c back, run.c goes
-   through a turn, lone.c has the short way of that, expire.c ends those whose time is over, link.c makes and loses connections,
-   held.c keeps what cannot be sent before the server has told its limit of times, list.h is the
-   list of requests, and check.c says whether all that fits together. */
+   through a turn, lone.c has the short way of that, expire.c ends those whose time is over, link.c
+   makes and loses connections, held.c keeps what cannot be sent before the server has told its
+   limit of times, list.h is the list of requests, and check.c says whether all that fits together.
+ */
 #ifndef GIB_ASYNC_ASYNC_H
 #define GIB_ASYNC_ASYNC_H
 
@@ -145,6 +146,9 @@ void gib_async_take_in(gibson_async *async, gibson_status status);
    was begun to be used again. */
 void gib_async_settle(gibson_async *async, bool begun);
 
+/* Runs a turn of any kind. Returns GIBSON_OK. */
+gibson_status gib_async_run_any(gibson_async *async, unsigned events);
+
 /* Does the rest of a turn, which ends in gib_async_leave: ends what is over, and sends. */
 void gib_async_end_turn(gibson_async *async);
 
@@ -153,8 +157,8 @@ void gib_async_end_turn(gibson_async *async);
 /* Tells whether the short way is open. */
 bool gib_async_is_lone(const gibson_async *async);
 
-/* Runs such a turn, if there is something to read. False if nothing was done. */
-bool gib_async_run_lone(gibson_async *async);
+/* Runs a turn by it, when there may be something to read. Returns GIBSON_OK. */
+gibson_status gib_async_run_lone(gibson_async *async);
 
 /* expire.c */
 

@@ -19,14 +19,12 @@ bool gib_async_is_lone(const gibson_async *async)
            gib_async_list_at(&async->list, async->list.first)->fate == GIB_FATE_CALLED;
 }
 
-/* What gib_async_enter does, in this state. */
+/* What gib_async_enter does, but for what only gib_async_leave and a flush want to know. */
 static inline void enter(gibson_async *async)
 {
     async->depth = 1;
     async->usual.deadline =
         gib_deadline_after(async->now_ns, async->connection.settings.timeout_ms);
-    async->entered_at = async->list.last;
-    async->queued_ns = async->now_ns;
 }
 
 /* What gib_async_leave does, in this state. */
@@ -42,20 +40,19 @@ static inline void leave(gibson_async *async)
     GIB_ASYNC_ASSERT(async);
 }
 
-/* Lets the callback submit by the short way. Returns whether the connection is trusted for it. */
+/* Lets the callback submit by the short way, if the connection is to be trusted for that. */
 static inline bool begin(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
     connection->idle.since_ns = async->now_ns; /* what has come is seen */
-    if (!gib_idle_begin_trusted(&connection->idle, async->now_ns)) {
-        return false;
-    }
-    if (!gib_session_open_lone(&connection->session)) {
+    const bool trusted = gib_idle_begin_trusted(&connection->idle, async->now_ns);
+    const bool open = gib_session_open_lone(&connection->session, trusted);
+    if (GIB_LIKELY(open)) {
+        async->quick_until = async->list.last + 1;
+    } else if (trusted) {
         gib_idle_unused(&connection->idle);
-        return false;
     }
-    async->quick_until = async->list.last + 1;
-    return true;
+    return open;
 }
 
 /* Calls back for the only request. */
@@ -69,18 +66,17 @@ static inline void call_back(gibson_async *async, const gibson_reply *reply)
     }
 }
 
-/* Sends the request that the callback has submitted. False if there is none or another one, if
-   anything else was done to the handle, or if not all was sent. */
+/* Sends the get that the callback has submitted. False if there is none, if anything else was done
+   to the handle, or if not all was sent. */
 static inline bool send_next(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
     gib_session *session = &connection->session;
-    gib_async_list *list = &async->list;
-    if (GIB_UNLIKELY(!async->lone) || GIB_UNLIKELY(list->last == list->first) ||
-        GIB_UNLIKELY(gib_async_list_at(list, list->first)->opcode != GIBSON_OP_GET)) {
+    const size_t size = GIB_LIKELY(async->lone) ? gib_session_lone_frame(session) : 0;
+    if (GIB_UNLIKELY(!size)) {
         return false;
     }
-    const gib_exchanged done = gib_connection_send_single(connection, session->out.end);
+    const gib_exchanged done = gib_connection_send_single(connection, size);
     if (GIB_UNLIKELY(!gib_exchanged_is_sent(done))) {
         if (done.sent > 0) {
             gib_session_sent(session, (size_t)done.sent);
@@ -88,16 +84,18 @@ static inline bool send_next(gibson_async *async)
         return false;
     }
     gib_session_lone_sent(session);
-    async->unsent = list->last;
+    async->unsent = async->list.last;
     return true;
 }
 
 /* Goes on with what was read, and is not the value. */
 static GIB_NOINLINE void go_on(gibson_async *async, ssize_t received, int failure)
 {
+    gib_connection *connection = &async->connection;
     gib_async_enter(async);
+    gib_session_unread_lone(&connection->session);
     errno = failure;
-    gib_async_take_in(async, gib_connection_received(&async->connection, received));
+    gib_async_take_in(async, gib_connection_received(connection, received));
     gib_async_end_turn(async);
 }
 
@@ -105,19 +103,21 @@ static GIB_NOINLINE void go_on(gibson_async *async, ssize_t received, int failur
 static GIB_NOINLINE void go_on_behind(gibson_async *async, bool begun)
 {
     async->lone = false;
+    async->entered_at = 0; /* something may have been submitted */
+    async->queued_ns = async->now_ns;
     gib_session_release_reply(&async->connection.session);
     gib_async_settle(async, begun);
     gib_async_end_turn(async);
 }
 
-bool gib_async_run_lone(gibson_async *async)
+GIB_NOINLINE gibson_status gib_async_run_lone(gibson_async *async)
 {
     gib_connection *connection = &async->connection;
     gib_session *session = &connection->session;
     async->now_ns = gib_now_ns();
     if (GIB_UNLIKELY(connection->fork_generation != gib_fork_generation()) ||
         GIB_UNLIKELY(async->now_ns >= async->next)) {
-        return false;
+        return gib_async_run_any(async, GIBSON_ASYNC_READ);
     }
     size_t size;
     uint8_t *room = gib_session_lone_input(session, &size);
@@ -125,7 +125,7 @@ bool gib_async_run_lone(gibson_async *async)
     gibson_reply reply;
     if (!gib_session_take_lone(session, received, &reply.value)) {
         go_on(async, received, errno);
-        return true;
+        return GIBSON_OK;
     }
     gib_reply_begin_value(&reply);
     enter(async);
@@ -138,5 +138,5 @@ bool gib_async_run_lone(gibson_async *async)
     } else {
         go_on_behind(async, begun);
     }
-    return true;
+    return GIBSON_OK;
 }

@@ -184,14 +184,8 @@ void gib_async_end_turn(gibson_async *async)
     gib_async_leave(async);
 }
 
-gibson_status gibson_async_run(gibson_async *async, unsigned events)
+GIB_NOINLINE gibson_status gib_async_run_any(gibson_async *async, unsigned events)
 {
-    if (!async || async->depth) {
-        return GIBSON_USAGE;
-    }
-    if (async->lone && events == GIBSON_ASYNC_READ && gib_async_run_lone(async)) {
-        return GIBSON_OK;
-    }
     gib_async_enter(async);
     if (async->state == GIB_ASYNC_CONNECTING) {
         gib_async_advance(async);
@@ -200,4 +194,15 @@ gibson_status gibson_async_run(gibson_async *async, unsigned events)
     }
     gib_async_end_turn(async);
     return GIBSON_OK;
+}
+
+gibson_status gibson_async_run(gibson_async *async, unsigned events)
+{
+    if (!async || async->depth) {
+        return GIBSON_USAGE;
+    }
+    if (async->lone && events == GIBSON_ASYNC_READ) {
+        return gib_async_run_lone(async);
+    }
+    return gib_async_run_any(async, events);
 }

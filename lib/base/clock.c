@@ -12,9 +12,12 @@ int64_t gib_now_ns(void)
     return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+/* 146 years: the clock, which counts from the start of the machine, does not come to as many. */
+#define MOST_MS ((uint64_t)INT64_MAX / 2 / NS_PER_MS)
+
 gib_deadline gib_deadline_after(int64_t now_ns, int64_t duration_ms)
 {
-    if (duration_ms < 0 || duration_ms > (INT64_MAX - now_ns) / NS_PER_MS) {
+    if ((uint64_t)duration_ms > MOST_MS) {
         return GIB_NO_DEADLINE;
     }
     return now_ns + duration_ms * NS_PER_MS;

@@ -13,7 +13,7 @@ typedef int64_t gib_deadline;
 int64_t gib_now_ns(void);
 
 /* The deadline that is `duration_ms` milliseconds after `now_ns`; GIBSON_NO_DEADLINE gives
-   GIB_NO_DEADLINE, and so does a duration past the end of the clock. */
+   GIB_NO_DEADLINE, and so does a duration of more than 146 years. */
 gib_deadline gib_deadline_after(int64_t now_ns, int64_t duration_ms);
 
 /* Milliseconds left, rounded up so that a wait does not end before the deadline: 0 when it has

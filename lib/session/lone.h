@@ -4,10 +4,12 @@
 
        gib_session_is_lone      tells whether it is so
        gib_session_lone_input   where to read to
-       gib_session_take_lone    ends it, if what was read is its value; or else what was read is
-                                told by gib_session_received, and goes on by session.h
-       gib_session_open_lone    lets the next be queued by gib_session_queue_key
-       gib_session_lone_sent    tells that this one, and nothing else, was queued and sent */
+       gib_session_take_lone    ends it, if what was read is its value; or else follows
+                                gib_session_unread_lone, and what was read is told by
+                                gib_session_received, and goes on by session.h
+       gib_session_open_lone    lets the next be queued by gib_session_queue_key, or not
+       gib_session_lone_frame   the next, if that is a get, which nothing may have been queued
+   behind gib_session_lone_sent    tells that it was sent as a whole */
 #ifndef GIB_SESSION_LONE_H
 #define GIB_SESSION_LONE_H
 
@@ -15,6 +17,7 @@
 
 #include "base/likely.h"
 #include "session/session.h"
+#include "wire/frame.h"
 #include "wire/reply_decode.h"
 
 static inline bool gib_session_is_lone(const gib_session *session)
@@ -27,12 +30,15 @@ static inline bool gib_session_is_lone(const gib_session *session)
 }
 
 /* Views of the last reply end. */
-static inline uint8_t *gib_session_lone_input(gib_session *session, size_t *size)
+static inline uint8_t *gib_session_lone_input(const gib_session *session, size_t *size)
 {
-    gib_buffer_empty(&session->in);
-    session->next = 0;
     *size = session->in.capacity;
     return session->in.data;
+}
+
+static inline void gib_session_unread_lone(gib_session *session)
+{
+    gib_session_release_reply(session);
 }
 
 /* Takes the value, if that is all of the `received` bytes, -1 for none. */
@@ -44,22 +50,30 @@ static GIB_INLINE bool gib_session_take_lone(gib_session *session, ssize_t recei
                                          session->limits.max_reply_size, value))) {
         return false;
     }
+    session->in.begin = 0;
     session->in.end = session->next = (size_t)received;
     gib_buffer_empty(&session->out);
     session->unsent = 0;
     session->answered++;
-    session->queue_until = 0;
     return true;
 }
 
-/* Opens the short way of queue.h for one request. False where a question is due. */
-static inline bool gib_session_open_lone(gib_session *session)
+/* Opens the short way of queue.h for one request if the connection is trusted, and no question is
+   due; else closes it. Returns whether it is open. */
+static inline bool gib_session_open_lone(gib_session *session, bool trusted)
 {
-    if (GIB_UNLIKELY(session->pushed >= session->ask_at)) {
-        return false;
-    }
-    session->queue_until = session->pushed + 1;
-    return true;
+    const bool open = trusted && GIB_LIKELY(session->pushed < session->ask_at);
+    session->queue_until = open ? session->pushed + 1 : 0;
+    return open;
+}
+
+/* Its size; 0 if there is none, or it is no get. */
+static inline size_t gib_session_lone_frame(const gib_session *session)
+{
+    return session->sent != session->pushed &&
+                   gib_load_u16(session->out.data + GIB_SIZE_FIELD) == GIBSON_OP_GET
+               ? session->out.end
+               : 0;
 }
 
 static inline void gib_session_lone_sent(gib_session *session)

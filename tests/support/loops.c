@@ -4,6 +4,9 @@
 #include <stdlib.h>
 
 #include <gibson/adapters/poll.h>
+#if defined(HAVE_EPOLL)
+#include <gibson/adapters/epoll.h>
+#endif
 #if defined(HAVE_LIBUV)
 #include <gibson/adapters/libuv.h>
 #endif
@@ -93,6 +96,92 @@ static bool poll_destroy(void *loop)
     free(loop);
     return true;
 }
+
+/* ---- epoll ---- */
+
+#if defined(HAVE_EPOLL)
+typedef struct epoll_loop {
+    int epoll;
+    gibson_epoll watches[MOST_HANDLES];
+} epoll_loop;
+
+static int new_epoll(void)
+{
+    const int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0) {
+        abort();
+    }
+    return epoll;
+}
+
+static void *epoll_make(void)
+{
+    epoll_loop *self = made(calloc(1, sizeof *self));
+    self->epoll = new_epoll();
+    return self;
+}
+
+static gibson_status epoll_attach(gibson_async *async, void *loop)
+{
+    epoll_loop *self = loop;
+    size_t i = 0;
+    while (i + 1 < MOST_HANDLES && self->watches[i].async) {
+        i++;
+    }
+    return gibson_epoll_attach(&self->watches[i], async, self->epoll);
+}
+
+static bool epoll_is_ours(epoll_loop *self, const struct epoll_event *event)
+{
+    bool found = false;
+    for (size_t i = 0; i < MOST_HANDLES && !found; i++) {
+        found = gibson_epoll_dispatch(&self->watches[i], event);
+    }
+    return found;
+}
+
+static void epoll_turn(void *loop, int most_ms)
+{
+    epoll_loop *self = loop;
+    struct epoll_event events[2 * MOST_HANDLES];
+    for (size_t i = 0; i < MOST_HANDLES; i++) {
+        if (gibson_epoll_timeout_ms(&self->watches[i]) == 0) {
+            most_ms = 0;
+        }
+    }
+    const int count = epoll_wait(self->epoll, events, 2 * MOST_HANDLES, most_ms);
+    for (int i = 0; i < count; i++) {
+        if (!epoll_is_ours(self, &events[i])) {
+            abort();
+        }
+    }
+    for (size_t i = 0; i < MOST_HANDLES; i++) {
+        gibson_epoll_finish(&self->watches[i]);
+    }
+}
+
+static void epoll_forked(void *loop)
+{
+    epoll_loop *self = loop;
+    close(self->epoll);
+    self->epoll = new_epoll();
+    for (size_t i = 0; i < MOST_HANDLES; i++) {
+        if (gibson_epoll_forked(&self->watches[i], self->epoll)) {
+            abort();
+        }
+    }
+}
+
+static bool epoll_destroy(void *loop)
+{
+    epoll_loop *self = loop;
+    struct epoll_event event;
+    const bool empty = epoll_wait(self->epoll, &event, 1, 0) == 0;
+    close(self->epoll);
+    free(self);
+    return empty;
+}
+#endif
 
 /* ---- libuv ---- */
 
@@ -252,6 +341,9 @@ static bool glib_destroy(void *loop)
 
 const loop_kind loop_kinds[] = {
     {"poll", poll_make, poll_attach, poll_turn, nothing_forked, poll_destroy},
+#if defined(HAVE_EPOLL)
+    {"epoll", epoll_make, epoll_attach, epoll_turn, epoll_forked, epoll_destroy},
+#endif
 #if defined(HAVE_LIBUV)
     {"libuv", libuv_make, libuv_attach, libuv_turn, libuv_forked, libuv_destroy},
 #endif
