@@ -219,6 +219,7 @@ gibson_status gibson_async_take_reply(gibson_async *async, gibson_owned_reply **
     if (!async || !owned) {
         return GIBSON_USAGE;
     }
+    async->lone = false; /* the buffer goes with the reply */
     return async->without_reply ? GIBSON_USAGE
                                 : gib_session_take_reply(&async->connection.session, owned);
 }
