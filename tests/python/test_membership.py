@@ -200,6 +200,51 @@ def test_a_callback_that_raises_ends_nothing(
     assert "of the callback" in caplog.text
 
 
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_callback_or_a_source_that_raises_what_ends_a_program_ends_no_thread(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture, end: type[BaseException]
+) -> None:
+    def fail(servers: object) -> None:
+        if servers != [(A, 1)]:  # the first reading is in this thread
+            raise end("of the callback")
+
+    source = Listed(A)
+    with follow(cluster, source, on_change=fail, on_failure=fail) as follower:
+        source.set(B)
+        until(lambda: addresses(cluster) == [B])
+        source.error = end("of the source")  # type: ignore[assignment]
+        source.asked_again()
+        assert follower.is_failing and end.__name__ in str(follower.last_error)
+        source.error = None
+        source.set(C)
+        until(lambda: addresses(cluster) == [C])
+    assert "of the callback" in caplog.text and "of the source" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "x"])
+def test_a_source_whose_interval_makes_no_sense_does_not_keep_a_processor_busy(
+    cluster: Cluster, wrong: Any
+) -> None:
+    source = Listed(A)
+    with follow(cluster, source):
+        source.interval = wrong
+        while source.asked.acquire(blocking=False):
+            pass
+        started = time.process_time()
+        assert source.asked.acquire(timeout=LONG)
+        time.sleep(0.3)  # what it does in that time is what is measured
+        assert time.process_time() - started < 0.2
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), 1e30, "x", None])
+def test_a_time_that_makes_no_sense_is_refused(path: Path, wrong: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="interval"):
+        FileSource(path, interval=wrong)
+    if wrong != 0:
+        with pytest.raises((ValueError, TypeError), match="quiet"):
+            FileSource(path, quiet=wrong)
+
+
 def test_a_callback_may_end_it(cluster: Cluster) -> None:
     source = Listed(A)
     over = threading.Event()
@@ -420,6 +465,21 @@ def test_a_file_that_is_gone_keeps_the_list_until_it_comes_back(
         assert addresses(cluster) == [A]
         replace(path, f"{B}\n")
         assert told.change() == [(B, 1)]
+
+
+def test_a_path_that_cannot_be_one_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="null"):
+        FileSource(f"{tmp_path}/a\0b").read()
+
+
+def test_a_file_that_becomes_a_pipe_is_a_failure(cluster: Cluster, path: Path) -> None:
+    with follow(cluster, source_of(path, f"{A}\n")) as follower:
+        path.unlink()
+        os.mkfifo(path)
+        until(lambda: follower.is_failing)
+        assert "is no regular file" in str(follower.last_error)
+        replace(path, f"{B}\n")
+        until(lambda: addresses(cluster) == [B])
 
 
 def test_a_file_that_is_being_written_is_waited_for(

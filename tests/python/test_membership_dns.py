@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,13 @@ from pygibson.membership import SourceError, follow
 pytest.importorskip("dns", reason="the extra pygibson[dns] is not installed")
 
 from daemons import Dnsmasq
+from dns.name import Name
+from dns.rdataclass import RdataClass
+from dns.rdatatype import RdataType
+from dns.rdtypes.IN.SRV import SRV
 from dns.resolver import Resolver
 from pygibson.membership import DNSSource
+from pygibson.membership._dns import _service_servers
 
 NAME = "cache.test"
 SERVICE = "_gibson._tcp.cache.test"
@@ -213,13 +219,34 @@ def test_a_wrong_name_is_told_at_once(dns: Dnsmasq, cluster: Cluster) -> None:
         source_of(dns, "a..b").read()
 
 
+@pytest.mark.parametrize("timeout", [1.0, 2.0, 5.0])
+def test_a_second_name_server_is_asked_whatever_the_timeout(dns: Dnsmasq, timeout: float) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        dns.set_hosts(f"10.0.0.1 {NAME}")
+        dead = f"127.0.0.1:{silent.getsockname()[1]}"
+        source = DNSSource(NAME, nameservers=[dead, dns.address], timeout=timeout)
+        assert source.read()
+
+
+def test_a_target_that_is_no_host_name_is_a_failure(dns: Dnsmasq) -> None:
+    for target in ("unix:/tmp/socket", "a b", "a,b", "[::1]"):
+        record = SRV(RdataClass.IN, RdataType.SRV, 0, 5, 1, Name([target.encode(), b""]))
+        with pytest.raises(SourceError, match="is no host name"):
+            _service_servers([record], "DNS")
+
+
 def test_arguments_that_make_no_sense_are_refused() -> None:
+    for option in ("timeout", "max_ttl", "retry_delay", "retry_max_delay"):
+        for wrong in (0, -1, float("nan"), float("inf"), "x"):
+            with pytest.raises((ValueError, TypeError)):
+                DNSSource(NAME, **{option: wrong})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="record must be one of A, AAAA, SRV"):
         DNSSource(NAME, record="MX")
     for least, most in ((0, 1), (2, 1)):
         with pytest.raises(ValueError, match="min_ttl"):
             DNSSource(NAME, min_ttl=least, max_ttl=most)
-    for wrong in ("localhost", "127.0.0.1:dns", "[::1", ""):
+    for wrong in ("localhost", "127.0.0.1:dns", "[::1", "", "127.0.0.1:0", "127.0.0.1:65536"):
         with pytest.raises(ValueError, match="a name server is an address"):
             DNSSource(NAME, nameservers=[wrong])
     DNSSource(NAME, nameservers=["::1", "[::1]:5353", "127.0.0.1"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
+import json
 import os
 import signal
 import subprocess
@@ -290,10 +293,79 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
     for prefix in ("", "/"):
         with pytest.raises(ValueError, match="prefix"):
             EtcdSource(url, prefix)
-    with pytest.raises(ValueError, match="ttl"):
-        EtcdRegistration(url, PREFIX, A, ttl=0)
+    for option in ("timeout", "refresh", "retry_delay", "retry_max_delay"):
+        for wrong in (0, -1, float("nan"), float("inf"), "x"):
+            with pytest.raises((ValueError, TypeError), match=option):
+                EtcdSource(url, PREFIX, **{option: wrong})  # type: ignore[arg-type]
+    for ttl in (0, -1, float("inf"), "10"):
+        with pytest.raises(ValueError, match="ttl"):
+            EtcdRegistration(url, PREFIX, A, ttl=ttl)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="EtcdRegistration: a weight"):
+        EtcdRegistration(url, PREFIX, A, weight="2")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="EtcdRegistration: an address"):
+        EtcdRegistration(url, PREFIX, 5)  # type: ignore[arg-type]
     with pytest.raises(SourceError, match="has a port that is not"):
         EtcdRegistration(url, PREFIX, "10.0.0.1:port")
+
+
+class FakeGateway(http.server.ThreadingHTTPServer):
+    """What stands in the place of etcd and answers nonsense: `answers` has a body for each path."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), FakeAnswer)
+        self.answers: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class FakeAnswer(http.server.BaseHTTPRequestHandler):
+    server: FakeGateway
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.answers[self.path])
+
+
+@pytest.fixture
+def nonsense() -> Iterator[FakeGateway]:
+    with FakeGateway() as gateway:
+        thread = threading.Thread(target=gateway.serve_forever, args=(0.01,))
+        thread.start()
+        yield gateway
+        gateway.shutdown()
+        thread.join()
+
+
+def _listing(value: str) -> bytes:
+    key = base64.b64encode(f"{PREFIX}{A}".encode()).decode()
+    pairs = [{"key": key, "value": value}]
+    return json.dumps({"header": {"revision": "5"}, "kvs": pairs}).encode()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"[" * 100000, b"[]", b"5", b"\xff", _listing("%%"), _listing("=")]
+)
+def test_an_answer_that_is_nonsense_is_a_failure(nonsense: FakeGateway, answer: bytes) -> None:
+    nonsense.answers["/v3/kv/range"] = answer
+    with pytest.raises(SourceError):
+        EtcdSource(nonsense.url, PREFIX).read()
+
+
+def test_a_watch_that_is_always_compacted_is_not_repeated_at_once(
+    nonsense: FakeGateway, cluster: Cluster
+) -> None:
+    nonsense.answers["/v3/kv/range"] = _listing(base64.b64encode(b"2").decode())
+    nonsense.answers["/v3/watch"] = b'{"result":{"canceled":true,"compact_revision":"9"}}\n'
+    started = time.monotonic()
+    with follow(cluster, EtcdSource(nonsense.url, PREFIX, retry_delay=0.1)):
+        until(lambda: len(nonsense.asked) >= 7)
+    assert time.monotonic() - started >= 0.2  # three watches, and a pause after each
 
 
 # -- the registration ---------------------------------------------------------------------------

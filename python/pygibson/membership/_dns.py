@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 try:
@@ -14,10 +15,12 @@ try:
 except ImportError as _missing:
     raise ImportError("DNSSource needs dnspython: pip install pygibson[dns]") from _missing
 
-from ._source import Look, Server, Source, SourceError, Stop, settle
+from ._source import Look, Server, Source, SourceError, Stop, settle, take_seconds
 
 _ADDRESSES = ("A", "AAAA")
 _RECORDS = (*_ADDRESSES, "SRV")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+_ATTEMPT = 2.0  # seconds that a name server has, before the next is asked
 
 
 def _name_server(text: str) -> dns.nameserver.Nameserver:
@@ -28,14 +31,18 @@ def _name_server(text: str) -> dns.nameserver.Nameserver:
         port = rest
     elif text.count(":") == 1:
         address, _, port = text.partition(":")
-    if not dns.inet.is_address(address) or not (port.isascii() and port.isdigit()):
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 0xFFFF
+    if not dns.inet.is_address(address) or not is_port:
         raise ValueError(f"a name server is an address, or address:port, not {text!r}")
     return dns.nameserver.Do53Nameserver(address, int(port))
 
 
-def _service_servers(records: Iterable[SRV]) -> list[Server]:
+def _service_servers(records: Iterable[SRV], whence: str) -> list[Server]:
     """Return those of the lowest priority. A target of "." says that there is no such service."""
     offered = [record for record in records if record.target.to_text() != "."]
+    for record in offered:
+        if not _HOST.fullmatch(record.target.to_text()):
+            raise SourceError(f"{whence}: the target {record.target.to_text()!r} is no host name")
     lowest = min((record.priority for record in offered), default=0)
     return [
         (f"{record.target.to_text(omit_final_dot=True).lower()}:{record.port}", record.weight or 1)
@@ -64,7 +71,8 @@ class DNSSource(Source):
         record (str): "A", "AAAA" or "SRV".
         nameservers (iterable of str): addresses, with a port if that is not 53; by default those of
             the system.
-        timeout (float): seconds for a reading, in which name servers are asked again as needed.
+        timeout (float): seconds for a reading, in which each name server is asked, for 2 s or its
+            share of the time, and again as needed.
         min_ttl, max_ttl (float): seconds within which the time to live is honoured.
         retry_delay, retry_max_delay (float): seconds from a failure to the next attempt: the first,
             doubled with each failure in a row, and the longest.
@@ -91,20 +99,22 @@ class DNSSource(Source):
             raise ValueError(f"record must be one of {', '.join(_RECORDS)}, not {record!r}")
         if not 0 < min_ttl <= max_ttl:
             raise ValueError("min_ttl must be above 0 and at most max_ttl")
+        take_seconds(max_ttl, "max_ttl")
         self.name = name
         self.port = port
         self.record = record
-        self.timeout = timeout
+        self.timeout = take_seconds(timeout, "timeout")
         self.min_ttl = min_ttl
         self.max_ttl = max_ttl
-        self.retry_delay = retry_delay
-        self.retry_max_delay = retry_max_delay
+        self.retry_delay = take_seconds(retry_delay, "retry_delay")
+        self.retry_max_delay = take_seconds(retry_max_delay, "retry_max_delay")
         self._name_servers = None if nameservers is None else [_name_server(n) for n in nameservers]
 
     def _ask(self) -> dns.resolver.Answer:
         resolver = dns.resolver.Resolver(configure=self._name_servers is None)
         if self._name_servers is not None:
             resolver.nameservers = list(self._name_servers)
+        resolver.timeout = min(_ATTEMPT, self.timeout / (len(resolver.nameservers) or 1))
         return resolver.resolve(
             self.name, self.record, lifetime=self.timeout, search=self._name_servers is None
         )
@@ -118,7 +128,7 @@ class DNSSource(Source):
         except (dns.exception.DNSException, OSError) as error:
             raise SourceError(f"{self!r}: {str(error) or repr(error)}") from error
         if self.record == "SRV":
-            entries = _service_servers(answer)
+            entries = _service_servers(answer, repr(self))
         else:
             bracketed = "[{}]:{}" if self.record == "AAAA" else "{}:{}"
             entries = [(bracketed.format(each.address, self.port), 1) for each in answer]

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterable
 
 from ._gateway import Gateway, Message, decode, directory, prefix_range
-from ._source import Look, Server, Source, SourceError, Stop, settle, take_weight
+from ._source import Look, Server, Source, SourceError, Stop, settle, take_seconds, take_weight
 
 
 class EtcdSource(Source):
@@ -53,9 +53,9 @@ class EtcdSource(Source):
         retry_max_delay: float = 30.0,
     ) -> None:
         self.prefix = directory(prefix)
-        self.refresh = refresh
-        self.retry_delay = retry_delay
-        self.retry_max_delay = retry_max_delay
+        self.refresh = take_seconds(refresh, "refresh")
+        self.retry_delay = take_seconds(retry_delay, "retry_delay")
+        self.retry_max_delay = take_seconds(retry_max_delay, "retry_max_delay")
         self._gateway = Gateway(endpoints, timeout, username, password, ssl_context)
         self._range = prefix_range(self.prefix.encode())
 
@@ -100,6 +100,9 @@ class EtcdSource(Source):
             for message in messages:
                 if self._is_news(message):
                     return
+                if self._is_compacted(message):
+                    stop.wait(self.retry_delay)  # as it may be said of the next list, too
+                    return
             if not stop.is_set():
                 raise SourceError(f"{self!r}: the watch was cut")
 
@@ -107,12 +110,15 @@ class EtcdSource(Source):
         if "error" in message:
             raise SourceError(f"{self!r}: the watch has failed: {message['error']}")
         result = message.get("result", {})
-        if int(result.get("compact_revision", 0)):
-            return True  # what there was to tell is gone: the list has to be read
-        if result.get("canceled"):
+        if result.get("canceled") and not self._is_compacted(message):
             reason = result.get("cancel_reason", "for no reason given")
             raise SourceError(f"{self!r}: etcd has cancelled the watch: {reason}")
         return bool(result.get("events"))
+
+    @staticmethod
+    def _is_compacted(message: Message) -> bool:
+        """What there was to tell is gone: the list has to be read."""
+        return int(message.get("result", {}).get("compact_revision", 0)) > 0
 
     def __repr__(self) -> str:
         return f"EtcdSource({self._gateway.endpoints!r}, {self.prefix!r})"

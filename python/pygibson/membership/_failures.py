@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Callable
+
+from ._source import SourceError
 
 logger = logging.getLogger("pygibson.membership")
 
@@ -48,9 +51,19 @@ class Failures:
         self._told = None
 
 
+def as_failure(error: BaseException, what: str) -> Exception:
+    """Return what to tell of an exception that was raised in a thread: sys.exit() and such end a
+    program in its main thread only."""
+    return error if isinstance(error, Exception) else SourceError(f"{what}: {error!r}")
+
+
 def guard(callback: Callable[..., object], *arguments: object) -> None:
-    """Call what a user has given: what it raises must not end the thread."""
+    """Call what a user has given: what it raises must not end the thread, but for what ends the
+    program in the main thread."""
     try:
         callback(*arguments)
-    except Exception:
+    except BaseException as error:
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and not isinstance(error, Exception):
+            raise
         logger.exception("the callback %r has raised an exception", callback)

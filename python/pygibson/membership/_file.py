@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from typing import NamedTuple
 
-from ._source import Server, Source, SourceError, settle, take_weight
+from ._source import Server, Source, SourceError, settle, take_seconds, take_weight
 
 _LARGEST = 16 * 1024 * 1024  # bytes: 65535 servers, the most that a Cluster has, take less
 
@@ -14,6 +15,11 @@ _LARGEST = 16 * 1024 * 1024  # bytes: 65535 servers, the most that a Cluster has
 class _Contents(NamedTuple):
     data: bytes
     age: float  # seconds since it was written; negative where the clock was set back
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A pipe that nobody writes to must not keep the reader."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _parse_line(line: str, whence: str) -> Server | None:
@@ -57,25 +63,32 @@ class FileSource(Source):
     Args:
         path (str or PathLike): of the file, in UTF-8.
         interval (float): seconds from one reading to the next, also after a failure.
-        quiet (float): seconds without a change after which a file counts as written.
+        quiet (float): seconds without a change after which a file counts as written; 0 for none.
+
+    Raises:
+        ValueError, TypeError: a time makes no sense.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], *, interval: float = 1.0, quiet: float = 0.1
     ) -> None:
         self.path = os.fspath(path)
-        self.interval = self.retry_delay = self.retry_max_delay = interval
-        self.quiet = quiet
+        self.interval = self.retry_delay = self.retry_max_delay = take_seconds(interval, "interval")
+        self.quiet = take_seconds(quiet, "quiet", zero=True)
 
     def _contents(self) -> _Contents:
         try:
-            with open(self.path, "rb") as file:
+            with open(self.path, "rb", opener=_open_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise SourceError(f"{self.path}: is no regular file")
                 written = os.fstat(file.fileno()).st_mtime
                 data = file.read(_LARGEST + 1)
                 if os.fstat(file.fileno()).st_mtime != written:
                     return _Contents(data, 0)
         except OSError as error:
             raise SourceError(f"{self.path}: {error.strerror}") from error
+        except ValueError as error:  # a NUL in the path
+            raise SourceError(f"{self.path!r}: {error}") from error
         if len(data) > _LARGEST:
             raise SourceError(f"{self.path}: is larger than {_LARGEST} bytes")
         return _Contents(data, time.time() - written)

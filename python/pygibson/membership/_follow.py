@@ -7,9 +7,10 @@ import threading
 from types import TracebackType
 from typing import Callable, Protocol
 
-from ._failures import Failures, guard, logger
+from ._failures import Failures, as_failure, guard, logger
 from ._source import Look, Server, Source, SourceError, Stop, backoff
 
+_LEAST_PAUSE = 0.005  # seconds between two readings, whatever the source says
 _GRACE = 1.0  # seconds that close() waits for a reading that is under way
 
 
@@ -80,6 +81,10 @@ class Follower:
         kept = "there is no list yet" if self.servers is None else "the last list is kept"
         self._failures.add(error, kept)
 
+    def _fail_in_thread(self, error: BaseException) -> None:
+        if not self._stop.is_set():
+            self._fail(as_failure(error, repr(self.source)))
+
     def _take(self, look: Look) -> None:
         with self._lock:
             if self._stop.is_set() or look.servers == self.servers:
@@ -101,18 +106,24 @@ class Follower:
         else:
             source.wait(look, self._stop)
 
+    def _read_again(self) -> Look:
+        look = self.source.look()
+        self._take(look)
+        self._failures.clear()
+        return look
+
     def _run(self, look: Look | None) -> None:
-        while not self._stop.is_set():
+        while not self._stop.wait(_LEAST_PAUSE):
+            # What a source of the user's raises, too, is a failure: it may be better next time.
             try:
                 self._pause(look)
-                if self._stop.is_set():
-                    return
-                look = self.source.look()
-                self._take(look)
-                self._failures.clear()
-            except Exception as error:  # of a source of the user's, too: it may be better next time
-                if not self._stop.is_set():
-                    self._fail(error)
+            except BaseException as error:
+                self._fail_in_thread(error)
+                self._stop.wait(Source.retry_delay)  # as it may have been no pause
+            try:
+                look = look if self._stop.is_set() else self._read_again()
+            except BaseException as error:
+                self._fail_in_thread(error)
 
     def close(self) -> None:
         """End the thread. When this returns, the cluster is changed no more. A reading that is

@@ -23,7 +23,7 @@ except ImportError as _missing:
         "EtcdSource and EtcdRegistration need urllib3: pip install pygibson[etcd]"
     ) from _missing
 
-from ._source import SourceError, Stop
+from ._source import SourceError, Stop, take_seconds
 
 Message = dict[str, Any]
 
@@ -37,7 +37,7 @@ def encode(data: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    return base64.b64decode(text)
+    return base64.b64decode(text, validate=True)
 
 
 def prefix_range(prefix: bytes) -> Message:
@@ -89,7 +89,7 @@ class Gateway:
                     f"an endpoint is a URL, as http://127.0.0.1:2379, not {endpoint!r}"
                 )
         self.endpoints = [endpoint.rstrip("/") for endpoint in given]
-        self._timeout = timeout
+        self._timeout = take_seconds(timeout, "timeout")
         self._credentials = None if username is None else {"name": username, "password": password}
         self._token: str | None = None
         self._ssl_context = ssl_context
@@ -129,7 +129,7 @@ class Gateway:
                 raise  # another endpoint would do the same
             except SourceError as error:
                 reasons.append(str(error))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 reasons.append(f"{self.endpoints[index]}: the answer is not that of etcd: {error}")
             except HTTPError as error:
                 reasons.append(f"{self.endpoints[index]}: {error}")
@@ -181,7 +181,7 @@ class Gateway:
                         response.close()
             except ReadTimeoutError:
                 return
-            except (HTTPError, OSError, ValueError) as error:
+            except (HTTPError, OSError, ValueError, RecursionError) as error:
                 if not stop.is_set():
                     raise SourceError(f"{url}: the stream has ended: {error}") from error
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Callable
 
-from ._failures import Failures, guard, logger
+from ._failures import Failures, as_failure, guard, logger
 from ._gateway import Gateway, directory, encode
 from ._source import SourceError, Stop, backoff, settle
 
@@ -68,8 +68,8 @@ class EtcdRegistration:
         check: Callable[[], object] | None = None,
         on_failure: Callable[[Exception], object] | None = None,
     ) -> None:
-        if ttl < 1:
-            raise ValueError("ttl must be at least 1 second")
+        if not isinstance(ttl, int) or ttl < 1:
+            raise ValueError(f"ttl must be an int of at least 1 second, not {ttl!r}")
         ((name, self._weight),) = settle([(address, weight)], "EtcdRegistration")
         self.key = directory(prefix) + name
         self.registrations = 0
@@ -140,8 +140,8 @@ class EtcdRegistration:
             try:
                 self._renew()
                 self._failures.clear()
-            except Exception as error:
-                self._failures.add(error, "the lease is not renewed")
+            except BaseException as error:  # of the check
+                self._failures.add(as_failure(error, repr(self)), "the lease is not renewed")
 
     def close(self) -> None:
         """End the thread and delete the key, waiting for what is under way. If etcd cannot be

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import threading
 from abc import ABC, abstractmethod
@@ -62,6 +63,21 @@ class Stop:
                 self._interrupts.remove(interrupt)
 
 
+def take_seconds(value: float, name: str, *, zero: bool = False) -> float:
+    """Return the time that an argument is.
+
+    Raises:
+        ValueError: it is not above 0, or not finite, or more than a thread can wait.
+        TypeError: it is no number.
+    """
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    least = "0 or more" if zero else "above 0"
+    if not (math.isfinite(value) and 0 <= value <= threading.TIMEOUT_MAX and (value or zero)):
+        raise ValueError(f"{name} must be {least}, and finite: {value!r} seconds make no sense")
+    return value
+
+
 def backoff(failures: int, first: float, longest: float) -> float:
     """Return the seconds to wait after so many failures in a row: doubled with each, less up to
     half of it at random, so that many clients do not come back at once."""
@@ -118,11 +134,15 @@ def settle(entries: Iterable[Server], whence: str) -> list[Server]:
     if not given:
         raise SourceError(f"{whence}: the list of servers is empty")
     for address, _ in given:
+        if not isinstance(address, str):
+            raise TypeError(f"{whence}: an address must be str, not {type(address).__name__}")
         if any(character.isspace() or not character.isprintable() for character in address):
             raise SourceError(f"{whence}: the address {address!r} has spaces or control characters")
     try:
         with Cluster(given) as made:  # which connects to none of them
             names = [server.server for server in made.servers]
+    except TypeError as error:
+        raise TypeError(f"{whence}: {str(error).replace('Cluster(): ', '')}") from error
     except InvalidArgumentError as error:
         raise SourceError(f"{whence}: {str(error).replace('Cluster(): ', '')}") from error
     return sorted(zip(names, (weight for _, weight in given)))
