@@ -62,7 +62,7 @@ static gibson_status take_affinity(gibson_cluster *cluster, const gibson_cluster
 static gibson_status take_flush(gibson_cluster *cluster, const char *prefix, gibson_error *error)
 {
     cluster->flush = gibson_request_key(GIBSON_OP_MDEL, gibson_str(prefix));
-    if (!cluster->flush.key.size) {
+    if (!prefix) {
         return GIBSON_OK;
     }
     const gib_limits limits = gib_settings_limits(&cluster->settings.client);
@@ -78,6 +78,23 @@ static gibson_status take_flush(gibson_cluster *cluster, const char *prefix, gib
                : gib_error_set(error, status, "flush_prefix: %.150s", wrong.message);
 }
 
+/* What is not used of the options of a connection may be anything. */
+static gibson_status take_client(gibson_options *settings, const gibson_options *given,
+                                 gibson_error *error)
+{
+    gibson_options used;
+    gibson_options_init(&used);
+    if (given && given->struct_size >= offsetof(gibson_options, host)) {
+        memcpy(&used, given, given->struct_size < sizeof used ? given->struct_size : sizeof used);
+        used.struct_size = sizeof used;
+        used.host = used.unix_socket = NULL;
+        used.port = 0;
+        used.reconnect_delay_ms = used.reconnect_max_delay_ms = 0;
+        given = &used;
+    }
+    return gib_settings_make(settings, given, error);
+}
+
 gibson_status gib_cluster_take_options(gibson_cluster *cluster,
                                        const gibson_cluster_options *options, gibson_error *error)
 {
@@ -90,7 +107,7 @@ gibson_status gib_cluster_take_options(gibson_cluster *cluster,
         memcpy(&given, options,
                options->struct_size < sizeof given ? options->struct_size : sizeof given);
     }
-    gibson_status status = gib_settings_make(&cluster->settings.client, given.client, error);
+    gibson_status status = take_client(&cluster->settings.client, given.client, error);
     if (status == GIBSON_OK) {
         status = take_failures(cluster, &given, error);
     }

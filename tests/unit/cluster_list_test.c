@@ -166,6 +166,7 @@ START_TEST(option_that_makes_no_sense_is_named)
     REFUSE("separator is a space", .separator = ' ', .depth = 1);
     REFUSE("exclude each other", .separator = ':', .depth = 1, .hash_tag = true);
     REFUSE("flush_prefix: ", .flush_prefix = "a b");
+    REFUSE("flush_prefix: ", .flush_prefix = ""); /* which does not stand for all keys, nor none */
     REFUSE("timeout_ms is negative: -7", .client = &of_clients);
     refuse(&(gibson_cluster_options){0}, "gibson_cluster_options_init");
     ck_assert_status(gibson_cluster_new(NULL, list, 1, NULL, NULL), GIBSON_USAGE);
@@ -173,6 +174,21 @@ START_TEST(option_that_makes_no_sense_is_named)
     ck_assert_status(gibson_cluster_new(&cluster, list, 0, NULL, NULL), GIBSON_INVALID);
     list[0].host = "";
     ck_assert_status(gibson_cluster_new(&cluster, list, 1, NULL, NULL), GIBSON_INVALID);
+}
+END_TEST
+
+START_TEST(option_of_connections_that_is_not_used_may_be_anything)
+{
+    gibson_options of_clients;
+    gibson_options_init(&of_clients);
+    of_clients.host = of_clients.unix_socket = "";
+    of_clients.reconnect_delay_ms = of_clients.reconnect_max_delay_ms = -1;
+    const gibson_cluster_options options = {.struct_size = sizeof options, .client = &of_clients};
+    fill(1);
+    ck_assert_status(gibson_cluster_new(&cluster, list, 1, &options, NULL), GIBSON_OK);
+    gibson_cluster_free(cluster);
+    of_clients.struct_size = 0;
+    refuse(&options, "gibson_options_init");
 }
 END_TEST
 
@@ -310,6 +326,7 @@ int main(void)
         {TESTS(servers_in_another_order_have_the_same_keys,
                list_of_3000_servers_is_replaced_and_searched_for_duplicates,
                option_that_makes_no_sense_is_named,
+               option_of_connections_that_is_not_used_may_be_anything,
                options_of_another_version_are_taken_as_far_as_they_are_known,
                list_that_finds_no_memory_is_as_it_was,
                lock_that_a_thread_of_the_parent_held_does_not_stop_a_child)},
