@@ -203,8 +203,8 @@ START_TEST(idle_is_not_who_has_replies_waiting)
     ck_assert(raw_send(slow, requests, size));
     while (raw_stat(client, "client_memory_used") < VALUE) { /* until they wait for it */
     }
-    close(client); /* it would be idle */
     test_server_pass_time(&server, 60000);
+    close(client); /* it is idle, and may be disconnected */
     client = test_server_connect(&server);
     int64_t rounds = raw_stat(client, "total_cron_done");
     while (raw_stat(client, "total_cron_done") < rounds + 2) {
@@ -214,7 +214,7 @@ START_TEST(idle_is_not_who_has_replies_waiting)
         ck_assert_int_eq(reply.code, GIB_CODE_VAL);
         raw_reply_free(&reply);
     }
-    ck_assert_int_eq(raw_stat(client, "total_disconnected_idle"), 0);
+    ck_assert_int_le(raw_stat(client, "total_disconnected_idle"), 1); /* not `slow` */
     close(slow);
     stop();
 }
