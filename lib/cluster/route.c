@@ -5,8 +5,6 @@
 #include "wire/command.h"
 #include "wire/request_encode.h"
 
-enum { KEEP = 64 * 1024 }; /* bytes of memory for replies of many, from one call to the next */
-
 /* Each server is asked once, though it has many points. */
 size_t gib_cluster_find(gibson_cluster_client *client, size_t point, int64_t now_ns,
                         gib_health_use *use)
@@ -35,17 +33,14 @@ gibson_status gib_cluster_check(gibson_cluster_client *client, const gibson_requ
     const gib_limits limits = gib_settings_limits(&client->cluster->settings.client);
     gib_encoded encoded;
     const gibson_status status = gib_request_encode(request, &limits, GIB_VALUE_BORROWED,
-                                                    &client->gathered, &encoded, &client->error);
-    gib_buffer_empty(&client->gathered);
+                                                    &client->scratch, &encoded, &client->error);
+    gib_buffer_empty(&client->scratch);
     return status == GIBSON_WOULD_BLOCK ? GIBSON_OK : status;
 }
 
 gibson_status gib_cluster_get_ready(gibson_cluster_client *client, const gibson_request *request)
 {
-    if (client->gathered.capacity > KEEP) {
-        gib_buffer_clear(&client->gathered);
-    }
-    gib_buffer_empty(&client->gathered);
+    gib_cluster_forget_reply(client);
     if (!gib_cluster_is_current(client) && !gib_cluster_follow(client)) {
         return gib_error_set(&client->error, GIBSON_NOMEM, "no memory for the list of servers");
     }
