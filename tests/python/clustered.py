@@ -21,3 +21,7 @@ class Client(Cluster):
     ) -> None:
         server = f"{addr}:{port}" if unix_socket is None else f"unix:{os.fspath(unix_socket)}"
         super().__init__([server], timeout, **options)
+
+    @property
+    def server(self) -> str:
+        return self.servers[0].server

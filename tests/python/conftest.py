@@ -22,7 +22,7 @@ PATIENT = 30_000
 
 
 # Their tests are for both Clients and for Pool, but for those marked as being for the blocking
-# Client alone, or as being not for Pool. Those of the commands are for Cluster, too.
+# Client alone, or as being not for Pool.
 SHARED = (
     "test_arguments",
     "test_commands",
@@ -32,6 +32,9 @@ SHARED = (
     "test_pipeline",
     "test_values",
 )
+
+# These are for Cluster, too, but for those marked as not being so.
+CLUSTERED = ("test_commands", "test_pipeline")
 
 # They take half a minute more for each, so that is done on the oldest and the newest Python, and on
 # that of Debian 12; what is of asyncio or Pool alone (test_aio*.py, test_pool.py) is tested on all.
@@ -46,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         apis = ["blocking"]
         if sys.version_info[:2] in ALL_APIS_ON:
             apis += ["aio"] if is_marked("not_for_pool") else ["aio", "pool"]
-            if metafunc.module.__name__ == "test_commands" and not is_marked("not_for_cluster"):
+            if metafunc.module.__name__ in CLUSTERED and not is_marked("not_for_cluster"):
                 apis.append("cluster")
         metafunc.parametrize("api", apis, indirect=True)
 
