@@ -15,7 +15,7 @@ import looped
 import pygibson._process
 import pytest
 from peer import Peer, Script
-from pygibson import Client, Pool, Server
+from pygibson import Client, Cluster, Pool, Server
 
 # In milliseconds: what a busy machine never reaches.
 PATIENT = 30_000
@@ -100,6 +100,24 @@ def client(server: Server) -> Iterator[Client]:
 def unix_client(unix_server: Server) -> Iterator[Client]:
     with unix_server.client(timeout=PATIENT) as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[Server]]:
+    """Those of `cluster`."""
+    started = [Server() for _ in range(3)]
+    for server in started:
+        server.start()
+    yield started
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def cluster(servers: list[Server]) -> Iterator[Cluster]:
+    addresses = [clustered.address(server) for server in servers]
+    with Cluster(addresses, timeout=PATIENT) as made:
+        yield made
 
 
 _numbers = itertools.count()
