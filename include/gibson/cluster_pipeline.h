@@ -32,11 +32,11 @@ GIBSON_BEGIN_DECLS
 /* gibson_cluster_queue appends a request, which is checked and copied, and sends nothing yet. Views
    of the last reply stay valid. A request that was not queued gets no reply.
 
-   It waits only where a server has to be connected to, or asked as gibson_client_queue asks, or is
-   to be probed, as it was ejected and it is this caller's turn: within options.timeout_ms for each
-   of these. A request on a prefix connects to all servers at once. A probe is a PING, after what
-   flush_prefix asks for; with flush_prefix and GIBSON_CLUSTER_REHASH only while no reply is
-   outstanding, as it needs all servers. Returns:
+   It waits only where a server has to be connected to, or asked as gibson_client_queue asks, which
+   a request on a prefix does to all servers at once, and where one is to be probed, as it was
+   ejected and it is this caller's turn: within options.timeout_ms for each of the two. A probe is a
+   PING, after what flush_prefix asks for; with flush_prefix and GIBSON_CLUSTER_REHASH only while no
+   reply is outstanding, as it needs all servers. Returns:
 
    - GIBSON_OK
    - GIBSON_WOULD_BLOCK: the options' pipeline_window or pipeline_bytes, each of which holds over
@@ -46,7 +46,8 @@ GIBSON_BEGIN_DECLS
    - GIBSON_INVALID: as in client.h
    - GIBSON_USAGE: STATS and END are of one server; or an argument is NULL
    - GIBSON_NOMEM: there is no memory for the request, a connection, or the list of servers
-   - GIBSON_INTERRUPTED, GIBSON_SYSTEM: while a request on a key was connecting
+   - GIBSON_INTERRUPTED: while it waited; where it connected to all servers, the reply tells
+   - GIBSON_SYSTEM: a request on a key could not connect as a system call failed
 
    Since 0.3. */
 GIBSON_API gibson_status gibson_cluster_queue(gibson_cluster_client *client,

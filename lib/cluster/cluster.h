@@ -229,8 +229,9 @@ gibson_status gib_cluster_call_until(gibson_cluster_client *client, size_t index
    queued. False if memory runs out. */
 bool gib_cluster_hold_reply(gibson_cluster_client *client);
 
-/* Finds out whether a server whose turn it is is back, and takes note. */
-bool gib_cluster_probe(gibson_cluster_client *client, size_t index, int64_t now_ns);
+/* Finds out whether a server whose turn it is is back, and takes note. Returns the status of that,
+   or GIBSON_WOULD_BLOCK if it cannot be asked while replies are outstanding. */
+gibson_status gib_cluster_probe(gibson_cluster_client *client, size_t index);
 
 /* Takes note, once, of what has kept a server from answering the requests of the pipeline. */
 void gib_cluster_lose(gibson_cluster_client *client, gib_link *link, gibson_status status);

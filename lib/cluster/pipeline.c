@@ -6,7 +6,8 @@
 #include "cluster/cluster.h"
 #include "session/queue.h"
 
-enum { NO_PROBE = INT64_MIN }; /* a time at which it is nobody's turn to probe */
+/* A time at which it is nobody's turn to probe. */
+#define NO_PROBE INT64_MIN
 
 size_t gibson_cluster_outstanding(const gibson_cluster_client *client)
 {
@@ -79,6 +80,9 @@ static GIB_COLD gibson_status refuse(gibson_cluster_client *client, gib_link *li
         client->error = *gibson_client_error(link->client);
         return end(client, status);
     }
+    if (gib_cluster_check(client, request) == GIBSON_INVALID) {
+        return end(client, GIBSON_INVALID); /* it had to connect before it looked at it */
+    }
     gib_cluster_lose(client, link, status);
     return push_failed(client, link, request, (gib_owed){(uint16_t)status, false});
 }
@@ -101,12 +105,9 @@ static gibson_status queue_on(gibson_cluster_client *client, gib_link *link,
     return end(client, GIBSON_OK);
 }
 
-/* Tells whether a server is to be asked, once one whose turn it is was probed. */
-static bool is_asked(gibson_cluster_client *client, size_t index, gib_health_use use,
-                     int64_t now_ns)
+static gibson_status is_interrupted(gibson_cluster_client *client)
 {
-    return use == GIB_HEALTH_PROBE ? gib_cluster_probe(client, index, now_ns)
-                                   : use == GIB_HEALTH_USE;
+    return fail(client, GIBSON_INTERRUPTED, "the interrupt callback ended a probe");
 }
 
 static gibson_status queue_one(gibson_cluster_client *client, gibson_bytes part,
@@ -115,8 +116,14 @@ static gibson_status queue_one(gibson_cluster_client *client, gibson_bytes part,
     const size_t point = gib_cluster_point(client, part);
     gib_health_use use = GIB_HEALTH_AVOID;
     size_t index = gib_cluster_find(client, point, now_ns, &use);
-    if (use == GIB_HEALTH_PROBE && !is_asked(client, index, use, now_ns)) {
-        index = gib_cluster_find(client, point, NO_PROBE, &use);
+    if (use == GIB_HEALTH_PROBE) {
+        const gibson_status status = gib_cluster_probe(client, index);
+        if (status == GIBSON_INTERRUPTED) {
+            return is_interrupted(client);
+        }
+        if (!gib_cluster_has_answered(status)) {
+            index = gib_cluster_find(client, point, NO_PROBE, &use);
+        }
     }
     if (index < client->membership->count) {
         return queue_on(client, &client->links[index], request);
@@ -161,23 +168,23 @@ static gibson_status plan(gibson_cluster_client *client, size_t index,
     return GIBSON_OK;
 }
 
-/* Begins with all. */
-static void plan_all(gibson_cluster_client *client, const gibson_request *request,
-                     gib_spread *spread, int64_t now_ns)
+/* Finds out who is not to be asked. One server at most is probed. */
+static gibson_status choose_all(gibson_cluster_client *client, gib_spread *spread, int64_t now_ns)
 {
-    const size_t count = client->membership->count;
-    for (size_t i = 0; i < count; i++) {
+    gibson_status probed = GIBSON_OK;
+    for (size_t i = 0; i < client->membership->count && probed != GIBSON_INTERRUPTED; i++) {
         const gib_health_use use = gib_cluster_ask_link(client, &client->links[i], now_ns);
-        if (!is_asked(client, i, use, now_ns)) {
+        bool is_asked = use == GIB_HEALTH_USE;
+        if (use == GIB_HEALTH_PROBE) {
+            probed = gib_cluster_probe(client, i);
+            is_asked = gib_cluster_has_answered(probed);
+            now_ns = NO_PROBE;
+        }
+        if (!is_asked) {
             spread->owed[i] = (gib_owed){GIBSON_UNREACHABLE, true};
         }
     }
-    for (size_t i = 0; i < count; i++) { /* to probe one has used the parts of others */
-        client->parts[i] = (gib_fanout_part){.client = NULL};
-        if (!spread->owed[i].is_ejected) {
-            spread->owed[i].status = (uint16_t)plan(client, i, request);
-        }
-    }
+    return probed;
 }
 
 /* Ends with a server. Returns the bytes that it is to be sent. */
@@ -198,26 +205,44 @@ static size_t conclude(gibson_cluster_client *client, size_t index, gib_owed *ow
     return 0;
 }
 
-/* Connects, where that has to be, to all at once. */
+/* Queues it with those that are asked. To connect, where that has to be, is done by all at once. */
+static size_t queue_with_all(gibson_cluster_client *client, const gibson_request *request,
+                             gib_spread *spread)
+{
+    const size_t count = client->membership->count;
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        client->parts[i] = (gib_fanout_part){.client = NULL};
+        if (!spread->owed[i].is_ejected) {
+            spread->owed[i].status = (uint16_t)plan(client, i, request);
+        }
+    }
+    gib_fanout_run(client->parts, count, client->waits, gib_cluster_deadline(client, gib_now_ns()));
+    for (size_t i = 0; i < count; i++) {
+        bytes += conclude(client, i, &spread->owed[i]);
+    }
+    return bytes;
+}
+
 static gibson_status queue_all(gibson_cluster_client *client, const gibson_request *request,
                                int64_t now_ns)
 {
-    const size_t count = client->membership->count;
     if (is_kept_from_asking(client, request)) {
         return fail(client, GIBSON_WOULD_BLOCK,
                     "a server has to be asked for its limit of times: read a reply first");
     }
-    gib_spread *spread = gib_queue_spread(&client->queue, count, request->number);
+    gib_spread *spread =
+        gib_queue_spread(&client->queue, client->membership->count, request->number);
     if (!spread) {
         return fail(client, GIBSON_NOMEM, "no memory for the request");
     }
-    plan_all(client, request, spread, now_ns);
-    gib_fanout_run(client->parts, count, client->waits, gib_cluster_deadline(client, now_ns));
-    gib_queued queued = {.spread = spread, .opcode = (uint32_t)request->opcode};
-    for (size_t i = 0; i < count; i++) {
-        queued.bytes += conclude(client, i, &spread->owed[i]);
+    if (choose_all(client, spread, now_ns) == GIBSON_INTERRUPTED) {
+        gib_release(client->queue.allocator, spread);
+        return is_interrupted(client);
     }
-    gib_queue_push(&client->queue, queued);
+    gib_queue_push(&client->queue, (gib_queued){.spread = spread,
+                                                .opcode = (uint32_t)request->opcode,
+                                                .bytes = queue_with_all(client, request, spread)});
     return end(client, GIBSON_OK);
 }
 

@@ -20,8 +20,9 @@ static bool may_ask(const gibson_cluster_client *client, const gib_link *link)
 }
 
 /* Deletes what is not to be served any more, and asks for a sign of life. */
-static gibson_status ask(gibson_cluster_client *client, size_t index, int64_t now_ns)
+static gibson_status ask(gibson_cluster_client *client, size_t index)
 {
+    const int64_t now_ns = gib_now_ns();
     const gib_deadline until = gib_cluster_deadline(client, now_ns);
     const gibson_status status = gib_cluster_clean(client, index, until, now_ns);
     const gibson_request ping = gibson_request_bare(GIBSON_OP_PING);
@@ -30,15 +31,14 @@ static gibson_status ask(gibson_cluster_client *client, size_t index, int64_t no
                                : status;
 }
 
-bool gib_cluster_probe(gibson_cluster_client *client, size_t index, int64_t now_ns)
+gibson_status gib_cluster_probe(gibson_cluster_client *client, size_t index)
 {
     gib_link *link = &client->links[index];
-    gibson_status status = GIBSON_INTERRUPTED; /* nothing is learnt */
+    gibson_status status = GIBSON_WOULD_BLOCK; /* nothing is learnt */
     if (may_ask(client, link)) {
-        status = gib_cluster_hold_reply(client) && gib_cluster_connection(link)
-                     ? ask(client, index, now_ns)
-                     : GIBSON_NOMEM;
+        status = gib_cluster_hold_reply(client) && gib_cluster_connection(link) ? ask(client, index)
+                                                                                : GIBSON_NOMEM;
     }
     gib_cluster_note(client->cluster, link->node, GIB_HEALTH_PROBE, status);
-    return gib_cluster_has_answered(status);
+    return status;
 }

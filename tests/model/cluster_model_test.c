@@ -197,6 +197,24 @@ static void run_request(user *one)
     }
 }
 
+/* As a call, or in a pipeline. */
+static void run_refused(user *one, bool in_pipeline)
+{
+    worker *self = &one->self;
+    space_request request;
+    choice_request(&self->random, self->space, &self->writes, &request);
+    gibson_request spoiled = worker_request(self, &request);
+    gibson_reply reply;
+    choice_spoil(&self->random, &spoiled);
+    const gibson_status status = in_pipeline ? gibson_cluster_queue(one->client, &spoiled)
+                                             : gibson_cluster_call(one->client, &spoiled, &reply);
+    worker_note(self, "a refused request -> %s", gibson_status_name(status));
+    if (status != GIBSON_INVALID && !(in_pipeline && status == GIBSON_WOULD_BLOCK)) {
+        worker_violate(self, "a request that must be refused returned %s",
+                       gibson_status_name(status));
+    }
+}
+
 /* Tells whether each server may lose a batch more. */
 static bool has_room(const worker *self)
 {
@@ -208,6 +226,9 @@ static void fill(user *one, pipeline *line, size_t wanted)
 {
     worker *self = &one->self;
     while (line->queued < wanted && !self->violated) {
+        if (choice_percent(&self->random, 5)) {
+            run_refused(one, true);
+        }
         space_request *request = &line->requests[line->queued];
         choice_request(&self->random, self->space, &self->writes, request);
         const gibson_request sent = worker_request(self, request);
@@ -246,22 +267,6 @@ static void run_pipeline(user *one)
     }
     if (!self->violated && gibson_cluster_next(one->client, &reply) != GIBSON_END) {
         worker_violate(self, "a reply too many");
-    }
-}
-
-static void run_refused(user *one)
-{
-    worker *self = &one->self;
-    space_request request;
-    choice_request(&self->random, self->space, &self->writes, &request);
-    gibson_request spoiled = worker_request(self, &request);
-    gibson_reply reply;
-    choice_spoil(&self->random, &spoiled);
-    const gibson_status status = gibson_cluster_call(one->client, &spoiled, &reply);
-    worker_note(self, "a refused call -> %s", gibson_status_name(status));
-    if (status != GIBSON_INVALID) {
-        worker_violate(self, "a request that must be refused returned %s",
-                       gibson_status_name(status));
     }
 }
 
@@ -339,7 +344,7 @@ static void step(user *one)
     } else if (dice < 88) {
         run_pipeline(one);
     } else if (dice < 93) {
-        run_refused(one);
+        run_refused(one, false);
     } else if (dice < 98) {
         gibp_proxy_release(proxies[test_random_below(&self->random, (unsigned)server_count)]);
     } else if (faulty) {
@@ -523,7 +528,7 @@ static void *run_user_anywhere(void *context)
         } else if (dice < 19) {
             pipeline_anywhere(one);
         } else {
-            run_refused(one);
+            run_refused(one, false);
         }
     }
     gibson_cluster_client_free(one->client);

@@ -55,7 +55,7 @@ def test_results_are_in_the_order_of_the_operations(cluster: Cluster, prefix: st
 def test_more_than_the_window(
     servers: list[Server],
     prefix: str,
-    options: dict[str, int],
+    options: dict[str, Any],
 ) -> None:
     with Cluster([address(server) for server in servers], timeout=PATIENT, **options) as made:
         batch = made.pipeline()
