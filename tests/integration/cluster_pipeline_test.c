@@ -222,6 +222,33 @@ START_TEST(flush_sends_to_all_servers)
 }
 END_TEST
 
+START_TEST(requests_on_a_subtree_go_to_the_server_that_has_it)
+{
+    all.options.separator = ':';
+    all.options.depth = 1;
+    clustered_make(&all);
+    for (int i = 0; i < KEYS; i++) {
+        char space[16];
+        snprintf(space, sizeof space, "tree%d", i % 7);
+        const gibson_bytes key = name_key(space, i, text);
+        queue(gibson_request_value(GIBSON_OP_SET, key, key, 0));
+        queue(gibson_request_key(GIBSON_OP_COUNT, gibson_bytes_of(key.data, 6)));
+        queue_get(key);
+    }
+    for (int i = 0; i < KEYS; i++) {
+        char space[16];
+        snprintf(space, sizeof space, "tree%d", i % 7);
+        (void)next(GIBSON_OK);
+        ck_assert_int_eq(next(GIBSON_OK).value.number, i / 7 + 1);
+        size_t count;
+        (void)gibson_cluster_answers(all.client, &count);
+        ck_assert_uint_eq(count, 1);
+        next_value(name_key(space, i, text));
+    }
+    expect_end();
+}
+END_TEST
+
 /* ---- Views ---- */
 
 START_TEST(views_of_a_reply_stay_while_requests_are_queued)
@@ -281,6 +308,27 @@ START_TEST(request_that_is_refused_gets_no_reply)
     for (int pass = 0; pass < 3; pass++) {
         (void)next(GIBSON_NOT_FOUND);
     }
+    expect_end();
+}
+END_TEST
+
+/* Its server is gone, so what is found out first is another thing. */
+START_TEST(request_that_is_refused_is_so_when_its_server_is_gone)
+{
+    test_server gone;
+    clustered_make(&all);
+    test_server_start(&gone, TEST_UNIX, NULL);
+    const gibson_cluster_server list[] = {{.unix_socket = gone.unix_socket}};
+    ck_assert_status(gibson_cluster_set_servers(all.cluster, list, 1, NULL), GIBSON_OK);
+    (void)clustered_call(&all, gibson_request_bare(GIBSON_OP_PING), GIBSON_OK);
+    test_server_stop(&gone);
+    for (int i = 0; i < 3; i++) {
+        const gibson_request bad = gibson_request_key(GIBSON_OP_GET, gibson_str("a key"));
+        ck_assert_status(gibson_cluster_queue(all.client, &bad), GIBSON_INVALID);
+    }
+    queue_get(gibson_str("key"));
+    gibson_reply reply;
+    ck_assert_int_gt(gibson_cluster_next(all.client, &reply), GIBSON_TRUNCATED);
     expect_end();
 }
 END_TEST
@@ -660,6 +708,26 @@ START_TEST(server_that_is_probed_in_vain_stays_ejected)
 }
 END_TEST
 
+START_TEST(request_to_all_probes_a_server_and_goes_to_it_if_it_is_back)
+{
+    retry_soon();
+    clustered_make(&all);
+    store_keys("a");
+    clustered_break(&all, 1, GIBP_FAULT_CUT);
+    clustered_eject(&all, 1);
+    clustered_heal(&all, 1);
+    const int64_t end_ms = suite_now_ms() + CLUSTERED_PATIENCE_MS;
+    gibson_reply reply;
+    do {
+        ck_assert_int_lt(suite_now_ms(), end_ms);
+        queue(gibson_request_key(GIBSON_OP_COUNT, gibson_str("a:")));
+    } while (gibson_cluster_next(all.client, &reply) == GIBSON_UNREACHABLE);
+    ck_assert_status(reply.status, GIBSON_OK);
+    ck_assert_int_eq(reply.value.number, KEYS);
+    ck_assert(!clustered_is_ejected(all.client, 1));
+}
+END_TEST
+
 /* ---- The list ---- */
 
 START_TEST(pipeline_that_is_under_way_ends_with_the_former_list)
@@ -747,6 +815,41 @@ START_TEST(interrupt_ends_what_is_waited_for_and_ejects_nobody)
     ck_assert(!clustered_is_ejected(all.client, 1));
     queue(gibson_request_bare(GIBSON_OP_PING));
     (void)next(GIBSON_OK);
+}
+END_TEST
+
+/* The server is ejected, and its turn is given back. */
+START_TEST(interrupt_of_a_probe_queues_nothing)
+{
+    int left = 1000000;
+    all.of_clients.interrupt = interrupt;
+    all.of_clients.interrupt_context = &left;
+    retry_soon();
+    clustered_make(&all);
+    const gibson_request requests[] = {
+        gibson_request_key(GIBSON_OP_GET, clustered_key(&all, 1, "k", 0, text)),
+        gibson_request_bare(GIBSON_OP_PING)};
+    (void)clustered_call(&all, requests[1], GIBSON_OK); /* the others need not be connected to */
+    clustered_break(&all, 1, GIBP_FAULT_CUT);
+    clustered_eject(&all, 1);
+    clustered_heal(&all, 1);
+    clustered_break(&all, 1, GIBP_FAULT_BLACK_HOLE);
+    const int64_t end_ms = suite_now_ms() + CLUSTERED_PATIENCE_MS;
+    gibson_status status;
+    for (;;) {
+        left = 0;
+        status = gibson_cluster_queue(all.client, &requests[_i]);
+        left = 1000000;
+        if (status != GIBSON_OK) {
+            break;
+        }
+        ck_assert_int_lt(suite_now_ms(), end_ms); /* it was not its turn yet */
+        (void)next(GIBSON_UNREACHABLE);
+    }
+    ck_assert_status(status, GIBSON_INTERRUPTED);
+    expect_end();
+    clustered_heal(&all, 1);
+    queue_until_back(requests[0].key, GIBSON_NOT_FOUND);
 }
 END_TEST
 
@@ -867,10 +970,12 @@ int main(void)
                replies_are_right_while_requests_are_queued_between_them,
                request_to_all_sees_what_was_queued_before_it_and_nothing_later,
                all_servers_are_sent_their_requests_before_one_is_waited_for,
-               flush_sends_to_all_servers, views_of_a_reply_stay_while_requests_are_queued,
-               request_that_is_refused_gets_no_reply, call_while_replies_are_outstanding_is_refused,
-               argument_that_is_missing_is_told, window_holds_over_all_servers_together,
-               bytes_hold_over_all_servers_together)},
+               flush_sends_to_all_servers, requests_on_a_subtree_go_to_the_server_that_has_it,
+               views_of_a_reply_stay_while_requests_are_queued,
+               request_that_is_refused_gets_no_reply,
+               request_that_is_refused_is_so_when_its_server_is_gone,
+               call_while_replies_are_outstanding_is_refused, argument_that_is_missing_is_told,
+               window_holds_over_all_servers_together, bytes_hold_over_all_servers_together)},
         {.set_up = set_up,
          .tear_down = tear_down,
          TESTS(requests_for_a_server_that_is_ejected_fail_in_their_places,
@@ -882,6 +987,7 @@ int main(void)
                server_that_does_not_read_keeps_no_reply_of_another_back,
                full_socket_buffers_on_both_sides_block_nothing,
                server_that_is_probed_in_vain_stays_ejected,
+               request_to_all_probes_a_server_and_goes_to_it_if_it_is_back,
                pipeline_that_is_under_way_ends_with_the_former_list,
                views_of_a_reply_stay_when_its_server_leaves_the_list,
                interrupt_ends_what_is_waited_for_and_ejects_nobody,
@@ -889,9 +995,10 @@ int main(void)
                client_may_be_freed_with_replies_outstanding)},
         {.set_up = set_up,
          .tear_down = tear_down,
-         .runs = 2, /* the ways to lose a connection; the policies */
+         .runs = 2, /* the ways to lose a connection; the policies; a key or all */
          TESTS(connection_lost_in_a_batch_is_one_failure_however_many_requests_that_are,
-               server_that_comes_back_is_flushed_before_requests_are_queued_for_it)},
+               server_that_comes_back_is_flushed_before_requests_are_queued_for_it,
+               interrupt_of_a_probe_queues_nothing)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .own_process = true,
