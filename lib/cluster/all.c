@@ -197,6 +197,7 @@ static gibson_status collect(gibson_cluster_client *client)
 gibson_status gib_cluster_merge(gibson_cluster_client *client, const gibson_request *request,
                                 gibson_reply *reply)
 {
+    gib_cluster_forget_reply(client); /* the request may have been made of it */
     *reply = (gibson_reply){.opcode = request->opcode, .status = collect(client)};
     if (reply->status != GIBSON_OK) {
         return reply->status;

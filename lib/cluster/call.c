@@ -99,14 +99,16 @@ static GIB_NOINLINE gibson_status call_any(gibson_cluster_client *client,
     if (client->queue.count) {
         return gib_cluster_refuse(client, request, reply, is_unread(client));
     }
-    const gibson_status status = gib_cluster_get_ready(client, request);
+    gibson_status status = gib_cluster_get_ready(client, request);
     if (status != GIBSON_OK) {
         return gib_cluster_refuse(client, request, reply, status);
     }
     gibson_bytes part;
     switch (gib_cluster_find_destination(client, request, &part)) {
     case GIB_TO_ONE:
-        return call_one(client, part, request, reply, now_ns);
+        status = call_one(client, part, request, reply, now_ns);
+        gib_cluster_forget_reply(client);
+        return status;
     case GIB_TO_ALL:
         return gib_cluster_call_all(client, request, reply, now_ns);
     default:

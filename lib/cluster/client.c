@@ -16,7 +16,8 @@ gibson_status gib_cluster_refuse(gibson_cluster_client *client, const gibson_req
                                  gibson_reply *reply, gibson_status status)
 {
     *reply = (gibson_reply){.status = status, .opcode = request->opcode};
-    client->last = client->lender = NULL;
+    gib_cluster_forget_reply(client);
+    client->last = NULL;
     client->answer_count = 0;
     return status;
 }
@@ -183,6 +184,23 @@ void gib_cluster_forget_reply(gibson_cluster_client *client)
     gibson_owned_reply_free(client->held);
     client->held = NULL;
     client->lender = NULL;
+}
+
+bool gib_cluster_hold_reply(gibson_cluster_client *client)
+{
+    gibson_client *lender = client->last ? client->last : client->lender;
+    if (lender && gibson_client_take_reply(lender, &client->held) == GIBSON_NOMEM) {
+        return false;
+    }
+    client->last = client->lender = NULL;
+    return true;
+}
+
+bool gib_cluster_hold_reply_of(gibson_cluster_client *client, const gibson_request *request)
+{
+    const gibson_client *lender = client->last ? client->last : client->lender;
+    return !lender || !gib_session_lends(&lender->connection.session, request) ||
+           gib_cluster_hold_reply(client);
 }
 
 gibson_status gibson_cluster_take_reply(gibson_cluster_client *client, gibson_owned_reply **owned)

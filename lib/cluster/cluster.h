@@ -145,7 +145,14 @@ gibson_status gib_cluster_has_failed(const gib_link *link, gibson_status status,
 /* Sets the error of the client: the server is not asked. */
 gibson_status gib_cluster_is_avoided(gibson_cluster_client *client, const gib_link *link);
 
-/* Ends the views of the last reply, if a new one needs their memory. */
+/* Keeps the last reply, whose views stay, from connections that are to be used, or freed: until
+   gib_cluster_forget_reply. False if memory runs out. The second does so if a request is made of
+   it.
+ */
+bool gib_cluster_hold_reply(gibson_cluster_client *client);
+bool gib_cluster_hold_reply_of(gibson_cluster_client *client, const gibson_request *request);
+
+/* Ends the views of the last reply, but for those that a connection lends. */
 void gib_cluster_forget_reply(gibson_cluster_client *client);
 
 /* ---- Where a request goes ---- */
@@ -224,10 +231,6 @@ gibson_status gib_cluster_call_until(gibson_cluster_client *client, size_t index
                                      gib_deadline until);
 
 /* ---- Pipelines ---- */
-
-/* Keeps the last reply, whose views stay, from what has to be asked, or freed, before a request is
-   queued. False if memory runs out. */
-bool gib_cluster_hold_reply(gibson_cluster_client *client);
 
 /* Finds out whether a server whose turn it is is back, and takes note. Returns the status of that,
    or GIBSON_WOULD_BLOCK if it cannot be asked while replies are outstanding. */

@@ -1,16 +1,6 @@
 /* What has to be asked before a request is queued. */
 #include "cluster/cluster.h"
 
-bool gib_cluster_hold_reply(gibson_cluster_client *client)
-{
-    gibson_client *lender = client->last ? client->last : client->lender;
-    if (lender && gibson_client_take_reply(lender, &client->held) == GIBSON_NOMEM) {
-        return false;
-    }
-    client->last = client->lender = NULL;
-    return true;
-}
-
 /* Tells whether nothing is under way on a server that would be asked. */
 static bool may_ask(const gibson_cluster_client *client, const gib_link *link)
 {

@@ -40,7 +40,9 @@ gibson_status gib_cluster_check(gibson_cluster_client *client, const gibson_requ
 
 gibson_status gib_cluster_get_ready(gibson_cluster_client *client, const gibson_request *request)
 {
-    gib_cluster_forget_reply(client);
+    if (!gib_cluster_hold_reply_of(client, request)) {
+        return gib_error_set(&client->error, GIBSON_NOMEM, "no memory to keep the last reply");
+    }
     if (!gib_cluster_is_current(client) && !gib_cluster_follow(client)) {
         return gib_error_set(&client->error, GIBSON_NOMEM, "no memory for the list of servers");
     }
@@ -182,7 +184,9 @@ gibson_status gibson_cluster_route(gibson_cluster_client *client, const gibson_r
     *count = client->answer_count = 0;
     client->last = NULL;
     client->error.status = GIBSON_OK;
-    return route(client, request, targets, room, count);
+    const gibson_status status = route(client, request, targets, room, count);
+    gib_cluster_forget_reply(client);
+    return status;
 }
 
 void gibson_cluster_note(gibson_cluster_client *client, const char *server, gibson_cluster_use use,

@@ -282,6 +282,47 @@ START_TEST(views_of_a_reply_stay_while_requests_are_queued)
 }
 END_TEST
 
+/* What it is made of is in memory of one connection, of the client, or of a server that leaves; and
+   it goes to all. */
+START_TEST(request_may_be_made_of_the_reply_before_it)
+{
+    enum { LARGE = 40000 };
+    static char value[LARGE];
+    gibson_cluster_server list[CLUSTERED_MOST];
+    char other[64];
+    clustered_make(&all);
+    clustered_list(&all, list);
+    memset(value, 'v', sizeof value);
+    const gibson_bytes large = gibson_bytes_of(value, sizeof value);
+    for (size_t i = 0; i < SERVERS; i++) {
+        const gibson_bytes key = clustered_key(&all, i, "large", 0, other);
+        (void)clustered_call(&all, gibson_request_value(GIBSON_OP_SET, key, large, 0), GIBSON_OK);
+    }
+    const gibson_reply found =
+        clustered_call(&all, gibson_request_key(GIBSON_OP_MGET, gibson_str("large:")), GIBSON_OK);
+    gibson_items items = found.items;
+    gibson_bytes key;
+    gibson_value held;
+    ck_assert(gibson_items_next(&items, &key, &held));
+    const gibson_reply got =
+        clustered_call(&all, gibson_request_key(GIBSON_OP_GET, key), GIBSON_OK);
+    const gibson_reply changed = clustered_call(
+        &all, gibson_request_value(GIBSON_OP_MSET, gibson_str("large:"), got.value.bytes, 0),
+        GIBSON_OK);
+    ck_assert_int_eq(changed.value.number, SERVERS);
+    const gibson_bytes first = clustered_key(&all, 0, "k", 0, other);
+    const gibson_request get =
+        gibson_request_key(GIBSON_OP_GET, clustered_key(&all, 1, "large", 0, text));
+    const gibson_reply last = clustered_call(&all, get, GIBSON_OK);
+    ck_assert_status(gibson_cluster_set_servers(all.cluster, list, 1, NULL), GIBSON_OK);
+    (void)clustered_call(&all, gibson_request_value(GIBSON_OP_SET, first, last.value.bytes, 0),
+                         GIBSON_OK);
+    const gibson_reply copy =
+        clustered_call(&all, gibson_request_key(GIBSON_OP_GET, first), GIBSON_OK);
+    expect_bytes(&copy, large);
+}
+END_TEST
+
 /* ---- What is refused ---- */
 
 START_TEST(request_that_is_refused_gets_no_reply)
@@ -972,7 +1013,7 @@ int main(void)
                all_servers_are_sent_their_requests_before_one_is_waited_for,
                flush_sends_to_all_servers, requests_on_a_subtree_go_to_the_server_that_has_it,
                views_of_a_reply_stay_while_requests_are_queued,
-               request_that_is_refused_gets_no_reply,
+               request_may_be_made_of_the_reply_before_it, request_that_is_refused_gets_no_reply,
                request_that_is_refused_is_so_when_its_server_is_gone,
                call_while_replies_are_outstanding_is_refused, argument_that_is_missing_is_told,
                window_holds_over_all_servers_together, bytes_hold_over_all_servers_together)},
