@@ -19,6 +19,7 @@ void batch_free(batch *made)
     for (size_t i = 0; i < made->count; i++) {
         gibson_owned_reply_free(made->outcomes[i].owned);
         free(made->outcomes[i].error);
+        free(made->outcomes[i].said);
     }
     free(made->outcomes);
     free(made->memory);
@@ -68,7 +69,7 @@ static void keep_reply(batch *run, const operation *op, const gibson_reply *repl
     }
     bool kept = true;
     if (gibson_yields_items(op->kind->yield) || of->value.bytes.size > TAKE_ABOVE) {
-        kept = gibson_client_take_reply(run->client, &of->owned) == GIBSON_OK;
+        kept = run->way->take_reply(run->on, &of->owned) == GIBSON_OK;
     } else if (of->value.kind == GIBSON_KIND_BYTES) {
         kept = copy_value(run, of);
     }
@@ -77,17 +78,13 @@ static void keep_reply(batch *run, const operation *op, const gibson_reply *repl
     }
 }
 
-/* Tells whether the connection is unusable after a status. */
-static bool breaks(const batch *run, gibson_status status)
-{
-    return status > GIBSON_TRUNCATED && !gibson_client_connected(run->client);
-}
-
 static void fail(batch *run, outcome *of)
 {
-    gibson_error error = run->error_of(run);
+    const gibson_status status = of->status;
+    const gibson_error error = run->way->error_of(run);
     set_error(of, &error);
-    if (!run->broken && breaks(run, error.status)) {
+    of->said = run->way->listen ? run->way->listen(run->on, of->queued) : NULL;
+    if (!run->broken && status > GIBSON_TRUNCATED && run->way->is_broken(run->on, status)) {
         run->broken = of;
     }
 }
@@ -107,13 +104,12 @@ static void queue_more(batch *run)
 {
     while (run->queued < run->count && !run->broken) {
         outcome *of = &run->outcomes[run->queued];
-        gibson_status status =
-            gibson_client_queue(run->client, &run->operations[run->queued].request);
-        if (status == GIBSON_WOULD_BLOCK) {
+        of->status = run->way->queue(run->on, &run->operations[run->queued].request);
+        if (of->status == GIBSON_WOULD_BLOCK) {
             return;
         }
         run->queued++;
-        of->queued = status == GIBSON_OK;
+        of->queued = of->status == GIBSON_OK;
         if (!of->queued) {
             fail(run, of);
         }
@@ -131,7 +127,7 @@ static void read_next(batch *run)
         return;
     }
     gibson_reply reply;
-    of->status = gibson_client_next(run->client, &reply);
+    of->status = run->way->next(run->on, &reply);
     if (of->status == GIBSON_OK) {
         keep_reply(run, op, &reply, of);
     } else {
@@ -139,11 +135,34 @@ static void read_next(batch *run)
     }
 }
 
-void batch_run(batch *run, gibson_client *client, gibson_error (*error_of)(const batch *run),
-               void *context)
+static gibson_status queue(void *on, const gibson_request *request)
 {
-    run->client = client;
-    run->error_of = error_of;
+    return gibson_client_queue(on, request);
+}
+
+static gibson_status next(void *on, gibson_reply *reply)
+{
+    return gibson_client_next(on, reply);
+}
+
+static gibson_status take_reply(void *on, gibson_owned_reply **owned)
+{
+    return gibson_client_take_reply(on, owned);
+}
+
+static bool is_broken(void *on, gibson_status failed)
+{
+    (void)failed;
+    return !gibson_client_connected(on);
+}
+
+const batch_way batch_client_way = {
+    .queue = queue, .next = next, .take_reply = take_reply, .is_broken = is_broken};
+
+void batch_run(batch *run, const batch_way *way, void *on, void *context)
+{
+    run->way = way;
+    run->on = on;
     run->context = context;
     while (run->answered < run->count) {
         queue_more(run);

@@ -18,7 +18,9 @@ int client_run_batch(PyObject *object, batch *run)
     bool closed = client_is_closed(self, &error);
     if (!closed) {
         client_enter(self);
-        batch_run(run, self->client, error_of, self);
+        batch_way way = batch_client_way;
+        way.error_of = error_of;
+        batch_run(run, &way, self->client, self);
         client_leave(self);
     }
     client_end(self);

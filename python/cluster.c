@@ -6,6 +6,8 @@
 
 #include <structmember.h>
 
+#include "cluster_answers.h"
+#include "cluster_batch.h"
 #include "cluster_clients.h"
 #include "cluster_route.h"
 #include "cluster_servers.h"
@@ -16,10 +18,9 @@
 #include "wait.h"
 
 typedef struct Cluster {
-    PyObject ob_base;
-    module_state *state;             /* lives as long as the type */
-    gibson_cluster *_Atomic cluster; /* NULL until __init__ has succeeded */
-    atomic_flag begun;               /* __init__ runs, or has succeeded */
+    ENDPOINT_HEAD                        /* without a server */
+        gibson_cluster *_Atomic cluster; /* NULL until __init__ has succeeded */
+    atomic_flag begun;                   /* __init__ runs, or has succeeded */
     cluster_clients clients;
     atomic_bool closed;
     int64_t timeout_ms;
@@ -57,78 +58,6 @@ static void take_back(Cluster *self, gibson_cluster_client *client)
     cluster_clients_take_back(&self->clients, (PyObject *)self, client);
 }
 
-/* -- what servers have said ----------------------------------------------------------------- */
-
-/* A tuple of a type of the module: it takes over the members. NULL with an exception set, as where
-   a member is NULL. */
-static PyObject *make_tuple(const module_state *state, PyTypeObject *type, PyObject *first,
-                            PyObject *second, PyObject *third)
-{
-    PyObject *made = first && second && third && module_check_alive(state) == 0
-                         ? PyStructSequence_New(type)
-                         : NULL;
-    if (!made) {
-        Py_XDECREF(first);
-        Py_XDECREF(second);
-        Py_XDECREF(third);
-        return NULL;
-    }
-    PyStructSequence_SetItem(made, 0, first);
-    PyStructSequence_SetItem(made, 1, second);
-    PyStructSequence_SetItem(made, 2, third);
-    return made;
-}
-
-static PyObject *status_object(gibson_status status)
-{
-    if (status == GIBSON_OK) {
-        Py_RETURN_NONE;
-    }
-    return PyUnicode_FromString(gibson_status_name(status));
-}
-
-static PyObject *answer_object(const module_state *state, const gibson_cluster_answer *answer)
-{
-    return make_tuple(state, state->answer_type, PyUnicode_DecodeFSDefault(answer->server),
-                      status_object(answer->status), PyLong_FromLongLong(answer->number));
-}
-
-static PyObject *answers_object(const module_state *state, const gibson_cluster_answer *answers,
-                                size_t count)
-{
-    PyObject *list = PyList_New((Py_ssize_t)count);
-    for (size_t i = 0; list && i < count; i++) {
-        PyObject *answer = answer_object(state, &answers[i]);
-        if (!answer) {
-            Py_CLEAR(list);
-            break;
-        }
-        PyList_SET_ITEM(list, (Py_ssize_t)i, answer);
-    }
-    return list;
-}
-
-static int set_answers(const module_state *state, PyObject *exception,
-                       const gibson_cluster_answer *answers, size_t count)
-{
-    PyObject *list = answers_object(state, answers, count);
-    const int set = list ? PyObject_SetAttrString(exception, "answers", list) : -1;
-    Py_XDECREF(list);
-    return set;
-}
-
-/* The server whose status it is. NULL, without an exception, where it is none's. */
-static PyObject *server_of_status(const gibson_cluster_answer *answers, size_t count,
-                                  gibson_status status)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (answers[i].status == status) {
-            return PyUnicode_DecodeFSDefault(answers[i].server);
-        }
-    }
-    return NULL;
-}
-
 /* Raises the exception for the error of the last call, unless a signal handler has raised one. */
 static void raise(const Cluster *self, gibson_cluster_client *client, const waiting_call *call,
                   const operation *op)
@@ -143,14 +72,8 @@ static void raise(const Cluster *self, gibson_cluster_client *client, const wait
         PyErr_NoMemory();
         return;
     }
-    PyObject *server = server_of_status(answers, count, error.status);
-    failure failed = {error, op->kind, op->key, server, op->refused, "Cluster"};
-    PyObject *exception = failure_exception(self->state, &failed);
-    Py_XDECREF(server);
-    const bool is_of_one = op->key && !takes_prefix(op->kind);
-    if (exception && !is_of_one && set_answers(self->state, exception, answers, count) < 0) {
-        Py_CLEAR(exception);
-    }
+    const failure failed = {error, op->kind, op->key, NULL, op->refused, "Cluster"};
+    PyObject *exception = answers_exception(self->state, &failed, answers, count);
     if (exception) {
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
         Py_DECREF(exception);
@@ -205,6 +128,24 @@ static PyObject *run_command(PyObject *object, const command_kind *kind, const c
     }
     operation_release(&op);
     return result;
+}
+
+/* A batch as a whole is no operation: it has no error of its own, but where it is not run. */
+static int run_batch_of(PyObject *object, batch *run)
+{
+    Cluster *self = cluster_of(object);
+    static const command_kind kind = {.name = "pipeline"};
+    gibson_cluster_client *client =
+        check_open(self, &(operation){.kind = &kind}) == 0 ? lend(self) : NULL;
+    if (!client) {
+        return -1;
+    }
+    waiting_call call;
+    wait_enter(&call, self->state);
+    batch_run(run, &cluster_batch_way, client, &call);
+    wait_leave(&call);
+    take_back(self, client);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* -- the list of servers -------------------------------------------------------------------- */
@@ -357,8 +298,8 @@ static PyObject *server_object(const module_state *state, gibson_cluster_client 
     if (!address) {
         return NULL;
     }
-    return make_tuple(state, state->server_type, PyUnicode_DecodeFSDefault(address),
-                      PyBool_FromLong(is_ejected), PyLong_FromUnsignedLongLong(ejections));
+    return answers_tuple(state, state->server_type, PyUnicode_DecodeFSDefault(address),
+                         PyBool_FromLong(is_ejected), PyLong_FromUnsignedLongLong(ejections));
 }
 
 static PyObject *list_servers(const Cluster *self, gibson_cluster_client *client)
@@ -479,6 +420,7 @@ static PyObject *cluster_new(PyTypeObject *type, PyObject *args, PyObject *keywo
     Cluster *self = state ? (Cluster *)type->tp_alloc(type, 0) : NULL;
     if (self) {
         self->state = state;
+        self->run = run_batch_of;
         atomic_flag_clear(&self->begun);
     }
     return (PyObject *)self;
@@ -568,6 +510,8 @@ static PyMethodDef cluster_methods[] = {
      "Arguments:\n"
      "    servers (iterable of str, or of pairs of str and int): as of Cluster().\n\n"
      "Raises InvalidArgumentError, after which the list is as it was."},
+    {"pipeline", (PyCFunction)(void (*)(void))endpoint_pipeline, METH_VARARGS | METH_KEYWORDS,
+     DOC_PIPELINE},
     {"_route", (PyCFunction)(void (*)(void))cluster_find_route, METH_FASTCALL,
      "Where an operation goes: see cluster_route.h."},
     {"_note", cluster_take_note, METH_VARARGS, "How a request has ended: see cluster_route.h."},
@@ -615,23 +559,6 @@ static PyType_Spec cluster_spec = {
     .slots = cluster_slots,
 };
 
-static PyTypeObject *make_answer_type(void)
-{
-    PyStructSequence_Field fields[] = {
-        {"server", "str: its address"},
-        {"status", "str: why it failed, as of PyGibsonError.status; None where it has not"},
-        {"number", "int: what it has counted or changed; 0 where that is not known"},
-        {NULL, NULL},
-    };
-    PyStructSequence_Desc desc = {
-        .name = "pygibson.ClusterAnswer",
-        .doc = "What one server of a Cluster has said: (server, status, number).",
-        .fields = fields,
-        .n_in_sequence = 3,
-    };
-    return PyStructSequence_NewType(&desc);
-}
-
 static PyTypeObject *make_server_type(void)
 {
     PyStructSequence_Field fields[] = {
@@ -651,7 +578,7 @@ static PyTypeObject *make_server_type(void)
 
 int cluster_add(PyObject *module, module_state *state)
 {
-    state->answer_type = make_answer_type();
+    state->answer_type = answers_make_type();
     state->server_type = make_server_type();
     state->cluster_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &cluster_spec, NULL);
     PyTypeObject *types[] = {state->answer_type, state->server_type, state->cluster_type};

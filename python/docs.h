@@ -48,16 +48,15 @@
                          "hashing, as libmemcached's weighted ketama does. It connects to a "      \
                          "server when that is\n"                                                   \
                          "first asked.\n\n"                                                        \
-                         "The methods are those of Client, without pipeline. An operation on a "   \
-                         "key goes to the\n"                                                       \
-                         "server that has it; one on a prefix, and ping, to all at once, or to "   \
-                         "the one that\n"                                                          \
-                         "affinity tells. What all have said together is returned if all have "    \
-                         "answered. If any has\n"                                                  \
-                         "not, the exception of its failure is raised, whose attribute answers "   \
-                         "has what each server\n"                                                  \
-                         "has said and done. stats is of one server, so it raises UsageError; "    \
-                         "quit closes.\n\n"                                                        \
+                         "The methods are those of Client. An operation on a key goes to the "     \
+                         "server that has it; one\n"                                               \
+                         "on a prefix, and ping, to all at once, or to the one that affinity "     \
+                         "tells. What all have\n"                                                  \
+                         "said together is returned if all have answered. If any has not, the "    \
+                         "exception of its failure\n"                                              \
+                         "is raised, whose attribute answers has what each server has said and "   \
+                         "done. stats is of one\n"                                                 \
+                         "server, so it raises UsageError; quit closes.\n\n"                       \
                          "Arguments:\n" SERVERS_OPTION(DOC_OPTION) TIMEOUT_OPTION(DOC_OPTION)      \
                              CONNECTION_OPTIONS(DOC_OPTION) CLUSTER_OPTIONS(                       \
                                  DOC_OPTION) "\nRaises InvalidArgumentError.\n\n" DOC_EVERY_METHOD \

@@ -7,7 +7,8 @@ const char endpoint_parent_text[] = "the connection belongs to the parent proces
 bool endpoint_check(const module_state *state, PyObject *object)
 {
     return PyObject_TypeCheck(object, state->client_type) ||
-           PyObject_TypeCheck(object, state->pool_type);
+           PyObject_TypeCheck(object, state->pool_type) ||
+           PyObject_TypeCheck(object, state->cluster_type);
 }
 
 gibson_error endpoint_closed(const char *because)

@@ -1,19 +1,19 @@
-/* What Client and Pool have in common: what a Pipeline needs of either, and what they show alike.
- */
+/* What Client, Pool and Cluster have in common: what a Pipeline needs of each, and what they show
+   alike. */
 #ifndef PYGIBSON_ENDPOINT_H
 #define PYGIBSON_ENDPOINT_H
 
 #include "batch.h"
 #include "module.h"
 
-/* The first members of both. */
+/* The first members of each. */
 #define ENDPOINT_HEAD                                                                              \
     PyObject ob_base;                                                                              \
     module_state *state; /* lives as long as the type */                                           \
-    PyObject *server;    /* str: the peer; set once */                                             \
+    PyObject *server;    /* str: the peer; set once; NULL of a Cluster */                          \
     run_batch *run;
 
-/* Runs a batch on one connection. Returns -1 with an exception set if nothing was run, or a signal
+/* Runs a batch. Returns -1 with an exception set if nothing was run, or a signal
    handler raised one. */
 typedef int run_batch(PyObject *endpoint, batch *run);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "cluster_answers.h"
 #include "collected.h"
 #include "endpoint.h"
 #include "errors.h"
@@ -11,7 +12,7 @@
 
 typedef struct Pipeline {
     PyObject ob_base;
-    PyObject *endpoint; /* the Client or Pool that it is for */
+    PyObject *endpoint; /* the Client, Pool or Cluster that it is for */
     collected collected;
     PyObject *results;   /* a list, or NULL where the last run found none */
     bool raise_on_error; /* an operation that failed makes execute raise */
@@ -32,7 +33,8 @@ static PyObject *outcome_error(const Endpoint *on, const outcome *of, const oper
     } else {
         strcpy(failed.error.message, gibson_status_text(of->status));
     }
-    return failure_exception(on->state, &failed);
+    return of->said ? answers_exception(on->state, &failed, of->said->answers, of->said->count)
+                    : failure_exception(on->state, &failed);
 }
 
 static PyObject *outcome_object(const Endpoint *on, const batch *run, const outcome *of,
@@ -165,7 +167,7 @@ static PyObject *pipeline_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     }
     if (!endpoint_check(state, client)) {
         PyErr_Format(PyExc_TypeError,
-                     "Pipeline() argument 'client' must be Client or Pool, not %.200s",
+                     "Pipeline() argument 'client' must be Client, Pool or Cluster, not %.200s",
                      Py_TYPE(client)->tp_name);
         return NULL;
     }
@@ -229,8 +231,8 @@ static PyObject *pipeline_get_results(PyObject *object, void *closure)
 PyDoc_STRVAR(
     pipeline_doc,
     "Pipeline(client, *, raise_on_error=True)\n--\n\n"
-    "Operations of a Client or Pool that are sent together, so that they wait for one answer "
-    "only.\n\n"
+    "Operations of a Client, Pool or Cluster that are sent together, so that they wait for one\n"
+    "answer only.\n\n"
     "Made by their method pipeline. Its methods are those of Client but for quit: each notes the\n"
     "operation, sends nothing yet, and returns the Pipeline. A value that could change until\n"
     "then is copied.\n\n"
@@ -240,7 +242,8 @@ PyDoc_STRVAR(
     "The end of the with statement runs execute; where an exception ends it, the operations\n"
     "are dropped.\n\n"
     "Arguments:\n"
-    "    client (Client or Pool): what to run them on; a Pool runs them on one connection.\n"
+    "    client (Client, Pool or Cluster): what to run them on. A Pool runs them on one\n"
+    "        connection; a Cluster sends them to their servers at once.\n"
     "    raise_on_error (bool): whether execute raises PipelineError where operations failed.");
 
 PyDoc_STRVAR(
@@ -250,11 +253,14 @@ PyDoc_STRVAR(
     "Returns a list with the result of each operation. One that fails does not keep the others\n"
     "from being run. In place of its result stands the exception (a PyGibsonError) that the\n"
     "method of Client would have raised, such as NotFoundError for a get of a missing key.\n"
-    "Each reply may take the timeout of the Client or Pool from the one before.\n\n"
+    "Each reply may take the timeout (milliseconds) of the Client, Pool or Cluster from the one\n"
+    "before.\n\n"
     "Raises PipelineError where any failed, after all were run, unless the Pipeline was made\n"
     "with raise_on_error=False. If the connection breaks, the exception of the operation at\n"
     "which it did is raised, whatever raise_on_error is. In both cases the results attribute\n"
-    "has all results: after a break an exception for each operation that got no answer.");
+    "has all results: after a break an exception for each operation that got no answer. Of a\n"
+    "Cluster, a server that fails or is ejected makes its own operations fail, each with its\n"
+    "exception; those of the other servers are run, and nothing breaks.");
 
 /* END cannot be one of many, as nothing is answered after it. It comes last in the list, so its row
    ends the table. */

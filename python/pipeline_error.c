@@ -2,13 +2,15 @@
 
 #include <structmember.h>
 
-PyDoc_STRVAR(error_doc,
-             "Operations of a batch failed; all of them were run.\n\n"
-             "The message names the first of them. Attributes:\n"
-             "    failures (list of PipelineFailure): each one that failed\n"
-             "    results (list): the results of all operations in order, with the exception of\n"
-             "        each that failed in its place\n"
-             "    server (str): such as \"127.0.0.1:10128\" or \"unix:/run/gibson.sock\"\n");
+PyDoc_STRVAR(
+    error_doc,
+    "Operations of a batch failed; all of them were run.\n\n"
+    "The message names the first of them. Attributes:\n"
+    "    failures (list of PipelineFailure): each one that failed\n"
+    "    results (list): the results of all operations in order, with the exception of\n"
+    "        each that failed in its place\n"
+    "    server (str): such as \"127.0.0.1:10128\" or \"unix:/run/gibson.sock\"; None of a\n"
+    "        Cluster, where the error of each failure has its own\n");
 
 /* How many failures a message names. */
 enum { MOST_SHOWN = 20 };
@@ -134,9 +136,10 @@ static PyObject *make_error(const executed *done, PyObject *failures)
     }
     PyObject *error = PyObject_CallFunctionObjArgs(done->state->pipeline_error, message, NULL);
     Py_DECREF(message);
+    PyObject *server = done->server ? done->server : Py_None;
     if (error && (PyObject_SetAttrString(error, "failures", failures) < 0 ||
                   PyObject_SetAttrString(error, "results", done->results) < 0 ||
-                  PyObject_SetAttrString(error, "server", done->server) < 0)) {
+                  PyObject_SetAttrString(error, "server", server) < 0)) {
         Py_CLEAR(error);
     }
     return error;

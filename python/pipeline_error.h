@@ -11,7 +11,7 @@ int pipeline_error_add(PyObject *module, module_state *state);
 /* Operations that were run: with each that failed, its exception is in the list of results. */
 typedef struct executed {
     const module_state *state;
-    PyObject *server;
+    PyObject *server; /* or NULL */
     const operation *operations;
     PyObject *results;
 } executed;

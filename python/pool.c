@@ -158,7 +158,7 @@ static int64_t longest_wait_ms(const Pool *self, int64_t timeout_ms)
 
 static gibson_error batch_error(const batch *run)
 {
-    return wait_error(run->context, gibson_client_error(run->client));
+    return wait_error(run->context, gibson_client_error(run->on));
 }
 
 static int pool_run_batch(PyObject *object, batch *run)
@@ -179,7 +179,9 @@ static int pool_run_batch(PyObject *object, batch *run)
         if (timeout_ms != self->first_timeout_ms) {
             (void)gibson_client_set_timeout(client, timeout_ms); /* undone by the release */
         }
-        batch_run(run, client, batch_error, &call);
+        batch_way way = batch_client_way;
+        way.error_of = batch_error;
+        batch_run(run, &way, client, &call);
         gibson_pool_release(self->pool, client);
     }
     wait_leave(&call);

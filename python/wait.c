@@ -23,10 +23,10 @@ int wait_interrupt(void *context)
     waiting_call *call = current;
     PyEval_RestoreThread(call->released);
     const unsigned long forks = call->state->forks;
-    const int raised = PyErr_CheckSignals();
+    call->raised = PyErr_CheckSignals() < 0 || call->raised;
     call->forked = call->forked || call->state->forks != forks;
     call->released = PyEval_SaveThread();
-    return raised || call->forked;
+    return call->raised || call->forked;
 }
 
 gibson_error wait_error(const waiting_call *call, const gibson_error *error)

@@ -10,6 +10,7 @@
 typedef struct waiting_call {
     const module_state *state;
     PyThreadState *released;
+    bool raised; /* a signal handler has raised an exception: no wait of the call goes on */
     bool forked; /* the process forked within the wait, and this is the child */
     struct waiting_call *outer;
 } waiting_call;

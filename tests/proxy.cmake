@@ -25,7 +25,8 @@ target_sources(
             model/worlds.c)
 
 # Clusters, whose servers are behind proxies.
-foreach(test IN ITEMS integration/cluster_failures integration/cluster_threads)
+foreach(test IN ITEMS integration/cluster_failures integration/cluster_pipeline
+                      integration/cluster_threads)
     gibson_test(${test}_test.c gibson_test_server gibson_proxy gibson_test_support)
     get_filename_component(name ${test} NAME)
     target_sources(${name}_test PRIVATE support/clustered.c)

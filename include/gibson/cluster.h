@@ -99,11 +99,11 @@ GIBSON_API gibson_status gibson_cluster_new(gibson_cluster **cluster,
    then those clients may be used. NULL is allowed. Thread rule: one thread, once. Since 0.3. */
 GIBSON_API void gibson_cluster_free(gibson_cluster *cluster);
 
-/* gibson_cluster_set_servers replaces the list, at once for all: a call that is under way ends with
-   the former, and those that begin later have the new one. It asks no server anything, and what
-   moves to another server with it is not copied nor deleted. Returns as gibson_cluster_new; unless
-   that is GIBSON_OK the list is as it was. Thread rule: any thread, also while others call. Since
-   0.3. */
+/* gibson_cluster_set_servers replaces the list, at once for all: a call or a pipeline that is under
+   way ends with the former, and those that begin later have the new one. It asks no server
+   anything, and what moves to another server with it is not copied nor deleted. Returns as
+   gibson_cluster_new; unless that is GIBSON_OK the list is as it was. Thread rule: any thread, also
+   while others call. Since 0.3. */
 GIBSON_API gibson_status gibson_cluster_set_servers(gibson_cluster *cluster,
                                                     const gibson_cluster_server *servers,
                                                     size_t count, gibson_error *error);
@@ -141,7 +141,8 @@ GIBSON_API void gibson_cluster_client_free(gibson_cluster_client *client);
    answered, or is ejected, the status is why, and there is neither number nor items: what the
    others have said, and done, gibson_cluster_answers tells.
 
-   STATS and END are of one server, and return GIBSON_USAGE, as does an argument that is NULL.
+   STATS and END are of one server, and return GIBSON_USAGE, as do an argument that is NULL, and a
+   call while replies of a pipeline are outstanding.
    GIBSON_INVALID, for what the protocol or the limits do not allow, is returned before any server
    is asked anything. GIBSON_NOMEM: there is no memory for a connection, for the list of servers, or
    for the items of all. After any of these the client is usable. Since 0.3. */

@@ -9,6 +9,7 @@
 #include <gibson/async.h>
 #include <gibson/client.h>
 #include <gibson/cluster.h>
+#include <gibson/cluster_pipeline.h>
 #include <gibson/command.h>
 #include <gibson/options.h>
 #include <gibson/pipeline.h>

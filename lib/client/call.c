@@ -49,9 +49,9 @@ bool gib_call_check(gibson_client *client, gib_idle_check check)
     return false;
 }
 
-/* Ends a request after an operation with that status. */
-static gibson_status finish(gibson_client *client, const gibson_request *request,
-                            gibson_reply *reply, gibson_status status)
+/* After an operation with that status. */
+gibson_status gib_call_end(gibson_client *client, const gibson_request *request,
+                           gibson_reply *reply, gibson_status status)
 {
     if (GIB_UNLIKELY(status != GIBSON_OK)) {
         return fail(client, request, reply, status);
@@ -61,9 +61,8 @@ static gibson_status finish(gibson_client *client, const gibson_request *request
     return reply->status;
 }
 
-/* Gets ready for the long way. Returns GIBSON_OK, or why it is not to be gone. */
-static gibson_status prepare(gibson_client *client, const gibson_request *request,
-                             gibson_reply *reply)
+gibson_status gib_call_prepare(gibson_client *client, const gibson_request *request,
+                               gibson_reply *reply)
 {
     gib_session *session = &client->connection.session;
     if (GIB_UNLIKELY(gib_operation_is_parents(&client->operation))) {
@@ -80,30 +79,11 @@ static gibson_status prepare(gibson_client *client, const gibson_request *reques
 GIB_NOINLINE gibson_status gib_call_long(gibson_client *client, const gibson_request *request,
                                          gibson_reply *reply)
 {
-    const gibson_status status = prepare(client, request, reply);
-    return status == GIBSON_OK ? finish(client, request, reply,
-                                        gib_client_run(client, GIB_OPERATION_CALL, request, reply))
-                               : status;
-}
-
-gibson_status gib_call_start(gibson_client *client, const gibson_request *request,
-                             gibson_reply *reply, gib_deadline until, int64_t now_ns)
-{
-    const gibson_status status = prepare(client, request, reply);
-    if (status != GIBSON_OK) {
-        return status;
-    }
-    client->operation.latest = until;
-    gib_operation_begin(&client->operation, GIB_OPERATION_CALL, request, reply, now_ns);
-    client->operation.latest = GIB_NO_DEADLINE;
-    return gib_call_step(client, request, reply, now_ns);
-}
-
-gibson_status gib_call_step(gibson_client *client, const gibson_request *request,
-                            gibson_reply *reply, int64_t now_ns)
-{
-    const gibson_status status = gib_operation_step(&client->operation, now_ns);
-    return status == GIBSON_WOULD_BLOCK ? status : finish(client, request, reply, status);
+    const gibson_status status = gib_call_prepare(client, request, reply);
+    return status == GIBSON_OK
+               ? gib_call_end(client, request, reply,
+                              gib_client_run(client, GIB_OPERATION_CALL, request, reply))
+               : status;
 }
 
 GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_request *request,
@@ -123,8 +103,8 @@ GIB_NOINLINE gibson_status gib_call_finish(gibson_client *client, const gibson_r
     }
     client->operation.found = GIB_FOUND_SENT;
     client->operation.failure = status;
-    return finish(client, request, reply,
-                  gib_client_run(client, GIB_OPERATION_CALL, request, reply));
+    return gib_call_end(client, request, reply,
+                        gib_client_run(client, GIB_OPERATION_CALL, request, reply));
 }
 
 static GIB_NOINLINE gibson_status call_any(gibson_client *client, const gibson_request *request,

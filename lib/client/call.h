@@ -35,14 +35,12 @@ gibson_status gib_call_finish(gibson_client *client, const gibson_request *reque
 gibson_status gib_call_long(gibson_client *client, const gibson_request *request,
                             gibson_reply *reply);
 
-/* The same in steps, for who waits for several clients at once. The first begins it, to end at the
-   deadline of the client or that one, whichever is first. Both return GIBSON_WOULD_BLOCK as long as
-   client->operation waits for something, else what gib_call_long does. Request and reply have to
-   stay until then. */
-gibson_status gib_call_start(gibson_client *client, const gibson_request *request,
-                             gibson_reply *reply, gib_deadline until, int64_t now_ns);
-gibson_status gib_call_step(gibson_client *client, const gibson_request *request,
-                            gibson_reply *reply, int64_t now_ns);
+/* The beginning and the end of that, for a driver of its own. Unless the first returns GIBSON_OK,
+   the reply is that, and no operation is to be begun. */
+gibson_status gib_call_prepare(gibson_client *client, const gibson_request *request,
+                               gibson_reply *reply);
+gibson_status gib_call_end(gibson_client *client, const gibson_request *request,
+                           gibson_reply *reply, gibson_status status);
 
 /* The two for those who want nothing of the reply but its value. They take what a request is made
    of, so that those who call them in rare cases need not have made one. */

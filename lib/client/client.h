@@ -29,6 +29,17 @@ static inline gibson_status gib_client_fail(gibson_client *client, gibson_status
 gibson_status gib_client_run(gibson_client *client, gib_operation_kind kind,
                              const gibson_request *request, gibson_reply *reply);
 
+/* The same in steps, for who waits for several clients at once: steps.c. The first begins it, to
+   end at the deadline of the client or that one, whichever is first. Both return GIBSON_WOULD_BLOCK
+   as long as client->operation waits for something, else what the function of the client does.
+   Request and reply, where the kind has them, have to stay until then. Of FLUSH and NEXT something
+   has to be pending, of QUEUE nothing may be. */
+gibson_status gib_client_start(gibson_client *client, gib_operation_kind kind,
+                               const gibson_request *request, gibson_reply *reply,
+                               gib_deadline until, int64_t now_ns);
+gibson_status gib_client_step(gibson_client *client, const gibson_request *request,
+                              gibson_reply *reply, int64_t now_ns);
+
 /* Makes SO_RCVTIMEO of the socket what the timeout of the client is. */
 void gib_client_set_receive_timeout(gibson_client *client);
 
@@ -50,6 +61,12 @@ static inline void gib_client_answered(gibson_client *client, const gibson_reply
     gib_connection_answered(&client->connection, reply);
     gib_client_note_answer(client, reply->opcode, reply->status);
 }
+
+/* For pipelines. The first takes the next reply if it has arrived, and all else that needs no
+   waiting: it returns what gibson_client_next does, or GIBSON_WOULD_BLOCK. The second ends that
+   after an operation with that status. */
+gibson_status gib_next_held(gibson_client *client, gibson_reply *reply);
+gibson_status gib_next_end(gibson_client *client, gibson_reply *reply, gibson_status status);
 
 /* Sets the error of the client, which may be NULL: an out-parameter is. Returns GIBSON_USAGE. */
 gibson_status gib_client_missing(gibson_client *client);

@@ -89,6 +89,42 @@ static gibson_status abandon(gibson_client *client, gibson_reply *reply, gibson_
     return status;
 }
 
+gibson_status gib_next_end(gibson_client *client, gibson_reply *reply, gibson_status status)
+{
+    if (status != GIBSON_OK) {
+        return abandon(client, reply, status);
+    }
+    gib_client_answered(client, reply);
+    return reply->status;
+}
+
+gibson_status gib_next_held(gibson_client *client, gibson_reply *reply)
+{
+    gib_connection *connection = &client->connection;
+    gib_session *session = &connection->session;
+    if (gib_session_take_value(session, GIB_LAST, reply)) {
+        gib_client_note_answer(client, reply->opcode, GIBSON_OK);
+        return GIBSON_OK;
+    }
+    *reply = (gibson_reply){.status = GIBSON_END};
+    gib_session_release_reply(session);
+    if (!gib_session_count(session)) {
+        gib_session_trim(session);
+        return gib_client_fail(client, GIBSON_END, "no reply is outstanding");
+    }
+    gibson_status status = GIBSON_WOULD_BLOCK;
+    if (gib_session_has_input(session)) {
+        status = gib_session_next(session, reply, &connection->error);
+    }
+    if (status == GIBSON_WOULD_BLOCK) {
+        return status;
+    }
+    if (status != GIBSON_OK) {
+        gib_connection_break(connection);
+    }
+    return gib_next_end(client, reply, status);
+}
+
 static GIB_NOINLINE gibson_status next(gibson_client *client, gibson_reply *reply)
 {
     if (!client || !reply) {
@@ -97,30 +133,11 @@ static GIB_NOINLINE gibson_status next(gibson_client *client, gibson_reply *repl
         }
         return client ? gib_client_fail(client, GIBSON_USAGE, "reply is NULL") : GIBSON_USAGE;
     }
-    if (gib_session_take_value(&client->connection.session, GIB_LAST, reply)) {
-        gib_client_note_answer(client, reply->opcode, GIBSON_OK);
-        return GIBSON_OK;
-    }
-    *reply = (gibson_reply){.status = GIBSON_END};
-    gib_session_release_reply(&client->connection.session);
-    if (!gib_session_count(&client->connection.session)) {
-        gib_session_trim(&client->connection.session);
-        return gib_client_fail(client, GIBSON_END, "no reply is outstanding");
-    }
-    gibson_status status = GIBSON_WOULD_BLOCK;
-    if (gib_session_has_input(&client->connection.session)) {
-        status = gib_session_next(&client->connection.session, reply, &client->connection.error);
-    }
-    if (status == GIBSON_WOULD_BLOCK) {
-        status = gib_client_run(client, GIB_OPERATION_NEXT, NULL, reply);
-    } else if (status != GIBSON_OK) {
-        gib_connection_break(&client->connection);
-    }
-    if (status != GIBSON_OK) {
-        return abandon(client, reply, status);
-    }
-    gib_client_answered(client, reply);
-    return reply->status;
+    const gibson_status status = gib_next_held(client, reply);
+    return status == GIBSON_WOULD_BLOCK
+               ? gib_next_end(client, reply,
+                              gib_client_run(client, GIB_OPERATION_NEXT, NULL, reply))
+               : status;
 }
 
 gibson_status gibson_client_next(gibson_client *client, gibson_reply *reply)

@@ -10,7 +10,7 @@ static void choose(gibson_cluster_client *client, size_t index, gib_health_use u
 {
     gib_link *link = &client->links[index];
     gib_fanout_part *part = &client->parts[index];
-    *part = (gib_fanout_part){.status = GIBSON_UNREACHABLE};
+    *part = (gib_fanout_part){.kind = GIB_OPERATION_CALL, .status = GIBSON_UNREACHABLE};
     link->use = use;
     if (use != GIB_HEALTH_AVOID) {
         part->client = gib_cluster_connection(link);
@@ -102,6 +102,18 @@ static void note_all(gibson_cluster_client *client, size_t but)
     }
 }
 
+gibson_status gib_cluster_has_failed(const gib_link *link, gibson_status status,
+                                     gibson_error *error)
+{
+    const gibson_error *kept = link->client ? gibson_client_error(link->client) : NULL;
+    if (kept && kept->status == status) {
+        *error = *kept;
+        return status;
+    }
+    return gib_error_set(error, status, "%.120s has failed before: %s", link->node->peer,
+                         gibson_status_text(status));
+}
+
 /* Why a server has not answered. */
 static const char *reason(const gibson_cluster_client *client, size_t index, gibson_error *room)
 {
@@ -115,7 +127,7 @@ static const char *reason(const gibson_cluster_client *client, size_t index, gib
         gib_error_set(room, part->status, "flush_prefix was not deleted on %.100s: %.60s", peer,
                       gibson_status_text(part->reply.status));
     } else {
-        *room = *gibson_client_error(part->client);
+        gib_cluster_has_failed(&client->links[index], part->status, room);
     }
     return room->message;
 }
@@ -156,7 +168,8 @@ gibson_status gib_cluster_call_until(gibson_cluster_client *client, size_t index
                                      gib_deadline until)
 {
     gib_fanout_part *part = &client->parts[index];
-    *part = (gib_fanout_part){.client = client->links[index].client, .request = request};
+    *part = (gib_fanout_part){
+        .client = client->links[index].client, .kind = GIB_OPERATION_CALL, .request = request};
     gib_fanout_run(part, 1, client->waits, until);
     *reply = part->reply;
     return part->status;
@@ -181,21 +194,27 @@ static gibson_status collect(gibson_cluster_client *client)
     return failed ? not_answered(client, first, failed) : GIBSON_OK;
 }
 
-gibson_status gib_cluster_call_all(gibson_cluster_client *client, const gibson_request *request,
-                                   gibson_reply *reply, int64_t now_ns)
+gibson_status gib_cluster_merge(gibson_cluster_client *client, const gibson_request *request,
+                                gibson_reply *reply)
 {
-    const size_t count = client->membership->count;
-    if (choose_all(client, now_ns)) {
-        flush_before(client);
-    }
-    run(client, request, gib_cluster_deadline(client, now_ns));
-    judge(client);
-    note_all(client, count);
+    gib_cluster_forget_reply(client); /* the request may have been made of it */
     *reply = (gibson_reply){.opcode = request->opcode, .status = collect(client)};
     if (reply->status != GIBSON_OK) {
         return reply->status;
     }
     const gibson_status status =
-        gib_gather(client->parts, count, request, &client->gathered, reply);
+        gib_gather(client->parts, client->membership->count, request, &client->gathered, reply);
     return gib_cluster_fail(client, status, gibson_status_text(status));
+}
+
+gibson_status gib_cluster_call_all(gibson_cluster_client *client, const gibson_request *request,
+                                   gibson_reply *reply, int64_t now_ns)
+{
+    if (choose_all(client, now_ns)) {
+        flush_before(client);
+    }
+    run(client, request, gib_cluster_deadline(client, now_ns));
+    judge(client);
+    note_all(client, client->membership->count);
+    return gib_cluster_merge(client, request, reply);
 }

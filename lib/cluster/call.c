@@ -3,13 +3,6 @@
 #include "cluster/cluster.h"
 #include "wire/command.h"
 
-static GIB_INLINE void answer(gibson_cluster_client *client, const gib_link *link,
-                              const gibson_reply *reply, gibson_status status)
-{
-    client->answers[0] = (gibson_cluster_answer){link->node->peer, status, reply->value.number};
-    client->answer_count = 1;
-}
-
 /* ---- A server that is not what it should be ---- */
 
 static gibson_status no_memory(gibson_cluster_client *client, gib_link *link, gib_health_use use,
@@ -20,14 +13,20 @@ static gibson_status no_memory(gibson_cluster_client *client, gib_link *link, gi
     return gib_cluster_refuse(client, request, reply, GIBSON_NOMEM);
 }
 
-static gibson_status is_ejected(gibson_cluster_client *client, const gib_link *link,
-                                const gibson_request *request, gibson_reply *reply)
+gibson_status gib_cluster_is_avoided(gibson_cluster_client *client, const gib_link *link)
 {
-    *reply = (gibson_reply){.status = GIBSON_UNREACHABLE, .opcode = request->opcode};
-    answer(client, link, reply, GIBSON_UNREACHABLE);
     client->last = NULL;
     return gib_error_set(&client->error, GIBSON_UNREACHABLE, "%.150s is ejected after failures",
                          link->node->peer);
+}
+
+static gibson_status is_ejected(gibson_cluster_client *client, const gib_link *link,
+                                const gibson_request *request, gibson_reply *reply)
+{
+    *reply =
+        (gibson_reply){.status = gib_cluster_is_avoided(client, link), .opcode = request->opcode};
+    gib_cluster_answered_by(client, link, reply, reply->status);
+    return reply->status;
 }
 
 /* A probe: what is flushed and the request are under one deadline. */
@@ -57,7 +56,7 @@ static gibson_status ask_with_care(gibson_cluster_client *client, size_t index, 
                                      ? probe(client, index, request, reply, now_ns)
                                      : gibson_client_call(link->client, request, reply);
     gib_cluster_note(client->cluster, link->node, use, status);
-    answer(client, link, reply, status);
+    gib_cluster_answered_by(client, link, reply, status);
     return status;
 }
 
@@ -82,24 +81,34 @@ static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const 
         return gib_cluster_refuse(client, request, reply, GIBSON_INVALID);
     }
     gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, reply->status);
-    answer(client, link, reply, reply->status);
+    gib_cluster_answered_by(client, link, reply, reply->status);
     return reply->status;
 }
 
 /* ---- Any request ---- */
 
+static gibson_status is_unread(gibson_cluster_client *client)
+{
+    return gib_error_set(&client->error, GIBSON_USAGE, "replies of a pipeline are unread");
+}
+
 static GIB_NOINLINE gibson_status call_any(gibson_cluster_client *client,
                                            const gibson_request *request, gibson_reply *reply)
 {
     const int64_t now_ns = gib_now_ns();
-    const gibson_status status = gib_cluster_get_ready(client, request);
+    if (client->queue.count) {
+        return gib_cluster_refuse(client, request, reply, is_unread(client));
+    }
+    gibson_status status = gib_cluster_get_ready(client, request);
     if (status != GIBSON_OK) {
         return gib_cluster_refuse(client, request, reply, status);
     }
     gibson_bytes part;
     switch (gib_cluster_find_destination(client, request, &part)) {
     case GIB_TO_ONE:
-        return call_one(client, part, request, reply, now_ns);
+        status = call_one(client, part, request, reply, now_ns);
+        gib_cluster_forget_reply(client);
+        return status;
     case GIB_TO_ALL:
         return gib_cluster_call_all(client, request, reply, now_ns);
     default:
@@ -119,15 +128,6 @@ static GIB_COLD gibson_status refuse_null(gibson_cluster_client *client, gibson_
     return GIBSON_USAGE;
 }
 
-/* Tells whether a request is on a key that can be hashed. One that is empty is refused by the
-   client of whichever server. */
-static inline bool has_key(const gibson_request *request)
-{
-    const uint32_t opcode = (uint32_t)request->opcode;
-    return opcode < sizeof gib_commands / sizeof *gib_commands &&
-           gibson_takes(gib_commands[opcode].arguments, GIBSON_ARGUMENT_KEY) && request->key.data;
-}
-
 /* The common case: a key whose server is fine, and is connected to. */
 static GIB_INLINE gibson_status call_key(gibson_cluster_client *client, gibson_bytes part,
                                          const gibson_request *request, gibson_reply *reply)
@@ -143,7 +143,7 @@ static GIB_INLINE gibson_status call_key(gibson_cluster_client *client, gibson_b
     if (GIB_UNLIKELY(!gib_cluster_has_answered(status))) {
         return note_failure(client, link, request, reply);
     }
-    answer(client, link, reply, status);
+    gib_cluster_answered_by(client, link, reply, status);
     return status;
 }
 
@@ -161,8 +161,9 @@ gibson_status gibson_cluster_call(gibson_cluster_client *client, const gibson_re
     if (GIB_UNLIKELY(!client) || GIB_UNLIKELY(!request) || GIB_UNLIKELY(!reply)) {
         return refuse_null(client, reply);
     }
-    if (GIB_UNLIKELY(!has_key(request)) || GIB_UNLIKELY(!gib_cluster_is_current(client)) ||
-        GIB_UNLIKELY(client->gathered.end)) {
+    if (GIB_UNLIKELY(!gib_cluster_has_key(request)) ||
+        GIB_UNLIKELY(!gib_cluster_is_current(client)) || GIB_UNLIKELY(client->gathered.end) ||
+        GIB_UNLIKELY(client->queue.count)) {
         return call_any(client, request, reply);
     }
     return client->has_affinity ? call_key_with_affinity(client, request, reply)

@@ -8,7 +8,7 @@
 gibson_status gib_cluster_fail(gibson_cluster_client *client, gibson_status status,
                                const char *message)
 {
-    client->last = NULL;
+    client->last = client->lender = NULL;
     return gib_error_set(&client->error, status, "%s", message);
 }
 
@@ -16,6 +16,7 @@ gibson_status gib_cluster_refuse(gibson_cluster_client *client, const gibson_req
                                  gibson_reply *reply, gibson_status status)
 {
     *reply = (gibson_reply){.status = status, .opcode = request->opcode};
+    gib_cluster_forget_reply(client);
     client->last = NULL;
     client->answer_count = 0;
     return status;
@@ -87,6 +88,9 @@ static void drop_list(gibson_cluster_client *client)
 
 bool gib_cluster_follow(gibson_cluster_client *client)
 {
+    if (client->queue.count) {
+        return true;
+    }
     unsigned int generation;
     gib_membership *membership = gib_cluster_membership(client->cluster, &generation);
     arrays next;
@@ -106,7 +110,7 @@ bool gib_cluster_follow(gibson_cluster_client *client)
     client->answers = next.answers;
     client->waits = next.waits;
     client->answer_count = 0;
-    client->last = NULL;
+    client->last = client->lender = NULL;
     return true;
 }
 
@@ -127,6 +131,10 @@ gibson_status gibson_cluster_client_new(gibson_cluster_client **client, gibson_c
     made->cluster = cluster;
     made->has_affinity = !gib_affinity_is_none(&cluster->affinity);
     gib_buffer_init(&made->gathered, allocator);
+    gib_buffer_init(&made->scratch, allocator);
+    const gib_window window = {cluster->settings.client.pipeline_window,
+                               cluster->settings.client.pipeline_bytes};
+    gib_queue_init(&made->queue, window, allocator);
     if (!gib_cluster_follow(made)) {
         gib_release(allocator, made);
         return GIBSON_NOMEM;
@@ -142,7 +150,10 @@ void gibson_cluster_client_free(gibson_cluster_client *client)
         gibson_cluster *cluster = client->cluster;
         drop_links(client, NULL, NULL);
         drop_list(client);
+        gib_queue_clear(&client->queue);
         gib_buffer_clear(&client->gathered);
+        gib_buffer_clear(&client->scratch);
+        gibson_owned_reply_free(client->held);
         gib_release(&cluster->settings.client.allocator, client);
         gibson_cluster_free(cluster);
     }
@@ -162,6 +173,36 @@ gibson_client *gib_cluster_connection(gib_link *link)
 
 /* ---- What the last call has left ---- */
 
+enum { KEEP = 64 * 1024 }; /* bytes of memory for replies of many, from one call to the next */
+
+void gib_cluster_forget_reply(gibson_cluster_client *client)
+{
+    if (client->gathered.capacity > KEEP) {
+        gib_buffer_clear(&client->gathered);
+    }
+    gib_buffer_empty(&client->gathered);
+    gibson_owned_reply_free(client->held);
+    client->held = NULL;
+    client->lender = NULL;
+}
+
+bool gib_cluster_hold_reply(gibson_cluster_client *client)
+{
+    gibson_client *lender = client->last ? client->last : client->lender;
+    if (lender && gibson_client_take_reply(lender, &client->held) == GIBSON_NOMEM) {
+        return false;
+    }
+    client->last = client->lender = NULL;
+    return true;
+}
+
+bool gib_cluster_hold_reply_of(gibson_cluster_client *client, const gibson_request *request)
+{
+    const gibson_client *lender = client->last ? client->last : client->lender;
+    return !lender || !gib_session_lends(&lender->connection.session, request) ||
+           gib_cluster_hold_reply(client);
+}
+
 gibson_status gibson_cluster_take_reply(gibson_cluster_client *client, gibson_owned_reply **owned)
 {
     if (owned) {
@@ -172,6 +213,16 @@ gibson_status gibson_cluster_take_reply(gibson_cluster_client *client, gibson_ow
     }
     if (client->last) {
         return gibson_client_take_reply(client->last, owned);
+    }
+    if (client->lender) {
+        const gibson_status status = gibson_client_take_reply(client->lender, owned);
+        client->error = *gibson_client_error(client->lender);
+        return status;
+    }
+    if (client->held) {
+        *owned = client->held;
+        client->held = NULL;
+        return GIBSON_OK;
     }
     if (!gib_buffer_size(&client->gathered)) {
         return gib_cluster_fail(client, GIBSON_USAGE, "the last call left no reply to take");

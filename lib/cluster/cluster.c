@@ -213,6 +213,11 @@ static verdict judge(gibson_status status)
     }
 }
 
+bool gib_cluster_is_failure(gibson_status status)
+{
+    return judge(status) == VERDICT_FAILED;
+}
+
 void gib_cluster_note(gibson_cluster *cluster, gib_node *node, gib_health_use use,
                       gibson_status status)
 {

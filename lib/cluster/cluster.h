@@ -3,7 +3,8 @@
    What threads share: options.c checks what a cluster is made with, cluster.c has the list and who
    has failed. What a thread has: client.c has its connections, route.c tells where a request goes,
    call.c asks one server, all.c asks many. fanout.c does that at once, gather.c makes one reply of
-   theirs. */
+   theirs. Of pipelines queue.c is the list, pipeline.c puts requests into it, next.c takes replies
+   out, and probe.c asks what has to be asked before. */
 #ifndef GIB_CLUSTER_CLUSTER_H
 #define GIB_CLUSTER_CLUSTER_H
 
@@ -12,6 +13,8 @@
 #include "cluster/affinity.h"
 #include "cluster/fanout.h"
 #include "cluster/membership.h"
+#include "cluster/queue.h"
+#include "wire/command.h"
 
 struct gibson_cluster {
     atomic_uint references; /* its owner's, and one of each client */
@@ -33,6 +36,8 @@ typedef struct gib_link {
     gibson_client *client; /* NULL as long as it is not needed */
     gib_health_use use;    /* for the request that goes to all */
     uint64_t seen;         /* the search that has been here last */
+    size_t owed;           /* requests of the pipeline that have gone here, or should have */
+    gibson_status lost;    /* why none of those is answered any more; or GIBSON_OK */
 } gib_link;
 
 struct gibson_cluster_client {
@@ -45,10 +50,14 @@ struct gibson_cluster_client {
     gibson_cluster_answer *answers;
     size_t answer_count;
     uint64_t searches;
-    gibson_client *last;  /* whose reply is lent, or whose error it is; or NULL */
-    gib_buffer gathered;  /* what a reply of many is made of */
-    struct pollfd *waits; /* room for what all connections wait for */
-    gibson_error error;   /* where `last` is NULL */
+    gibson_client *last;      /* whose reply is lent, or whose error it is; or NULL */
+    gib_buffer gathered;      /* what a reply of many is made of */
+    struct pollfd *waits;     /* room for what all connections wait for */
+    gibson_error error;       /* where `last` is NULL */
+    gib_buffer scratch;       /* for frames that are made to see whether they can be */
+    gib_queue queue;          /* requests of a pipeline without a reply */
+    gibson_client *lender;    /* whose reply is lent while `last` is NULL; or NULL */
+    gibson_owned_reply *held; /* the reply that is lent, of a client that had to be used; or NULL */
 };
 
 /* Fills in what a cluster is made with, but for its list and the text of the flush, which is the
@@ -68,6 +77,9 @@ static inline bool gib_cluster_has_answered(gibson_status status)
     return status <= GIBSON_TRUNCATED;
 }
 
+/* Tells whether a status is a failure of the server. */
+bool gib_cluster_is_failure(gibson_status status);
+
 /* Takes note of how a request has ended, unless that tells nothing of the server. */
 void gib_cluster_note(gibson_cluster *cluster, gib_node *node, gib_health_use use,
                       gibson_status status);
@@ -86,7 +98,8 @@ gibson_status gib_cluster_fail(gibson_cluster_client *client, gibson_status stat
 gibson_status gib_cluster_refuse(gibson_cluster_client *client, const gibson_request *request,
                                  gibson_reply *reply, gibson_status status);
 
-/* Follows the list of servers. False if memory runs out, and then it still has the former. */
+/* Follows the list of servers, once no reply is outstanding: what is under way ends with the
+   former. False if memory runs out, and then it still has that. */
 bool gib_cluster_follow(gibson_cluster_client *client);
 
 static inline bool gib_cluster_is_current(const gibson_cluster_client *client)
@@ -117,7 +130,41 @@ static inline gib_deadline gib_cluster_deadline(const gibson_cluster_client *cli
     return gib_deadline_after(now_ns, client->cluster->settings.client.timeout_ms);
 }
 
+/* Writes down what one server has said to a request that went to no other. */
+static GIB_INLINE void gib_cluster_answered_by(gibson_cluster_client *client, const gib_link *link,
+                                               const gibson_reply *reply, gibson_status status)
+{
+    client->answers[0] = (gibson_cluster_answer){link->node->peer, status, reply->value.number};
+    client->answer_count = 1;
+}
+
+/* Sets the error to why a server has failed with that status, which its client may have kept. */
+gibson_status gib_cluster_has_failed(const gib_link *link, gibson_status status,
+                                     gibson_error *error);
+
+/* Sets the error of the client: the server is not asked. */
+gibson_status gib_cluster_is_avoided(gibson_cluster_client *client, const gib_link *link);
+
+/* Keeps the last reply, whose views stay, from connections that are to be used, or freed: until
+   gib_cluster_forget_reply. False if memory runs out. The second does so if a request is made of
+   it.
+ */
+bool gib_cluster_hold_reply(gibson_cluster_client *client);
+bool gib_cluster_hold_reply_of(gibson_cluster_client *client, const gibson_request *request);
+
+/* Ends the views of the last reply, but for those that a connection lends. */
+void gib_cluster_forget_reply(gibson_cluster_client *client);
+
 /* ---- Where a request goes ---- */
+
+/* Tells whether a request is on a key that can be hashed. One that is empty is refused by the
+   client of whichever server. */
+static inline bool gib_cluster_has_key(const gibson_request *request)
+{
+    const uint32_t opcode = (uint32_t)request->opcode;
+    return opcode < sizeof gib_commands / sizeof *gib_commands &&
+           gibson_takes(gib_commands[opcode].arguments, GIBSON_ARGUMENT_KEY) && request->key.data;
+}
 
 /* What of a key places it. */
 static inline gibson_bytes gib_cluster_part(const gibson_cluster *cluster, gibson_bytes key)
@@ -174,9 +221,22 @@ gibson_status gib_cluster_call_all(gibson_cluster_client *client, const gibson_r
 gibson_status gib_cluster_clean(gibson_cluster_client *client, size_t index, gib_deadline until,
                                 int64_t now_ns);
 
+/* Makes one reply of those of all parts, and writes down what each has said. */
+gibson_status gib_cluster_merge(gibson_cluster_client *client, const gibson_request *request,
+                                gibson_reply *reply);
+
 /* Runs a request on one server that has a connection, and ends at a deadline. */
 gibson_status gib_cluster_call_until(gibson_cluster_client *client, size_t index,
                                      const gibson_request *request, gibson_reply *reply,
                                      gib_deadline until);
+
+/* ---- Pipelines ---- */
+
+/* Finds out whether a server whose turn it is is back, and takes note. Returns the status of that,
+   or GIBSON_WOULD_BLOCK if it cannot be asked while replies are outstanding. */
+gibson_status gib_cluster_probe(gibson_cluster_client *client, size_t index);
+
+/* Takes note, once, of what has kept a server from answering the requests of the pipeline. */
+void gib_cluster_lose(gibson_cluster_client *client, gib_link *link, gibson_status status);
 
 #endif

@@ -2,11 +2,17 @@
 
 #include <string.h>
 
-#include "client/call.h"
+#include "connection/operation.h"
 
 static bool waits(const gib_fanout_part *part)
 {
     return part->client && part->status == GIBSON_WOULD_BLOCK;
+}
+
+/* Tells whether the run is not over before this part is. */
+static bool is_needed(const gib_fanout_part *part)
+{
+    return !part->is_aside || gib_operation_connects(&part->client->operation);
 }
 
 /* What all wait for. */
@@ -16,6 +22,7 @@ typedef struct gathering {
     gib_deadline until;
     bool is_ready; /* there is something that need not be waited for */
     const gib_interrupt *interrupt;
+    bool is_needed; /* one of them has to come to its end */
 } gathering;
 
 static void add(gathering *all, gib_waits one)
@@ -51,7 +58,7 @@ static void fail_all(gib_fanout_part *parts, size_t count, gibson_status status,
     }
 }
 
-/* Waits for one of them. False if none waits any more. */
+/* Waits for one of them. False if none waits any more that has to. */
 static bool await(gib_fanout_part *parts, size_t count, struct pollfd *fds)
 {
     gathering all = {.fds = fds, .until = GIB_NO_DEADLINE};
@@ -59,9 +66,10 @@ static bool await(gib_fanout_part *parts, size_t count, struct pollfd *fds)
         if (waits(&parts[i])) {
             add(&all, gib_operation_waits(&parts[i].client->operation));
             all.interrupt = &parts[i].client->interrupt;
+            all.is_needed = all.is_needed || is_needed(&parts[i]);
         }
     }
-    if (!all.interrupt) {
+    if (!all.is_needed) {
         return false;
     }
     gibson_error error = {0};
@@ -82,9 +90,17 @@ static const gibson_request *due(const gib_fanout_part *part)
     return part->before ? part->before : part->request;
 }
 
+static gib_operation_kind kind_of(const gib_fanout_part *part)
+{
+    return part->before ? GIB_OPERATION_CALL : part->kind;
+}
+
 static void start(gib_fanout_part *part, gib_deadline until, int64_t now_ns)
 {
-    part->status = gib_call_start(part->client, due(part), &part->reply, until, now_ns);
+    if (kind_of(part) != GIB_OPERATION_CALL || due(part)) {
+        part->status =
+            gib_client_start(part->client, kind_of(part), due(part), &part->reply, until, now_ns);
+    }
 }
 
 /* Goes from what has to be done before to the request, if that has ended well. */
@@ -92,9 +108,15 @@ static void go_on(gib_fanout_part *part, gib_deadline until, int64_t now_ns)
 {
     if (part->before && (part->status == GIBSON_OK || part->status == GIBSON_NOT_FOUND)) {
         part->before = NULL;
-        if (part->request) {
-            start(part, until, now_ns);
-        }
+        start(part, until, now_ns);
+    }
+}
+
+static void step(gib_fanout_part *part, gib_deadline until, int64_t now_ns)
+{
+    if (waits(part)) {
+        part->status = gib_client_step(part->client, due(part), &part->reply, now_ns);
+        go_on(part, until, now_ns);
     }
 }
 
@@ -103,7 +125,7 @@ void gib_fanout_run(gib_fanout_part *parts, size_t count, struct pollfd *waits_o
 {
     int64_t now_ns = gib_now_ns();
     for (size_t i = 0; i < count; i++) {
-        if (parts[i].client && due(&parts[i])) {
+        if (parts[i].client) {
             start(&parts[i], until, now_ns);
             go_on(&parts[i], until, now_ns);
         }
@@ -111,11 +133,12 @@ void gib_fanout_run(gib_fanout_part *parts, size_t count, struct pollfd *waits_o
     while (await(parts, count, waits_of_all)) {
         now_ns = gib_now_ns();
         for (size_t i = 0; i < count; i++) {
-            gib_fanout_part *part = &parts[i];
-            if (waits(part)) {
-                part->status = gib_call_step(part->client, due(part), &part->reply, now_ns);
-                go_on(part, until, now_ns);
-            }
+            step(&parts[i], until, now_ns);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (waits(&parts[i])) {
+            gib_operation_leave(&parts[i].client->operation);
         }
     }
 }

@@ -5,8 +5,6 @@
 #include "wire/command.h"
 #include "wire/request_encode.h"
 
-enum { KEEP = 64 * 1024 }; /* bytes of memory for replies of many, from one call to the next */
-
 /* Each server is asked once, though it has many points. */
 size_t gib_cluster_find(gibson_cluster_client *client, size_t point, int64_t now_ns,
                         gib_health_use *use)
@@ -35,17 +33,16 @@ gibson_status gib_cluster_check(gibson_cluster_client *client, const gibson_requ
     const gib_limits limits = gib_settings_limits(&client->cluster->settings.client);
     gib_encoded encoded;
     const gibson_status status = gib_request_encode(request, &limits, GIB_VALUE_BORROWED,
-                                                    &client->gathered, &encoded, &client->error);
-    gib_buffer_empty(&client->gathered);
+                                                    &client->scratch, &encoded, &client->error);
+    gib_buffer_empty(&client->scratch);
     return status == GIBSON_WOULD_BLOCK ? GIBSON_OK : status;
 }
 
 gibson_status gib_cluster_get_ready(gibson_cluster_client *client, const gibson_request *request)
 {
-    if (client->gathered.capacity > KEEP) {
-        gib_buffer_clear(&client->gathered);
+    if (!gib_cluster_hold_reply_of(client, request)) {
+        return gib_error_set(&client->error, GIBSON_NOMEM, "no memory to keep the last reply");
     }
-    gib_buffer_empty(&client->gathered);
     if (!gib_cluster_is_current(client) && !gib_cluster_follow(client)) {
         return gib_error_set(&client->error, GIBSON_NOMEM, "no memory for the list of servers");
     }
@@ -187,7 +184,9 @@ gibson_status gibson_cluster_route(gibson_cluster_client *client, const gibson_r
     *count = client->answer_count = 0;
     client->last = NULL;
     client->error.status = GIBSON_OK;
-    return route(client, request, targets, room, count);
+    const gibson_status status = route(client, request, targets, room, count);
+    gib_cluster_forget_reply(client);
+    return status;
 }
 
 void gibson_cluster_note(gibson_cluster_client *client, const char *server, gibson_cluster_use use,

@@ -92,6 +92,18 @@ static inline bool gib_operation_is_parents(const gib_operation *operation)
 /* Ends such an operation, with GIBSON_CLOSED. A step does that, too. */
 void gib_operation_disown(gib_operation *operation);
 
+static inline bool gib_operation_connects(const gib_operation *operation)
+{
+    return operation->phase == GIB_PHASE_CONNECTING;
+}
+
+/* Ends a FLUSH that does not connect, as if it had not been begun: what it has not sent is still
+   pending. */
+static inline void gib_operation_leave(gib_operation *operation)
+{
+    operation->phase = GIB_PHASE_OVER;
+}
+
 /* Goes on as far as it can. Returns GIBSON_WOULD_BLOCK, or how it has ended: GIBSON_OK, or the
    reason in connection->error. What is pending after a failed FLUSH or NEXT is to be counted off;
    after a failed CALL that is nothing. */

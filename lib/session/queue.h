@@ -39,6 +39,12 @@ static GIB_INLINE bool gib_session_queue_key(gib_session *session, const gibson_
     return true;
 }
 
+/* Bytes of the frame of the last request that was queued. */
+static inline size_t gib_session_last_size(const gib_session *session)
+{
+    return gib_session_pending(session, session->pushed - 1)->frame_size;
+}
+
 /* Opens the short way as far as there is room, on a connection that is to be trusted: for the first
    request of a pipeline, too. False where gib_session_queue has to look. */
 static inline bool gib_session_reopen(gib_session *session)

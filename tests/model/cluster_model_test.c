@@ -7,7 +7,8 @@
 
    With GIBSON_CLUSTER_FAIL_FAST a key is on one server whatever happens, and each answer has to be
    right in one of the worlds that are possible (worlds.h). Of a request to all servers some may
-   carry out their part, and others not: what each has said is judged by itself. With
+   carry out their part, and others not: what each has said is judged by itself. So it is in
+   pipelines, where a server that fails loses the rest of what it was sent. With
    GIBSON_CLUSTER_REHASH keys come and go, and may come back old; but what is found is always
    something that was set under that key. */
 #include <inttypes.h>
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gibson/cluster.h>
+#include <gibson/cluster_pipeline.h>
 
 #include "choice.h"
 #include "random.h"
@@ -24,7 +25,14 @@
 #include "test_server.h"
 #include "worker_steps.h"
 
-enum { THREADS = 4, SERVERS = 5, DEFAULT_SECONDS = 4, STEPS = 150, ENOUGH_WORLDS = 300 };
+enum {
+    THREADS = 4,
+    SERVERS = 5,
+    DEFAULT_SECONDS = 4,
+    STEPS = 150,
+    ENOUGH_WORLDS = 300,
+    LONGEST_PIPELINE = 12
+};
 
 /* A thread. Of the worker, its space, worlds, history and counts are used. */
 typedef struct user {
@@ -33,6 +41,14 @@ typedef struct user {
     gibson_client *direct[SERVERS]; /* without the proxies */
     unsigned on_server[SERVERS];    /* the keys of the space that each has, as bits */
 } user;
+
+/* Requests that are under way: a call is a pipeline of one. */
+typedef struct pipeline {
+    space_request requests[LONGEST_PIPELINE];
+    size_t queued;
+    size_t read;
+    size_t lost_until[SERVERS]; /* requests up to there get no answer of that server */
+} pipeline;
 
 static user users[THREADS];
 static test_server servers[SERVERS];
@@ -59,75 +75,130 @@ static space_request part_of(const user *one, const space_request *request, size
     return part;
 }
 
-/* Whether a server was asked at all. One that is ejected was not. */
-static bool was_asked(const user *one, const gibson_cluster_answer *answers, size_t count,
-                      size_t server)
+/* Whether a server may have been sent the request. */
+static bool was_sent(gibson_status status)
 {
-    const gibson_error *error = gibson_cluster_error(one->client);
-    const bool says_so = strstr(error->message, "is ejected after failures") &&
-                         (count == 1 || strstr(error->message, answers[server].server));
-    return answers[server].status != GIBSON_UNREACHABLE || !says_so;
+    return status != GIBSON_UNREACHABLE;
 }
 
-static void judge_part(user *one, const space_request *request, const gibson_cluster_answer *answer,
-                       size_t server, bool asked)
+/* A server has failed: the request that is due, and those behind it, may have been carried out
+   there up to some point. */
+static void lose_rest(user *one, pipeline *line, size_t server)
 {
-    const space_request part = part_of(one, request, server);
-    const space_request *lost = &part;
-    const gibson_command *command = gibson_command_by_opcode((uint32_t)request->opcode);
+    space_request parts[LONGEST_PIPELINE];
+    const space_request *lost[LONGEST_PIPELINE];
+    size_t count = 0;
+    if (line->read < line->lost_until[server]) {
+        return; /* they are lost already */
+    }
+    for (size_t i = line->read; i < line->queued; i++) {
+        parts[count] = part_of(one, &line->requests[i], server);
+        if (parts[count].keys) {
+            lost[count] = &parts[count];
+            count++;
+        }
+    }
+    line->lost_until[server] = line->queued;
+    if (count) {
+        worlds_lose(&one->self.worlds, lost, count);
+    }
+}
+
+static void check_answer(user *one, const pipeline *line, size_t server)
+{
+    if (line->read < line->lost_until[server]) {
+        worker_violate(&one->self, "an answer of server %zu follows an error", server);
+    }
+}
+
+static void judge_part(user *one, pipeline *line, const gibson_cluster_answer *answer,
+                       size_t server)
+{
+    const space_request part = part_of(one, &line->requests[line->read], server);
+    const gibson_command *command = gibson_command_by_opcode((uint32_t)part.opcode);
     if (!worker_is_answer(answer->status)) {
-        if (asked && part.keys) {
-            worlds_lose(&one->self.worlds, &lost, 1);
+        if (was_sent(answer->status)) {
+            lose_rest(one, line, server);
         }
         worker_check_error(&one->self, answer->status, "a part");
-    } else if (command->yield == GIBSON_YIELD_NUMBER) {
+        return;
+    }
+    check_answer(one, line, server);
+    if (command->yield == GIBSON_YIELD_NUMBER) {
         const gibson_reply reply = {
-            .opcode = request->opcode,
+            .opcode = part.opcode,
             .status = answer->status,
             .value = {.kind = GIBSON_KIND_NUMBER, .number = answer->number}};
         worker_judge(&one->self, &part, &reply);
     }
 }
 
-static void judge_failed(user *one, const space_request *request)
+static size_t index_of(user *one, const char *server)
+{
+    size_t i = 0;
+    while (i < server_count &&
+           strcmp(gibson_cluster_server_at(one->client, i, NULL, NULL), server) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static void judge_failed(user *one, pipeline *line)
 {
     size_t count;
     const gibson_cluster_answer *answers = gibson_cluster_answers(one->client, &count);
-    const space_request *lost = request;
     if (count == server_count && count > 1) {
         for (size_t i = 0; i < count; i++) {
-            judge_part(one, request, &answers[i], i, was_asked(one, answers, count, i));
+            judge_part(one, line, &answers[i], i);
         }
-    } else if (was_asked(one, answers, 1, 0)) {
-        worlds_lose(&one->self.worlds, &lost, 1);
+    } else if (was_sent(answers[0].status)) {
+        lose_rest(one, line, index_of(one, answers[0].server));
     }
+}
+
+/* The reply to the request that is due. */
+static void judge(user *one, pipeline *line, const gibson_reply *reply)
+{
+    size_t count;
+    const gibson_cluster_answer *answers = gibson_cluster_answers(one->client, &count);
+    if (!worker_is_answer(reply->status)) {
+        judge_failed(one, line);
+    }
+    for (size_t i = 0; worker_is_answer(reply->status) && i < count; i++) {
+        check_answer(one, line, index_of(one, answers[i].server));
+    }
+    worker_judge(&one->self, &line->requests[line->read], reply);
+    line->read++;
 }
 
 /* ---- Steps ---- */
 
+static void check_stats(user *one, gibson_status status)
+{
+    if (status != GIBSON_USAGE) {
+        worker_violate(&one->self, "STATS returned %s", gibson_status_name(status));
+    }
+}
+
 static void run_request(user *one)
 {
     worker *self = &one->self;
-    space_request request;
-    choice_request(&self->random, self->space, &self->writes, &request);
-    const gibson_request sent = worker_request(self, &request);
+    pipeline line = {.queued = 1};
+    choice_request(&self->random, self->space, &self->writes, &line.requests[0]);
+    const gibson_request sent = worker_request(self, &line.requests[0]);
     gibson_reply reply;
     const int64_t begin_ms = suite_now_ms();
     gibson_cluster_call(one->client, &sent, &reply);
     worker_check_time(self, begin_ms, of_clients.timeout_ms, "a call");
-    if (request.opcode == GIBSON_OP_STATS) {
-        if (reply.status != GIBSON_USAGE) {
-            worker_violate(self, "STATS returned %s", gibson_status_name(reply.status));
-        }
-        return;
+    if (sent.opcode == GIBSON_OP_STATS) {
+        check_stats(one, reply.status);
+    } else {
+        judge(one, &line, &reply);
     }
-    if (!worker_is_answer(reply.status)) {
-        judge_failed(one, &request);
-    }
-    worker_judge(self, &request, &reply);
 }
 
-static void run_refused(user *one)
+/* As a call, or in a pipeline. */
+static void run_refused(user *one, bool in_pipeline)
 {
     worker *self = &one->self;
     space_request request;
@@ -135,11 +206,67 @@ static void run_refused(user *one)
     gibson_request spoiled = worker_request(self, &request);
     gibson_reply reply;
     choice_spoil(&self->random, &spoiled);
-    const gibson_status status = gibson_cluster_call(one->client, &spoiled, &reply);
-    worker_note(self, "a refused call -> %s", gibson_status_name(status));
-    if (status != GIBSON_INVALID) {
+    const gibson_status status = in_pipeline ? gibson_cluster_queue(one->client, &spoiled)
+                                             : gibson_cluster_call(one->client, &spoiled, &reply);
+    worker_note(self, "a refused request -> %s", gibson_status_name(status));
+    if (status != GIBSON_INVALID && !(in_pipeline && status == GIBSON_WOULD_BLOCK)) {
         worker_violate(self, "a request that must be refused returned %s",
                        gibson_status_name(status));
+    }
+}
+
+/* Tells whether each server may lose a batch more. */
+static bool has_room(const worker *self)
+{
+    return self->worlds.batch_count + SERVERS <= WORLDS_BATCHES;
+}
+
+/* Queues up to so many. */
+static void fill(user *one, pipeline *line, size_t wanted)
+{
+    worker *self = &one->self;
+    while (line->queued < wanted && !self->violated) {
+        if (choice_percent(&self->random, 5)) {
+            run_refused(one, true);
+        }
+        space_request *request = &line->requests[line->queued];
+        choice_request(&self->random, self->space, &self->writes, request);
+        const gibson_request sent = worker_request(self, request);
+        const gibson_status status = gibson_cluster_queue(one->client, &sent);
+        if (status == GIBSON_WOULD_BLOCK && line->queued > line->read) {
+            return;
+        }
+        if (sent.opcode == GIBSON_OP_STATS) {
+            check_stats(one, status);
+        } else if (status != GIBSON_OK) {
+            worker_violate(self, "a request was not queued: %s", gibson_status_name(status));
+        } else {
+            line->queued++;
+        }
+    }
+}
+
+static void run_pipeline(user *one)
+{
+    worker *self = &one->self;
+    pipeline line = {.queued = 0};
+    gibson_reply reply;
+    const size_t wanted = 1 + test_random_below(&self->random, LONGEST_PIPELINE);
+    fill(one, &line, wanted);
+    if (choice_percent(&self->random, 20)) {
+        (void)gibson_cluster_flush(one->client);
+    }
+    while (line.read < line.queued && !self->violated) {
+        const int64_t begin_ms = suite_now_ms();
+        gibson_cluster_next(one->client, &reply);
+        worker_check_time(self, begin_ms, of_clients.timeout_ms, "next");
+        judge(one, &line, &reply);
+        if (has_room(self) && choice_percent(&self->random, 30)) {
+            fill(one, &line, wanted);
+        }
+    }
+    if (!self->violated && gibson_cluster_next(one->client, &reply) != GIBSON_END) {
+        worker_violate(self, "a reply too many");
     }
 }
 
@@ -212,17 +339,18 @@ static void step(user *one)
 {
     worker *self = &one->self;
     const unsigned dice = test_random_below(&self->random, 100);
-    if (dice < 88) {
+    if (dice < 65) {
         run_request(one);
+    } else if (dice < 88) {
+        run_pipeline(one);
     } else if (dice < 93) {
-        run_refused(one);
+        run_refused(one, false);
     } else if (dice < 98) {
         gibp_proxy_release(proxies[test_random_below(&self->random, (unsigned)server_count)]);
     } else if (faulty) {
         settle(one);
     }
-    if (worlds_may_become(&self->worlds) > ENOUGH_WORLDS ||
-        self->worlds.batch_count + SERVERS > WORLDS_BATCHES) {
+    if (worlds_may_become(&self->worlds) > ENOUGH_WORLDS || !has_room(self)) {
         settle(one);
     }
 }
@@ -315,32 +443,73 @@ static void check_found(user *one, const gibson_request *request, const gibson_r
     }
 }
 
-static void step_anywhere(user *one)
+/* A request, with the memory of what it is made of. */
+typedef struct made {
+    space_request named;
+    char value[SPACE_KEY_SIZE + 24];
+    gibson_request request;
+} made;
+
+static void make_anywhere(user *one, made *to)
 {
     static const gibson_opcode opcodes[] = {GIBSON_OP_SET, GIBSON_OP_SET,  GIBSON_OP_GET,
                                             GIBSON_OP_GET, GIBSON_OP_MGET, GIBSON_OP_DEL};
     worker *self = &one->self;
-    space_request named;
-    char value[SPACE_KEY_SIZE + 24];
     const gibson_opcode opcode = opcodes[test_random_below(&self->random, COUNT_OF(opcodes))];
     if (opcode == GIBSON_OP_MGET) {
-        space_name_prefix(&named, self->space, test_random_below(&self->random, SPACE_PREFIXES));
+        space_name_prefix(&to->named, self->space,
+                          test_random_below(&self->random, SPACE_PREFIXES));
     } else {
-        space_name_key(&named, self->space, test_random_below(&self->random, SPACE_KEYS));
+        space_name_key(&to->named, self->space, test_random_below(&self->random, SPACE_KEYS));
     }
     self->writes += opcode == GIBSON_OP_SET;
-    snprintf(value, sizeof value, "%s#%" PRId64, named.name, self->writes);
-    const gibson_request request =
-        opcode == GIBSON_OP_SET
-            ? gibson_request_value(opcode, bytes_of(named.name), bytes_of(value), 0)
-            : gibson_request_key(opcode, bytes_of(named.name));
-    gibson_reply reply;
-    const int64_t begin_ms = suite_now_ms();
-    gibson_cluster_call(one->client, &request, &reply);
-    worker_check_time(self, begin_ms, of_clients.timeout_ms, "a call");
+    snprintf(to->value, sizeof to->value, "%s#%" PRId64, to->named.name, self->writes);
+    const gibson_bytes name = bytes_of(to->named.name);
+    to->request = opcode == GIBSON_OP_SET
+                      ? gibson_request_value(opcode, name, bytes_of(to->value), 0)
+                      : gibson_request_key(opcode, name);
+}
+
+static void take_anywhere(user *one, const made *of, const gibson_reply *reply, int64_t begin_ms)
+{
+    worker *self = &one->self;
+    worker_check_time(self, begin_ms, of_clients.timeout_ms, "a call, or next");
     self->counts.requests++;
-    self->counts.by_status[reply.status]++;
-    check_found(one, &request, &reply);
+    self->counts.by_status[reply->status]++;
+    check_found(one, &of->request, reply);
+}
+
+static void step_anywhere(user *one)
+{
+    made one_made;
+    gibson_reply reply;
+    make_anywhere(one, &one_made);
+    const int64_t begin_ms = suite_now_ms();
+    gibson_cluster_call(one->client, &one_made.request, &reply);
+    take_anywhere(one, &one_made, &reply, begin_ms);
+}
+
+static void pipeline_anywhere(user *one)
+{
+    made all_made[LONGEST_PIPELINE];
+    size_t queued = 0;
+    gibson_reply reply;
+    while (queued < LONGEST_PIPELINE) {
+        make_anywhere(one, &all_made[queued]);
+        if (gibson_cluster_queue(one->client, &all_made[queued].request) != GIBSON_OK) {
+            break; /* the window is full */
+        }
+        queued++;
+    }
+    if (gibson_cluster_outstanding(one->client) != queued || !queued) {
+        worker_violate(&one->self, "%zu requests are outstanding instead of %zu",
+                       gibson_cluster_outstanding(one->client), queued);
+    }
+    for (size_t i = 0; i < queued; i++) {
+        const int64_t begin_ms = suite_now_ms();
+        gibson_cluster_next(one->client, &reply);
+        take_anywhere(one, &all_made[i], &reply, begin_ms);
+    }
 }
 
 static void *run_user_anywhere(void *context)
@@ -353,10 +522,13 @@ static void *run_user_anywhere(void *context)
         abort();
     }
     for (unsigned i = 0; i < self->steps && !self->violated; i++) {
-        if (test_random_below(&self->random, 20)) {
+        const unsigned dice = test_random_below(&self->random, 20);
+        if (dice < 15) {
             step_anywhere(one);
+        } else if (dice < 19) {
+            pipeline_anywhere(one);
         } else {
-            run_refused(one);
+            run_refused(one, false);
         }
     }
     gibson_cluster_client_free(one->client);

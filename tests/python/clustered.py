@@ -1,11 +1,16 @@
-"""A Cluster of one server with the arguments of Client: so tests of that are tests of both."""
+"""Clusters for tests. One of a single server has the arguments of Client: so tests of that are
+tests of both."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from pygibson import Cluster
+from pygibson import Cluster, Proxy, Server
+
+
+def address(server: Server | Proxy) -> str:
+    return f"unix:{server.unix_socket}"
 
 
 class Client(Cluster):
@@ -21,3 +26,7 @@ class Client(Cluster):
     ) -> None:
         server = f"{addr}:{port}" if unix_socket is None else f"unix:{os.fspath(unix_socket)}"
         super().__init__([server], timeout, **options)
+
+    @property
+    def server(self) -> str:
+        return self.servers[0].server

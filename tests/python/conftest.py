@@ -15,14 +15,14 @@ import looped
 import pygibson._process
 import pytest
 from peer import Peer, Script
-from pygibson import Client, Pool, Server
+from pygibson import Client, Cluster, Pool, Server
 
 # In milliseconds: what a busy machine never reaches.
 PATIENT = 30_000
 
 
 # Their tests are for both Clients and for Pool, but for those marked as being for the blocking
-# Client alone, or as being not for Pool. Those of the commands are for Cluster, too.
+# Client alone, or as being not for Pool.
 SHARED = (
     "test_arguments",
     "test_commands",
@@ -32,6 +32,9 @@ SHARED = (
     "test_pipeline",
     "test_values",
 )
+
+# These are for Cluster, too, but for those marked as not being so.
+CLUSTERED = ("test_commands", "test_pipeline")
 
 # They take half a minute more for each, so that is done on the oldest and the newest Python, and on
 # that of Debian 12; what is of asyncio or Pool alone (test_aio*.py, test_pool.py) is tested on all.
@@ -46,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         apis = ["blocking"]
         if sys.version_info[:2] in ALL_APIS_ON:
             apis += ["aio"] if is_marked("not_for_pool") else ["aio", "pool"]
-            if metafunc.module.__name__ == "test_commands" and not is_marked("not_for_cluster"):
+            if metafunc.module.__name__ in CLUSTERED and not is_marked("not_for_cluster"):
                 apis.append("cluster")
         metafunc.parametrize("api", apis, indirect=True)
 
@@ -97,6 +100,24 @@ def client(server: Server) -> Iterator[Client]:
 def unix_client(unix_server: Server) -> Iterator[Client]:
     with unix_server.client(timeout=PATIENT) as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[Server]]:
+    """Those of `cluster`."""
+    started = [Server() for _ in range(3)]
+    for server in started:
+        server.start()
+    yield started
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def cluster(servers: list[Server]) -> Iterator[Cluster]:
+    addresses = [clustered.address(server) for server in servers]
+    with Cluster(addresses, timeout=PATIENT) as made:
+        yield made
 
 
 _numbers = itertools.count()

@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import pygibson
 import pytest
+from clustered import address
 from peer import Peer, number, silence
 from pygibson import (
     ClusterAnswer,
@@ -23,7 +24,6 @@ from pygibson import (
     UsageError,
 )
 from pygibson.aio import Client, Cluster
-from test_cluster import address
 
 PATIENT = 30_000
 

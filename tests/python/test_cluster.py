@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
 import pygibson
 import pytest
+from clustered import address
 from peer import LONG, Held, Peer, echo_keys, in_background, number, silence, until
 from pygibson import (
     Client,
@@ -37,26 +37,6 @@ from test_fork import in_child
 from test_signals import Interruption
 
 PATIENT = 30_000
-
-
-def address(server: Server | Proxy) -> str:
-    return f"unix:{server.unix_socket}"
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[list[Server]]:
-    started = [Server() for _ in range(3)]
-    for server in started:
-        server.start()
-    yield started
-    for server in started:
-        server.stop()
-
-
-@pytest.fixture
-def cluster(servers: list[Server]) -> Iterator[Cluster]:
-    with Cluster([address(server) for server in servers], timeout=PATIENT) as made:
-        yield made
 
 
 def test_keys_are_on_the_servers_that_it_tells(

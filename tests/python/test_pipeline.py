@@ -33,8 +33,8 @@ def test_all_operations(client: Client, prefix: str) -> None:
         batch.set(key, "1", 100).get(key).ttl(key, 50).inc(key).dec(key).get(key)
         batch.lock(key, 9).unlock(key).meta(key, "size").count(prefix).keys(prefix).mget(prefix)
         batch.mset(prefix, "5").mttl(prefix, 9).minc(prefix).mdec(prefix).mlock(prefix, 9)
-        batch.munlock(prefix).mget(prefix, 1).stats().ping().mdl(prefix).dl(key)
-        assert len(batch) == 23
+        batch.munlock(prefix).mget(prefix, 1).ping().mdl(prefix).dl(key)
+        assert len(batch) == 22
         assert batch.results is None
     results: Any = batch.results
     assert len(batch) == 0
@@ -42,9 +42,20 @@ def test_all_operations(client: Client, prefix: str) -> None:
     assert results[6:12] == [None, None, 8, 1, [key.encode()], {key: 1}]
     assert results[12:18] == [1, 1, 1, 1, 1, 1]
     assert results[18] == {key: 5}
-    assert len(results[19]) >= 27
-    assert results[20:22] == [None, 1]
-    assert type(results[22]) is NotFoundError
+    assert results[19:21] == [None, 1]
+    assert type(results[21]) is NotFoundError
+
+
+@pytest.mark.not_for_cluster
+def test_stats(client: Client) -> None:
+    (stats,) = client.pipeline().stats().execute()
+    assert isinstance(stats, dict)
+    assert len(stats) >= 27
+
+
+def server_of_all(client: Client, api: str) -> str | None:
+    """That of a PipelineError: of a Cluster there is none."""
+    return None if api == "cluster" else client.server
 
 
 def test_errors_stand_in_their_places(client: Client, prefix: str) -> None:
@@ -72,7 +83,9 @@ def test_errors_stand_in_their_places(client: Client, prefix: str) -> None:
     assert "a space" in str(results[3])
 
 
-def test_a_failed_operation_makes_the_with_statement_raise(client: Client, prefix: str) -> None:
+def test_a_failed_operation_makes_the_with_statement_raise(
+    client: Client, prefix: str, api: str
+) -> None:
     client.set(prefix + "locked", "1")
     client.lock(prefix + "locked", 60)
     with pytest.raises(PipelineError) as caught, client.pipeline() as batch:
@@ -93,7 +106,7 @@ def test_a_failed_operation_makes_the_with_statement_raise(client: Client, prefi
     assert error.results[1] is None
     assert error.results[5] == b"3"
     assert (error.status, error.command, error.key) == (None, None, None)
-    assert error.server == client.server
+    assert error.server == server_of_all(client, api)
     assert str(error) == (
         f"3 of 6 operations failed: [0] {error.failures[0].error}; [2] {error.failures[1].error}; "
         f"[4] {error.failures[2].error}"
@@ -182,13 +195,13 @@ def test_the_exception_of_the_body_wins(client: Client, prefix: str) -> None:
     assert client.count(prefix) == 0
 
 
-def test_the_exception_can_be_pickled(client: Client, prefix: str) -> None:
+def test_the_exception_can_be_pickled(client: Client, prefix: str, api: str) -> None:
     with pytest.raises(PipelineError) as caught:
         client.pipeline().get(prefix).ping().execute()
     for copied in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
         assert type(copied) is PipelineError
         assert str(copied) == str(caught.value)
-        assert copied.server == client.server
+        assert copied.server == server_of_all(client, api)
         assert type(copied.results[0]) is NotFoundError
         (failure,) = copied.failures
         assert type(failure) is PipelineFailure
@@ -260,7 +273,7 @@ def test_what_libgibson_is_never_shown_fails_in_its_place(client: Client, prefix
         assert str(failure.error) == str(single.value)
         assert failure.key == single.value.key
         assert failure.command == single.value.command
-        assert failure.error.server == client.server
+        assert failure.error.server == single.value.server
 
 
 def test_what_is_refused_stays_so_where_the_connection_is_gone(client: Client, prefix: str) -> None:
@@ -273,7 +286,7 @@ def test_what_is_refused_stays_so_where_the_connection_is_gone(client: Client, p
         lambda: client.get("a b"),
         lambda: client.pipeline().meta(prefix, bad).execute(),
     ):
-        with pytest.raises(ConnectionLostError, match=r"the (client|pool) is closed"):
+        with pytest.raises(ConnectionLostError, match=r"the (client|pool|cluster) is closed"):
             call()
 
 
@@ -336,6 +349,7 @@ def test_mixed_sizes_of_replies(client: Client, prefix: str) -> None:
         assert results[3 * number + 2] == [key.encode()]
 
 
+@pytest.mark.not_for_cluster  # nothing breaks: test_cluster_pipeline.py
 def test_the_connection_breaks_on_the_way(peer: Callable[..., Peer]) -> None:
     def script(connection: Connection) -> None:
         for _ in range(2):
@@ -355,6 +369,7 @@ def test_the_connection_breaks_on_the_way(peer: Callable[..., Peer]) -> None:
     assert not client.connected
 
 
+@pytest.mark.not_for_cluster  # nothing breaks: test_cluster_pipeline.py
 def test_the_with_statement_raises_when_the_connection_breaks(peer: Callable[..., Peer]) -> None:
     client = Client(unix_socket=peer(silence).path, timeout=50)
     with pytest.raises(ServerTimeoutError), client.pipeline() as batch:
@@ -363,6 +378,7 @@ def test_the_with_statement_raises_when_the_connection_breaks(peer: Callable[...
     assert [type(result) for result in batch.results] == [ServerTimeoutError, ConnectionLostError]
 
 
+@pytest.mark.not_for_cluster  # nothing breaks: test_cluster_pipeline.py
 def test_after_a_break_nothing_more_is_sent(peer: Callable[..., Peer]) -> None:
     requests: list[bytes] = []
 
@@ -386,6 +402,7 @@ def test_after_a_break_nothing_more_is_sent(peer: Callable[..., Peer]) -> None:
     assert requests == [b"a", b"d"]
 
 
+@pytest.mark.not_for_cluster  # nothing breaks: test_cluster_pipeline.py
 def test_a_malformed_reply_breaks_it(peer: Callable[..., Peer]) -> None:
     def script(connection: Connection) -> None:
         connection.request()
@@ -463,6 +480,7 @@ def test_circles_are_collected(unix_client: Client) -> None:
     assert gone() is None
 
 
+@pytest.mark.not_for_cluster  # nothing breaks: test_cluster_pipeline.py
 def test_a_peer_that_answers_too_much(peer: Callable[..., Peer]) -> None:
     def script(connection: Connection) -> None:
         connection.request()

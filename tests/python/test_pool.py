@@ -239,9 +239,9 @@ def test_pipelines_keep_the_timeout_of_the_pool(peer: Callable[..., Peer]) -> No
     assert pool.pipeline().get("key").execute() == [b"key"]
 
 
-def test_a_pipeline_is_of_a_client_or_a_pool() -> None:
+def test_a_pipeline_is_of_a_client_a_pool_or_a_cluster() -> None:
     made: Any = pygibson.Pipeline
-    with pytest.raises(TypeError, match="must be Client or Pool, not int"):
+    with pytest.raises(TypeError, match="must be Client, Pool or Cluster, not int"):
         made(1)
 
 
