@@ -90,9 +90,15 @@ static void run_calls(const char *socket, bool through_cluster, long count)
 static size_t list_servers(char *sockets, gibson_cluster_server servers[SERVERS])
 {
     size_t count = 0;
-    for (char *one = strtok(sockets, ","); one && count < SERVERS; one = strtok(NULL, ",")) {
-        servers[count++] = (gibson_cluster_server){.unix_socket = one};
-    }
+    char *comma;
+    do {
+        servers[count++] = (gibson_cluster_server){.unix_socket = sockets};
+        comma = strchr(sockets, ',');
+        if (comma) {
+            *comma = '\0';
+            sockets = comma + 1;
+        }
+    } while (comma && count < SERVERS);
     return count;
 }
 

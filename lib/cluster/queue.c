@@ -29,7 +29,8 @@ bool gib_queue_reserve(gib_queue *queue)
     if (!ring) {
         return false;
     }
-    for (size_t i = queue->first; i != queue->first + queue->count; i++) {
+    const size_t end = queue->first + (queue->ring ? queue->count : 0);
+    for (size_t i = queue->first; i != end; i++) {
         ring[i & (capacity - 1)] = queue->ring[i & queue->mask];
     }
     gib_release(queue->allocator, queue->ring);
