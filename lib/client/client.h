@@ -40,6 +40,9 @@ gibson_status gib_client_start(gibson_client *client, gib_operation_kind kind,
 gibson_status gib_client_step(gibson_client *client, const gibson_request *request,
                               gibson_reply *reply, int64_t now_ns);
 
+/* Takes back the request that was queued last, of which nothing may have been sent. */
+void gib_client_take_back(gibson_client *client);
+
 /* Makes SO_RCVTIMEO of the socket what the timeout of the client is. */
 void gib_client_set_receive_timeout(gibson_client *client);
 

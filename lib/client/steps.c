@@ -1,5 +1,6 @@
 /* An operation in steps, for who waits for several clients at once. */
 #include "client/call.h"
+#include "session/question.h"
 
 static gibson_status end(gibson_client *client, const gibson_request *request, gibson_reply *reply,
                          gibson_status status)
@@ -38,4 +39,10 @@ gibson_status gib_client_step(gibson_client *client, const gibson_request *reque
 {
     const gibson_status status = gib_operation_step(&client->operation, now_ns);
     return status == GIBSON_WOULD_BLOCK ? status : end(client, request, reply, status);
+}
+
+void gib_client_take_back(gibson_client *client)
+{
+    gib_session_take_back(&client->connection.session);
+    gib_idle_refused(&client->connection.idle);
 }

@@ -47,10 +47,12 @@ static void flush_before(gibson_cluster_client *client)
     }
 }
 
-static void run(gibson_cluster_client *client, const gibson_request *request, gib_deadline until)
+static void run(gibson_cluster_client *client, gib_operation_kind kind,
+                const gibson_request *request, gib_deadline until)
 {
     const size_t count = client->membership->count;
     for (size_t i = 0; i < count; i++) {
+        client->parts[i].kind = kind;
         client->parts[i].request = request;
     }
     gib_fanout_run(client->parts, count, client->waits, until);
@@ -96,8 +98,8 @@ static void note_all(gibson_cluster_client *client, size_t but)
         if (i != but && link->use != GIB_HEALTH_AVOID) {
             const bool stays_out = link->use == GIB_HEALTH_PROBE && !all_clean &&
                                    gib_cluster_has_answered(client->parts[i].status);
-            gib_cluster_note(client->cluster, link->node, link->use,
-                             stays_out ? GIBSON_UNREACHABLE : client->parts[i].status);
+            gib_cluster_learn(client, link, link->use,
+                              stays_out ? GIBSON_UNREACHABLE : client->parts[i].status);
         }
     }
 }
@@ -156,7 +158,7 @@ gibson_status gib_cluster_clean(gibson_cluster_client *client, size_t index, gib
         choose(client, i, use);
     }
     flush_before(client);
-    run(client, NULL, until);
+    run(client, GIB_OPERATION_CALL, NULL, until);
     judge(client);
     note_all(client, index);
     const size_t unclean = is_unclean(client, index) ? index : find_unclean(client);
@@ -210,11 +212,22 @@ gibson_status gib_cluster_merge(gibson_cluster_client *client, const gibson_requ
 gibson_status gib_cluster_call_all(gibson_cluster_client *client, const gibson_request *request,
                                    gibson_reply *reply, int64_t now_ns)
 {
+    const gib_deadline until = gib_cluster_deadline(client, now_ns);
+    gib_operation_kind kind = GIB_OPERATION_CALL;
+    gibson_status status = GIBSON_OK;
     if (choose_all(client, now_ns)) {
         flush_before(client);
     }
-    run(client, request, gib_cluster_deadline(client, now_ns));
+    if (gib_cluster_needs_limits(request)) {
+        run(client, GIB_OPERATION_QUEUE, request, until);
+        status = gib_cluster_agree(client);
+        kind = GIB_OPERATION_NEXT;
+    }
+    if (status == GIBSON_OK) {
+        run(client, kind, request, until);
+    }
     judge(client);
     note_all(client, client->membership->count);
-    return gib_cluster_merge(client, request, reply);
+    return status == GIBSON_OK ? gib_cluster_merge(client, request, reply)
+                               : gib_cluster_refuse(client, request, reply, status);
 }

@@ -55,7 +55,7 @@ static gibson_status ask_with_care(gibson_cluster_client *client, size_t index, 
     const gibson_status status = use == GIB_HEALTH_PROBE
                                      ? probe(client, index, request, reply, now_ns)
                                      : gibson_client_call(link->client, request, reply);
-    gib_cluster_note(client->cluster, link->node, use, status);
+    gib_cluster_learn(client, link, use, status);
     gib_cluster_answered_by(client, link, reply, status);
     return status;
 }
@@ -80,7 +80,7 @@ static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const 
     if (gib_cluster_check(client, request) == GIBSON_INVALID) {
         return gib_cluster_refuse(client, request, reply, GIBSON_INVALID);
     }
-    gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, reply->status);
+    gib_cluster_learn(client, link, GIB_HEALTH_USE, reply->status);
     gib_cluster_answered_by(client, link, reply, reply->status);
     return reply->status;
 }

@@ -171,6 +171,13 @@ gibson_client *gib_cluster_connection(gib_link *link)
     return link->client;
 }
 
+void gib_cluster_learn(gibson_cluster_client *client, const gib_link *link, gib_health_use use,
+                       gibson_status status)
+{
+    const bool is_ours = !link->client || gib_connection_is_ours(&link->client->connection);
+    gib_cluster_note(client->cluster, link->node, use, is_ours ? status : GIBSON_INTERRUPTED);
+}
+
 /* ---- What the last call has left ---- */
 
 enum { KEEP = 64 * 1024 }; /* bytes of memory for replies of many, from one call to the next */

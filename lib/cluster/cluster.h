@@ -92,6 +92,11 @@ gib_membership *gib_cluster_membership(gibson_cluster *cluster, unsigned int *ge
 
 /* ---- What a thread has ---- */
 
+/* Takes note of how a request of the client has ended. What ends in a child of fork, as its parent
+   had begun it, tells nothing. */
+void gib_cluster_learn(gibson_cluster_client *client, const gib_link *link, gib_health_use use,
+                       gibson_status status);
+
 /* Ends a call with that. The last refuses a request before anything is sent; the error is set. */
 gibson_status gib_cluster_fail(gibson_cluster_client *client, gibson_status status,
                                const char *message);
@@ -211,6 +216,15 @@ size_t gib_cluster_find(gibson_cluster_client *client, size_t point, int64_t now
                         gib_health_use *use);
 
 /* ---- Asking more than one ---- */
+
+/* Tells whether a request has a time that not every server keeps. Each is asked for its limit then
+   before any is sent the request, with GIB_OPERATION_QUEUE. */
+bool gib_cluster_needs_limits(const gibson_request *request);
+
+/* Follows on that. If a server of the parts does not keep the time, or the caller is not to wait,
+   what the others have queued is taken back: that is their status then. Returns GIBSON_OK to go on
+   with those that are; or GIBSON_INVALID, and the client's error says why. */
+gibson_status gib_cluster_agree(gibson_cluster_client *client);
 
 /* Runs a request on all servers. */
 gibson_status gib_cluster_call_all(gibson_cluster_client *client, const gibson_request *request,

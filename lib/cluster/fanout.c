@@ -125,7 +125,7 @@ void gib_fanout_run(gib_fanout_part *parts, size_t count, struct pollfd *waits_o
 {
     int64_t now_ns = gib_now_ns();
     for (size_t i = 0; i < count; i++) {
-        if (parts[i].client) {
+        if (parts[i].client && parts[i].status == GIBSON_OK) {
             start(&parts[i], until, now_ns);
             go_on(&parts[i], until, now_ns);
         }

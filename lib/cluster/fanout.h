@@ -18,10 +18,10 @@ typedef struct gib_fanout_part {
 
 enum { GIB_FANOUT_WAITS = GIB_MOST_ATTEMPTS };
 
-/* Runs all parts to the end, which is at the deadline at the latest. `waits` has room for
-   GIB_FANOUT_WAITS for each. A part whose `before` fails keeps it, and has the status of that. One
-   that is aside is left where it is once the others have ended, unless it connects: it has
-   GIBSON_WOULD_BLOCK then, and what it has not sent is still pending. */
+/* Runs all parts whose status is GIBSON_OK to the end, which is at the deadline at the latest.
+   `waits` has room for GIB_FANOUT_WAITS for each. A part whose `before` fails keeps it, and has the
+   status of that. One that is aside is left where it is once the others have ended, unless it
+   connects: it has GIBSON_WOULD_BLOCK then, and what it has not sent is still pending. */
 void gib_fanout_run(gib_fanout_part *parts, size_t count, struct pollfd *waits, gib_deadline until);
 
 #endif

@@ -38,9 +38,7 @@ void gib_cluster_lose(gibson_cluster_client *client, gib_link *link, gibson_stat
         return;
     }
     link->lost = status;
-    if (gib_connection_is_ours(&link->client->connection)) {
-        gib_cluster_note(client->cluster, link->node, GIB_HEALTH_USE, status);
-    }
+    gib_cluster_learn(client, link, GIB_HEALTH_USE, status);
 }
 
 /* ---- On one server ---- */
@@ -138,8 +136,7 @@ static gibson_status queue_one(gibson_cluster_client *client, gibson_bytes part,
 static bool is_kept_from_asking(const gibson_cluster_client *client, const gibson_request *request)
 {
     bool is_kept = false;
-    if (gibson_takes_time(gib_arguments_of(request->opcode)) &&
-        request->number > GIB_SAFE_SECONDS) {
+    if (gib_cluster_needs_limits(request)) {
         for (size_t i = 0; i < client->membership->count; i++) {
             const gibson_client *to = client->links[i].client;
             is_kept = is_kept || (to && gib_session_count(&to->connection.session) &&
@@ -187,15 +184,32 @@ static gibson_status choose_all(gibson_cluster_client *client, gib_spread *sprea
     return probed;
 }
 
+/* A server that refuses the time of a request does so for all: what the others have queued is taken
+   back. GIBSON_INVALID, and the error says why; GIBSON_OK if none does. */
+static gibson_status agree(gibson_cluster_client *client, const gib_spread *spread)
+{
+    const size_t count = client->membership->count;
+    size_t refusing = 0;
+    while (refusing < count && spread->owed[refusing].status != GIBSON_INVALID) {
+        refusing++;
+    }
+    if (refusing == count) {
+        return GIBSON_OK;
+    }
+    client->error = *gibson_client_error(client->links[refusing].client);
+    for (size_t i = 0; i < count; i++) {
+        if (spread->owed[i].status == GIBSON_OK) {
+            gib_client_take_back(client->links[i].client);
+        }
+    }
+    return GIBSON_INVALID;
+}
+
 /* Ends with a server. Returns the bytes that it is to be sent. */
-static size_t conclude(gibson_cluster_client *client, size_t index, gib_owed *owed)
+static size_t conclude(gibson_cluster_client *client, size_t index, const gib_owed *owed)
 {
     gib_link *link = &client->links[index];
-    const gib_fanout_part *part = &client->parts[index];
     link->owed++;
-    if (part->client) {
-        owed->status = (uint16_t)part->status;
-    }
     if (owed->status == GIBSON_OK) {
         return gib_session_last_size(&link->client->connection.session);
     }
@@ -206,11 +220,11 @@ static size_t conclude(gibson_cluster_client *client, size_t index, gib_owed *ow
 }
 
 /* Queues it with those that are asked. To connect, where that has to be, is done by all at once. */
-static size_t queue_with_all(gibson_cluster_client *client, const gibson_request *request,
-                             gib_spread *spread)
+static gibson_status queue_with_all(gibson_cluster_client *client, const gibson_request *request,
+                                    gib_spread *spread, size_t *bytes)
 {
     const size_t count = client->membership->count;
-    size_t bytes = 0;
+    *bytes = 0;
     for (size_t i = 0; i < count; i++) {
         client->parts[i] = (gib_fanout_part){.client = NULL};
         if (!spread->owed[i].is_ejected) {
@@ -219,9 +233,15 @@ static size_t queue_with_all(gibson_cluster_client *client, const gibson_request
     }
     gib_fanout_run(client->parts, count, client->waits, gib_cluster_deadline(client, gib_now_ns()));
     for (size_t i = 0; i < count; i++) {
-        bytes += conclude(client, i, &spread->owed[i]);
+        if (client->parts[i].client) {
+            spread->owed[i].status = (uint16_t)client->parts[i].status;
+        }
     }
-    return bytes;
+    const gibson_status status = agree(client, spread);
+    for (size_t i = 0; i < count && status == GIBSON_OK; i++) {
+        *bytes += conclude(client, i, &spread->owed[i]);
+    }
+    return status;
 }
 
 static gibson_status queue_all(gibson_cluster_client *client, const gibson_request *request,
@@ -240,9 +260,15 @@ static gibson_status queue_all(gibson_cluster_client *client, const gibson_reque
         gib_release(client->queue.allocator, spread);
         return is_interrupted(client);
     }
-    gib_queue_push(&client->queue, (gib_queued){.spread = spread,
-                                                .opcode = (uint32_t)request->opcode,
-                                                .bytes = queue_with_all(client, request, spread)});
+    size_t bytes;
+    const gibson_status status = queue_with_all(client, request, spread, &bytes);
+    if (status != GIBSON_OK) {
+        gib_release(client->queue.allocator, spread);
+        return end(client, status);
+    }
+    gib_queue_push(
+        &client->queue,
+        (gib_queued){.spread = spread, .opcode = (uint32_t)request->opcode, .bytes = bytes});
     return end(client, GIBSON_OK);
 }
 

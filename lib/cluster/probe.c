@@ -29,6 +29,6 @@ gibson_status gib_cluster_probe(gibson_cluster_client *client, size_t index)
         status = gib_cluster_hold_reply(client) && gib_cluster_connection(link) ? ask(client, index)
                                                                                 : GIBSON_NOMEM;
     }
-    gib_cluster_note(client->cluster, link->node, GIB_HEALTH_PROBE, status);
+    gib_cluster_learn(client, link, GIB_HEALTH_PROBE, status);
     return status;
 }

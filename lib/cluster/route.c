@@ -192,11 +192,14 @@ gibson_status gibson_cluster_route(gibson_cluster_client *client, const gibson_r
 void gibson_cluster_note(gibson_cluster_client *client, const char *server, gibson_cluster_use use,
                          gibson_status status)
 {
-    if (!client || !server || use == GIBSON_CLUSTER_EJECTED ||
-        (!gib_cluster_is_current(client) && !gib_cluster_follow(client))) {
+    if (!client || !server || use == GIBSON_CLUSTER_EJECTED) {
         return;
     }
-    const size_t index = gib_membership_find(client->membership, server);
+    /* The address may be one that the list lends which the client has: that is not to go before. */
+    size_t index = gib_membership_find(client->membership, server);
+    if (index == client->membership->count && is_up_to_date(client)) {
+        index = gib_membership_find(client->membership, server);
+    }
     if (index < client->membership->count) {
         gib_cluster_note(client->cluster, client->links[index].node,
                          use == GIBSON_CLUSTER_PROBE ? GIB_HEALTH_PROBE : GIB_HEALTH_USE, status);

@@ -155,6 +155,14 @@ void gib_session_unpush_question(gib_session *session)
     session->ask_at = session->pushed;
 }
 
+void gib_session_take_back(gib_session *session)
+{
+    gib_session_retract(session);
+    if (session->questions && gib_session_pending(session, session->pushed - 1)->is_question) {
+        gib_session_unpush_question(session);
+    }
+}
+
 bool gib_session_question_is_cut(const gib_session *session)
 {
     return session->questions % PARTS &&

@@ -36,6 +36,10 @@ size_t gib_session_question_bytes(const gib_session *session);
 /* Takes back a question, no byte of which is sent, and behind which nothing is pending. */
 void gib_session_unpush_question(gib_session *session);
 
+/* Takes back the last request, of which nothing may have been sent, and the question that was asked
+   with it. */
+void gib_session_take_back(gib_session *session);
+
 /* Tells whether the first pending request is a part of a question whose first part is not pending
    any more. */
 bool gib_session_question_is_cut(const gib_session *session);

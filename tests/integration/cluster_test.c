@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <gibson/cluster.h>
+#include <gibson/cluster_pipeline.h>
 
 #include "raw_client.h"
 #include "support/suite.h"
@@ -280,6 +281,84 @@ START_TEST(cluster_refuses_to_route_what_it_refuses_to_call)
 }
 END_TEST
 
+/* The address that a target lends is still read, if the list was replaced meanwhile. */
+START_TEST(cluster_is_told_of_a_server_that_has_left_the_list)
+{
+    make();
+    gibson_cluster_target targets[SERVERS];
+    size_t count;
+    const gibson_request get = gibson_request_key(GIBSON_OP_GET, gibson_str("key"));
+    ck_assert_status(gibson_cluster_route(client, &get, targets, SERVERS, &count), GIBSON_OK);
+    const gibson_cluster_server other = {.host = "10.0.0.9"};
+    ck_assert_status(gibson_cluster_set_servers(cluster, &other, 1, NULL), GIBSON_OK);
+    gibson_cluster_note(client, targets[0].server, targets[0].use, GIBSON_TIMEOUT);
+    ck_assert_uint_eq(gibson_cluster_servers_of(client, gibson_str(""), NULL, 0), 1);
+    gibson_cluster_note(client, "10.0.0.9:10128", GIBSON_CLUSTER_FINE, GIBSON_CLOSED);
+    ck_assert_status(gibson_cluster_route(client, &get, targets, SERVERS, &count), GIBSON_OK);
+    ck_assert_int_ne(targets[0].use, GIBSON_CLUSTER_FINE);
+}
+END_TEST
+
+/* How long the items on a server live, in seconds: -1 for ever, else that of one of them. */
+static int64_t ttl_on(const test_server *one)
+{
+    const gibson_cluster_server alone = {.unix_socket = one->unix_socket};
+    gibson_cluster *of_one;
+    gibson_cluster_client *asker;
+    gibson_reply reply;
+    ck_assert_status(gibson_cluster_new(&of_one, &alone, 1, NULL, NULL), GIBSON_OK);
+    ck_assert_status(gibson_cluster_client_new(&asker, of_one), GIBSON_OK);
+    const gibson_request keys = gibson_request_key(GIBSON_OP_KEYS, gibson_str("user:"));
+    ck_assert_status(gibson_cluster_call(asker, &keys, &reply), GIBSON_OK);
+    gibson_value key;
+    ck_assert(gibson_items_next(&reply.items, NULL, &key));
+    const gibson_request ttl =
+        gibson_request_key_number(GIBSON_OP_META, key.bytes, GIBSON_META_TTL);
+    ck_assert_status(gibson_cluster_call(asker, &ttl, &reply), GIBSON_OK);
+    const int64_t seconds = reply.value.number;
+    gibson_cluster_client_free(asker);
+    gibson_cluster_free(of_one);
+    return seconds;
+}
+
+/* One server keeps a time that another does not. */
+START_TEST(cluster_asks_no_server_what_one_of_them_refuses)
+{
+    static const char *const short_lived[] = {"max_item_ttl", "40000", NULL};
+    test_server_stop(&servers[1]);
+    test_server_start(&servers[1], TEST_UNIX, short_lived);
+    make();
+    fill();
+    const gibson_request ping = gibson_request_bare(GIBSON_OP_PING);
+    gibson_request mttl = gibson_request_key_number(GIBSON_OP_MTTL, gibson_str("user:"), 100000);
+    gibson_reply reply;
+    for (int round = 0; round < 3; round++) {
+        ck_assert_status(gibson_cluster_call(client, &mttl, &reply), GIBSON_INVALID);
+        ck_assert_message_has(gibson_cluster_error(client), "40000");
+        ck_assert_status(gibson_cluster_queue(client, &mttl), GIBSON_INVALID);
+        ck_assert_message_has(gibson_cluster_error(client), "40000");
+        ck_assert_uint_eq(gibson_cluster_outstanding(client), 0);
+        ck_assert_status(gibson_cluster_queue(client, &ping), GIBSON_OK);
+        ck_assert_status(gibson_cluster_queue(client, &mttl), GIBSON_INVALID);
+        ck_assert_status(gibson_cluster_next(client, &reply), GIBSON_OK);
+        ck_assert_status(gibson_cluster_next(client, &reply), GIBSON_END);
+    }
+    for (size_t i = 0; i < SERVERS; i++) {
+        ck_assert_int_le(ttl_on(&servers[i]), 0);
+    }
+    mttl.number = 39999;
+    ck_assert_status(gibson_cluster_call(client, &mttl, &reply), GIBSON_OK);
+    ck_assert_int_eq(reply.value.number, KEYS);
+    mttl.number = 40000;
+    ck_assert_status(gibson_cluster_queue(client, &mttl), GIBSON_OK);
+    ck_assert_status(gibson_cluster_next(client, &reply), GIBSON_OK);
+    ck_assert_int_eq(reply.value.number, KEYS);
+    for (size_t i = 0; i < SERVERS; i++) {
+        ck_assert_int_eq(ttl_on(&servers[i]), 40000);
+    }
+}
+END_TEST
+
 START_TEST(cluster_follows_its_list)
 {
     make();
@@ -306,7 +385,9 @@ int main(void)
          TESTS(cluster_spreads_keys_over_its_servers, cluster_asks_all_for_a_prefix,
                cluster_keeps_what_belongs_together_on_one_server,
                cluster_tells_who_has_not_answered, cluster_routes_for_those_who_ask_themselves,
-               cluster_refuses_to_route_what_it_refuses_to_call, cluster_follows_its_list)},
+               cluster_refuses_to_route_what_it_refuses_to_call, cluster_follows_its_list,
+               cluster_is_told_of_a_server_that_has_left_the_list,
+               cluster_asks_no_server_what_one_of_them_refuses)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .runs = 2,
