@@ -335,6 +335,48 @@ START_TEST(server_that_is_stopped_is_named_by_a_request_to_all)
 }
 END_TEST
 
+static pid_t forked; /* 0 in the child, -1 before there is one */
+
+static int fork_once(void *context)
+{
+    (void)context;
+    if (forked < 0) {
+        forked = fork();
+    }
+    return forked > 0; /* ends the call of the parent */
+}
+
+/* What a child finds under way is its parent's, and tells nothing of the server. */
+START_TEST(child_that_is_forked_within_a_call_ejects_nobody)
+{
+    prepare();
+    options.failure_limit = 1;
+    options.retry_delay_ms = options.retry_max_delay_ms = 60000;
+    of_clients.interrupt = fork_once;
+    start_all();
+    forked = 0;
+    make();
+    set_all();
+    stop_server(0);
+    forked = -1;
+    gibson_reply reply;
+    const gibson_request get = gibson_request_key(GIBSON_OP_GET, key_of(key_on(0)));
+    const gibson_request count = gibson_request_key(GIBSON_OP_COUNT, gibson_str("key:"));
+    const gibson_status status = gibson_cluster_call(client, _i ? &count : &get, &reply);
+    if (!forked) {
+        bool is_ejected = true;
+        (void)gibson_cluster_server_at(client, 0, &is_ejected, NULL);
+        _exit(status == GIBSON_CLOSED && !is_ejected ? 0 : 1);
+    }
+    ck_assert_status(status, GIBSON_INTERRUPTED);
+    int how;
+    ck_assert_int_eq(waitpid(forked, &how, 0), forked);
+    ck_assert(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    ck_assert_int_eq(kill(servers[0], SIGCONT), 0);
+    end_all();
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
@@ -343,6 +385,7 @@ int main(void)
          .runs = 2,
          .own_process = true,
          TESTS(killed_server_is_ejected_and_put_back_after_it_is_started_again,
+               child_that_is_forked_within_a_call_ejects_nobody,
                cluster_whose_servers_are_all_down_heals_itself)},
         {.set_up = set_up,
          .tear_down = tear_down,
