@@ -106,7 +106,11 @@ static gibson_status set(int i)
 static void set_all(void)
 {
     for (int i = 0; i < KEYS; i++) {
-        ck_assert_status(set(i), GIBSON_OK);
+        gibson_status status;
+        do { /* a busy machine may let a short time pass */
+            status = set(i);
+        } while (status == GIBSON_TIMEOUT);
+        ck_assert_status(status, GIBSON_OK);
     }
 }
 
