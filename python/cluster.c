@@ -17,10 +17,11 @@
 #include "options.h"
 #include "wait.h"
 
+/* An endpoint that has no server of its own. */
 typedef struct Cluster {
-    ENDPOINT_HEAD                        /* without a server */
-        gibson_cluster *_Atomic cluster; /* NULL until __init__ has succeeded */
-    atomic_flag begun;                   /* __init__ runs, or has succeeded */
+    ENDPOINT_HEAD
+    gibson_cluster *_Atomic cluster; /* NULL until __init__ has succeeded */
+    atomic_flag begun;               /* __init__ runs, or has succeeded */
     cluster_clients clients;
     atomic_bool closed;
     int64_t timeout_ms;

@@ -39,10 +39,10 @@ GIBSON_BEGIN_DECLS
    reply is outstanding, as it needs all servers. Returns:
 
    - GIBSON_OK
-   - GIBSON_WOULD_BLOCK: the options' pipeline_window or pipeline_bytes, each of which holds over
-   all servers together, is reached, or a server has to be asked how long a time it keeps, and
-   cannot be while replies are outstanding: read a reply first; or gibson_cluster_set_servers has
-   replaced the list, which is followed when all replies are read
+   - GIBSON_WOULD_BLOCK: the options' pipeline_window or pipeline_bytes is reached, each of which
+     holds over all servers together, or a server has to be asked how long a time it keeps, and
+     cannot be while replies are outstanding: read a reply first. Or gibson_cluster_set_servers has
+     replaced the list, which is followed when all replies are read
    - GIBSON_INVALID: as in client.h
    - GIBSON_USAGE: STATS and END are of one server; or an argument is NULL
    - GIBSON_NOMEM: there is no memory for the request, a connection, or the list of servers
