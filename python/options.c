@@ -251,6 +251,10 @@ static int take_prefix(gibson_cluster_options *options, PyObject **text, const m
     }
     *text = prefix_bytes(prefix);
     if (!*text) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear();
+            error_raise(state, GIBSON_INVALID, "Cluster(): flush_prefix contains a surrogate");
+        }
         return -1;
     }
     options->flush_prefix = PyBytes_AS_STRING(*text);

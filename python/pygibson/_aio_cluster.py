@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
@@ -11,6 +12,7 @@ from ._pygibson import (
     AsyncClient,
     ClusterAnswer,
     ClusterServer,
+    InvalidArgumentError,
     NotFoundError,
     PyGibsonError,
     ServerTimeoutError,
@@ -28,6 +30,7 @@ _Servers = Iterable[Union[str, "tuple[str, int]"]]
 
 # What gibson_cluster_use says of a server.
 _FINE, _FAILED, _PROBE, _EJECTED = range(4)
+_SAFE_SECONDS = 32767  # which every server keeps
 _ANSWERED = {"not_found", "nan", "server_memory", "locked", "server_error", "truncated"}
 
 
@@ -42,6 +45,12 @@ def _explained(
     error.key = arguments[0] if arguments else None
     error.server, error.answers = server, answers
     return error
+
+
+def _has_long_time(name: str, arguments: Sequence[Any]) -> bool:
+    """Whether it is one that not every server keeps."""
+    is_time = name in ("mttl", "mlock") and isinstance(arguments[-1], int)
+    return is_time and arguments[-1] > _SAFE_SECONDS
 
 
 class _Target:
@@ -227,6 +236,30 @@ class Cluster:
         """Whether something has to be deleted before the operation."""
         return self._flush_prefix is not None and any(target.use == _PROBE for target in targets)
 
+    async def _agree(
+        self, asked: list[_Target], name: str, arguments: Sequence[Any]
+    ) -> dict[str, PyGibsonError]:
+        """Find out whether each server keeps a time, by the ttl of a key that nobody has: none is
+        to be asked what another refuses. Return who has not answered.
+
+        Raises:
+            InvalidArgumentError: one does not.
+        """
+        nobody = f"gibson-probe-{secrets.token_hex(8)}"
+        answers = await self._all(
+            self._ask(target, "ttl", (nobody, arguments[-1])) for target in asked
+        )
+        for target, answer in zip(asked, answers):
+            if isinstance(answer, InvalidArgumentError):
+                reason = str(answer).partition(": ")[2]
+                refusal = f"{name}({arguments[0]!r}) on {target.address}: {reason}"
+                raise _explained(InvalidArgumentError(refusal), name, arguments, target.address)
+        return {
+            target.address: answer
+            for target, answer in zip(asked, answers)
+            if isinstance(answer, PyGibsonError) and answer.status not in _ANSWERED
+        }
+
     async def _many(self, targets: list[_Target], name: str, arguments: Sequence[Any]) -> list[Any]:
         failures: dict[str, PyGibsonError] = {}
         if self._comes_back(targets):
@@ -244,6 +277,9 @@ class Cluster:
             and target.address not in failures
             and not (failures and target.use == _PROBE)
         ]
+        if _has_long_time(name, arguments):
+            failures.update(await self._agree(asked, name, arguments))
+            asked = [target for target in asked if target.address not in failures]
         answers = await self._all(self._ask(target, name, arguments) for target in asked)
         done = {target.address: answer for target, answer in zip(asked, answers)}
         return [

@@ -324,6 +324,24 @@ def test_the_list_can_be_replaced_under_load(servers: list[Server], prefix: str)
     run(main())
 
 
+def test_a_time_that_one_server_refuses_is_asked_of_none(prefix: str) -> None:
+    async def main() -> None:
+        with Server() as long, Server(max_item_ttl=40000) as short:
+            addresses = [address(long), address(short)]
+            async with Cluster(addresses, PATIENT) as cluster:
+                keys = [f"{prefix}{n}" for n in range(20)]
+                await asyncio.gather(*(cluster.set(key, key) for key in keys))
+                for call in (cluster.mttl, cluster.mlock):
+                    with pytest.raises(InvalidArgumentError, match=r"m.*on .*40000"):
+                        await call(prefix, 100000)
+                ttls = {await cluster.meta(key, "ttl") for key in keys}
+                assert ttls == {-1} and {await cluster.meta(key, "lock") for key in keys} == {0}
+                assert await cluster.mttl(prefix, 40000) == 20
+                assert {await cluster.meta(key, "ttl") for key in keys} == {40000}
+
+    run(main())
+
+
 def test_requests_that_are_refused_reach_no_server(peer: Callable[..., Peer]) -> None:
     listening = peer(silence)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pygibson
+import pygibson.aio
 import pytest
 from clustered import address
 from peer import LONG, Held, Peer, echo_keys, in_background, number, silence, until
@@ -26,6 +27,7 @@ from pygibson import (
     ConnectionLostError,
     InvalidArgumentError,
     NotFoundError,
+    PipelineError,
     Proxy,
     PyGibsonError,
     Server,
@@ -286,6 +288,30 @@ def test_lists_that_are_refused(servers: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         cluster.set_servers(servers)
     assert cluster.servers == [("former:10128", False, 0)]
+
+
+@pytest.mark.parametrize("prefix", ["", b"", "\ud800", "a\0b", "a b"])
+def test_a_flush_prefix_that_cannot_be_one_is_refused(prefix: str | bytes) -> None:
+    for kind in (Cluster, pygibson.aio.Cluster):
+        with pytest.raises(InvalidArgumentError, match="flush_prefix"):
+            kind(["a"], flush_prefix=prefix)
+
+
+def test_a_time_that_one_server_refuses_is_asked_of_none(prefix: str) -> None:
+    with Server() as long, Server(max_item_ttl=40000) as short:
+        with Cluster([address(long), address(short)], PATIENT) as cluster:
+            keys = [f"{prefix}{n}" for n in range(20)]
+            for key in keys:
+                cluster.set(key, key)
+            for call in (cluster.mttl, cluster.mlock):
+                with pytest.raises(InvalidArgumentError, match="40000"):
+                    call(prefix, 100000)
+            with pytest.raises(PipelineError), cluster.pipeline() as batch:
+                batch.mttl(prefix, 100000)
+                batch.ping()
+            assert {cluster.meta(key, "ttl") for key in keys} == {-1}
+            assert {cluster.meta(key, "lock") for key in keys} == {0}
+            assert cluster.mttl(prefix, 40000) == 20
 
 
 @pytest.mark.parametrize(
