@@ -52,13 +52,15 @@ typedef struct gibson_cluster_options {
     /* Of every connection, and of the cluster itself (allocator); NULL for the defaults. Not used
        of it: host, port, unix_socket; reconnect, which is always on; reconnect_delay_ms and
        reconnect_max_delay_ms, in whose place are the options on failures below. timeout_ms, in
-       milliseconds, holds over all that a call does, on however many servers. */
+       milliseconds, holds over all that a call does, on however many servers; max_reply_size over
+       what each of them sends. */
     const gibson_options *client;
 
     /* Affinity: which part of a key places it. By default the whole key does, and a command on a
        prefix goes to all servers. With a depth it is what is before the separator of that number,
        and a prefix that has so many goes to one server; a key that has fewer is placed as a whole.
-       With hash_tag it is what is between the first '{' and the next '}', if that is something. */
+       So is one with nothing before that separator. With hash_tag it is what is between the first
+       '{' and the next '}', if that is something. */
     char separator; /* a byte; with depth, and not a space */
     uint32_t depth; /* separators */
     bool hash_tag;  /* not with depth */
@@ -144,8 +146,10 @@ GIBSON_API void gibson_cluster_client_free(gibson_cluster_client *client);
    STATS and END are of one server, and return GIBSON_USAGE, as do an argument that is NULL, and a
    call while replies of a pipeline are outstanding.
    GIBSON_INVALID, for what the protocol or the limits do not allow, is returned before any server
-   is asked anything. GIBSON_NOMEM: there is no memory for a connection, for the list of servers, or
-   for the items of all. After any of these the client is usable. Since 0.3. */
+   is asked anything; for a time of more than 32767 s that one of the servers does not keep, before
+   any is sent the request, each having been asked what it keeps. GIBSON_NOMEM: there is no memory
+   for a connection, for the list of servers, or for the items of all. After any of these the client
+   is usable. Since 0.3. */
 GIBSON_API gibson_status gibson_cluster_call(gibson_cluster_client *client,
                                              const gibson_request *request, gibson_reply *reply);
 
