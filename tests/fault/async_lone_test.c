@@ -323,7 +323,7 @@ START_TEST(lone_callback_does_anything)
 {
     start();
     for (int round = 0; round < 3; round++) {
-        run_chain(_i, ROUNDS);
+        run_chain((action)_i, ROUNDS);
         run_chain(ONE_GET, WARM);
     }
     ck_assert_int_eq(all.answered, 3 * ROUNDS + 4 * WARM);
@@ -402,7 +402,7 @@ START_TEST(lone_reply_of_any_kind_is_taken_as_it_is)
         [ONE_TOO_MANY] = {GIBSON_PROTOCOL, 0}, [NONSENSE] = {GIBSON_PROTOCOL, 0},
         [TOO_LARGE] = {GIBSON_PROTOCOL, 0},    [GONE] = {GIBSON_CLOSED, 0},
     };
-    odd = _i + 1;
+    odd = (oddity)(_i + 1);
     start();
     for (int round = 0; round < 3; round++) {
         open_short_way();
