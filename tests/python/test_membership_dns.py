@@ -231,7 +231,8 @@ def test_a_second_name_server_is_asked_whatever_the_timeout(dns: Dnsmasq, timeou
 
 def test_a_target_that_is_no_host_name_is_a_failure(dns: Dnsmasq) -> None:
     for target in ("unix:/tmp/socket", "a b", "a,b", "[::1]"):
-        record = SRV(RdataClass.IN, RdataType.SRV, 0, 5, 1, Name([target.encode(), b""]))
+        name = Name([target.encode(), b""])
+        record: Any = SRV(RdataClass.IN, RdataType.SRV, 0, 5, 1, name)  # type: ignore[no-untyped-call]
         with pytest.raises(SourceError, match="is no host name"):
             _service_servers([record], "DNS")
 
