@@ -218,7 +218,7 @@ gibson_status gib_cluster_call_all(gibson_cluster_client *client, const gibson_r
     if (choose_all(client, now_ns)) {
         flush_before(client);
     }
-    if (gib_cluster_needs_limits(request)) {
+    if (gib_cluster_may_disagree(client, request)) {
         run(client, GIB_OPERATION_QUEUE, request, until);
         status = gib_cluster_agree(client);
         kind = GIB_OPERATION_NEXT;

@@ -73,7 +73,8 @@ static gibson_status call_one(gibson_cluster_client *client, gibson_bytes part,
 }
 
 /* After the common case. What must not be sent was not; but it may be that the client did not get
-   as far as to look at it, as it had to connect again. */
+   as far as to look at it, as it had to connect again. The request is still there: its key is not
+   in a reply that has ended, and its value is not read. */
 static GIB_COLD gibson_status note_failure(gibson_cluster_client *client, const gib_link *link,
                                            const gibson_request *request, gibson_reply *reply)
 {
@@ -135,7 +136,8 @@ static GIB_INLINE gibson_status call_key(gibson_cluster_client *client, gibson_b
     const size_t point = gib_cluster_point(client, part);
     const gib_link *link = &client->links[gib_cluster_server_at(client, point)];
     gibson_client *to = link->client;
-    if (GIB_UNLIKELY(!to) || GIB_UNLIKELY(gib_link_is_troubled(link))) {
+    if (GIB_UNLIKELY(!to) || GIB_UNLIKELY(gib_link_is_troubled(link)) ||
+        GIB_UNLIKELY(gib_session_lends_bytes(&to->connection.session, request->key))) {
         return call_any(client, request, reply);
     }
     client->last = to;

@@ -217,9 +217,12 @@ size_t gib_cluster_find(gibson_cluster_client *client, size_t point, int64_t now
 
 /* ---- Asking more than one ---- */
 
-/* Tells whether a request has a time that not every server keeps. Each is asked for its limit then
-   before any is sent the request, with GIB_OPERATION_QUEUE. */
-bool gib_cluster_needs_limits(const gibson_request *request);
+/* Tells whether a request has a time that not every server keeps: each has to be asked. */
+bool gib_cluster_is_long_time(const gibson_request *request);
+
+/* Tells whether some servers may refuse the time of a request: it is a long one, or some are known
+   to. With GIB_OPERATION_QUEUE, all are heard then before any is sent the request. */
+bool gib_cluster_may_disagree(const gibson_cluster_client *client, const gibson_request *request);
 
 /* Follows on that. If a server of the parts does not keep the time, or the caller is not to wait,
    what the others have queued is taken back: that is their status then. Returns GIBSON_OK to go on

@@ -4,10 +4,22 @@
 #include "cluster/cluster.h"
 #include "wire/command.h"
 
-bool gib_cluster_needs_limits(const gibson_request *request)
+bool gib_cluster_is_long_time(const gibson_request *request)
 {
     return gibson_takes_time(gib_arguments_of(request->opcode)) &&
            request->number > GIB_SAFE_SECONDS;
+}
+
+bool gib_cluster_may_disagree(const gibson_cluster_client *client, const gibson_request *request)
+{
+    bool may = gib_cluster_is_long_time(request);
+    if (gibson_takes_time(gib_arguments_of(request->opcode))) {
+        for (size_t i = 0; i < client->membership->count; i++) {
+            const gibson_client *to = client->links[i].client;
+            may = may || (to && gib_session_refuses_time(&to->connection.session, request->number));
+        }
+    }
+    return may;
 }
 
 /* The first part with a status, or their number. */

@@ -136,7 +136,7 @@ static gibson_status queue_one(gibson_cluster_client *client, gibson_bytes part,
 static bool is_kept_from_asking(const gibson_cluster_client *client, const gibson_request *request)
 {
     bool is_kept = false;
-    if (gib_cluster_needs_limits(request)) {
+    if (gib_cluster_is_long_time(request)) {
         for (size_t i = 0; i < client->membership->count; i++) {
             const gibson_client *to = client->links[i].client;
             is_kept = is_kept || (to && gib_session_count(&to->connection.session) &&

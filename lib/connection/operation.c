@@ -99,6 +99,8 @@ void gib_operation_disown(gib_operation *operation)
     gib_connection_break(connection);
     if (operation->kind == GIB_OPERATION_CALL) {
         gib_session_reset(&connection->session);
+    } else if (operation->kind == GIB_OPERATION_QUEUE) {
+        gib_session_abandon_all(&connection->session); /* what was asked before it is queued */
     }
     gib_phase_end(operation, GIBSON_CLOSED);
 }

@@ -165,16 +165,6 @@ void gib_session_forget_kept(gib_session *session, gib_kept *kept)
     }
 }
 
-static bool is_in(const gib_buffer *buffer, const void *bytes)
-{
-    return (uintptr_t)bytes - (uintptr_t)buffer->data < buffer->capacity;
-}
-
-bool gib_session_lends(const gib_session *session, const gibson_request *request)
-{
-    return is_in(&session->in, request->key.data) || is_in(&session->in, request->value.data);
-}
-
 gibson_status gib_session_take_reply(gib_session *session, gibson_owned_reply **owned)
 {
     *owned = NULL;

@@ -143,11 +143,27 @@ static inline bool gib_session_lacks_seconds(const gib_session *session)
     return session->limits.seconds_source == GIB_SECONDS_UNKNOWN;
 }
 
+/* Tells whether a time is one that the server is known not to keep. */
+static inline bool gib_session_refuses_time(const gib_session *session, int64_t seconds)
+{
+    return !gib_session_lacks_seconds(session) && seconds > session->limits.max_seconds;
+}
+
 /* Changes limits.max_reply_size. Returns what it was. */
 size_t gib_session_set_max_reply(gib_session *session, size_t max_reply_size);
 
-/* Tells whether the key or value of a request is in the buffer of the last reply. */
-bool gib_session_lends(const gib_session *session, const gibson_request *request);
+/* Tells whether some bytes are in the buffer of the last reply. */
+static inline bool gib_session_lends_bytes(const gib_session *session, gibson_bytes bytes)
+{
+    return (uintptr_t)bytes.data - (uintptr_t)session->in.data < session->in.capacity;
+}
+
+/* Tells whether the key or value of a request is. */
+static inline bool gib_session_lends(const gib_session *session, const gibson_request *request)
+{
+    return gib_session_lends_bytes(session, request->key) ||
+           gib_session_lends_bytes(session, request->value);
+}
 
 /* The last reply, put aside while the session reads another into a buffer of its own. */
 typedef struct gib_kept {

@@ -77,6 +77,32 @@ START_TEST(exactly_the_keys_of_the_server_that_is_down_fail_and_none_is_a_miss)
 }
 END_TEST
 
+/* The reply that a request is made of ends with the call: nobody looks at the request after that.
+ */
+START_TEST(request_made_of_a_reply_is_not_read_after_its_server_was_lost)
+{
+    all.options.failure_limit = 1000;
+    clustered_make(&all);
+    const gibson_bytes key = clustered_key(&all, 1, "view", 1, text);
+    const gibson_opcode opcodes[] = {GIBSON_OP_GET, GIBSON_OP_DEL, GIBSON_OP_INC};
+    for (int i = 0; i < 30; i++) {
+        gibson_reply reply;
+        const gibson_request get = gibson_request_key(GIBSON_OP_GET, key);
+        gibson_request of_reply = {0};
+        do {
+            set(key, text, GIBSON_OK);
+            ck_assert_status(gibson_cluster_call(all.client, &get, &reply), GIBSON_OK);
+            of_reply = gibson_request_key(opcodes[i % 3], reply.value.bytes);
+            clustered_break(&all, 1, GIBP_FAULT_CUT);
+        } while (gibson_cluster_call(all.client, &of_reply, &reply) == GIBSON_OK);
+        ck_assert_msg(reply.status == GIBSON_CLOSED || reply.status == GIBSON_NAN, "%s: %s",
+                      gibson_status_name(reply.status), gibson_cluster_error(all.client)->message);
+        clustered_heal(&all, 1);
+        ck_assert_status(clustered_await(all.client, key), GIBSON_OK);
+    }
+}
+END_TEST
+
 /* pylibmc 80 and 214, pymemcache 275: never ejected, or never put back. oslo.cache 1819957: what it
    serves then is from before. */
 START_TEST(server_that_comes_back_is_flushed_before_it_serves)
@@ -538,6 +564,7 @@ int main(void)
         {.set_up = set_up,
          .tear_down = tear_down,
          TESTS(exactly_the_keys_of_the_server_that_is_down_fail_and_none_is_a_miss,
+               request_made_of_a_reply_is_not_read_after_its_server_was_lost,
                server_that_comes_back_by_a_request_to_all_is_flushed_before_it_answers,
                server_that_is_not_flushed_stays_ejected,
                key_deleted_by_a_client_that_is_cut_off_is_gone_when_its_server_comes_back,

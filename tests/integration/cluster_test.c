@@ -359,6 +359,32 @@ START_TEST(cluster_asks_no_server_what_one_of_them_refuses)
 }
 END_TEST
 
+/* A time that every server is asked for with no more ado, but for one that has told of its limit.
+ */
+START_TEST(cluster_asks_no_server_what_one_is_known_to_refuse)
+{
+    static const char *const short_lived[] = {"max_item_ttl", "20000", NULL};
+    test_server_stop(&servers[1]);
+    test_server_start(&servers[1], TEST_UNIX, short_lived);
+    make();
+    fill();
+    gibson_request mttl = gibson_request_key_number(GIBSON_OP_MTTL, gibson_str("user:"), 100000);
+    gibson_reply reply;
+    ck_assert_status(gibson_cluster_call(client, &mttl, &reply), GIBSON_INVALID);
+    mttl.number = 20001;
+    ck_assert_status(gibson_cluster_call(client, &mttl, &reply), GIBSON_INVALID);
+    ck_assert_message_has(gibson_cluster_error(client), "20000");
+    ck_assert_status(gibson_cluster_queue(client, &mttl), GIBSON_INVALID);
+    ck_assert_message_has(gibson_cluster_error(client), "20000");
+    for (size_t i = 0; i < SERVERS; i++) {
+        ck_assert_int_le(ttl_on(&servers[i]), 0);
+    }
+    mttl.number = 20000;
+    ck_assert_status(gibson_cluster_call(client, &mttl, &reply), GIBSON_OK);
+    ck_assert_int_eq(reply.value.number, KEYS);
+}
+END_TEST
+
 START_TEST(cluster_follows_its_list)
 {
     make();
@@ -387,7 +413,8 @@ int main(void)
                cluster_tells_who_has_not_answered, cluster_routes_for_those_who_ask_themselves,
                cluster_refuses_to_route_what_it_refuses_to_call, cluster_follows_its_list,
                cluster_is_told_of_a_server_that_has_left_the_list,
-               cluster_asks_no_server_what_one_of_them_refuses)},
+               cluster_asks_no_server_what_one_of_them_refuses,
+               cluster_asks_no_server_what_one_is_known_to_refuse)},
         {.set_up = set_up,
          .tear_down = tear_down,
          .runs = 2,

@@ -201,9 +201,9 @@ static inline void gibson_epoll_finish(gibson_epoll *self)
 }
 
 /* gibson_epoll_forked is for the child of a fork, before any function on the handle, as a set and a
-   timer are shared with the parent: it goes on in another set, of the child's own. Returns
-   GIBSON_OK, or GIBSON_SYSTEM, with errno, if there is no timer to be had: the next turn closes the
-   connection then. */
+   timer are shared with the parent: it goes on in another set, of the child's own, and in the next
+   turn the requests that it has fail with GIBSON_CLOSED. Returns GIBSON_OK, or GIBSON_SYSTEM, with
+   errno, if there is no timer to be had: the next turn closes the connection then. */
 static inline gibson_status gibson_epoll_forked(gibson_epoll *self, int epoll)
 {
     int made;
@@ -215,9 +215,8 @@ static inline gibson_status gibson_epoll_forked(gibson_epoll *self, int epoll)
     self->descriptor = -1;
     made = gibson_epoll_add_timer(self);
     gibson_epoll_changed(self->async, self);
-    if (!made) {
-        self->failed = self->soon = 1;
-    }
+    self->soon = 1; /* what is the parent's is given up in the next turn */
+    self->failed = self->failed || !made;
     return made ? GIBSON_OK : GIBSON_SYSTEM;
 }
 
