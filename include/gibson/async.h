@@ -117,8 +117,9 @@ GIBSON_API void gibson_async_free(gibson_async *async);
 GIBSON_API gibson_status gibson_async_connect(gibson_async *async);
 
 /* gibson_async_close closes the connection, or ends connecting, and calls back every request that
-   has no reply with GIBSON_CLOSED before it returns. The handle can be connected again. Since 0.3.
- */
+   has no reply with GIBSON_CLOSED before it returns; but where it is called by the callback of one
+   that is just being failed with its connection, the others are when that callback has returned.
+   The handle can be connected again. Since 0.3. */
 GIBSON_API void gibson_async_close(gibson_async *async);
 
 /* gibson_async_drain refuses requests from here on (GIBSON_CLOSED), and closes the connection once

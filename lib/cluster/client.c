@@ -253,5 +253,12 @@ const gibson_cluster_answer *gibson_cluster_answers(gibson_cluster_client *clien
 const gibson_error *gibson_cluster_error(gibson_cluster_client *client)
 {
     static const gibson_error none = {.status = GIBSON_USAGE, .message = "client is NULL"};
-    return !client ? &none : client->last ? gibson_client_error(client->last) : &client->error;
+    if (client && client->last) {
+        return gibson_client_error(client->last);
+    }
+    if (client &&
+        client->error.status == GIBSON_OK) { /* what has failed on the way is told by replies */
+        gib_error_set(&client->error, GIBSON_OK, "%s", gibson_status_text(GIBSON_OK));
+    }
+    return client ? &client->error : &none;
 }

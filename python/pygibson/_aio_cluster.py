@@ -31,6 +31,7 @@ _Servers = Iterable[Union[str, "tuple[str, int]"]]
 # What gibson_cluster_use says of a server.
 _FINE, _FAILED, _PROBE, _EJECTED = range(4)
 _SAFE_SECONDS = 32767  # which every server keeps
+_TIMED_PREFIX = ("mttl", "mlock")  # operations on a prefix with a time
 _ANSWERED = {"not_found", "nan", "server_memory", "locked", "server_error", "truncated"}
 
 
@@ -45,12 +46,6 @@ def _explained(
     error.key = arguments[0] if arguments else None
     error.server, error.answers = server, answers
     return error
-
-
-def _has_long_time(name: str, arguments: Sequence[Any]) -> bool:
-    """Whether it is one that not every server keeps."""
-    is_time = name in ("mttl", "mlock") and isinstance(arguments[-1], int)
-    return is_time and arguments[-1] > _SAFE_SECONDS
 
 
 class _Target:
@@ -119,6 +114,7 @@ class Cluster:
         self._rehash = rehash
         self._flush_prefix = flush_prefix
         self._clients: dict[str, AsyncClient] = {}
+        self._has_asked_limits = False
         self._has_left = False  # servers have left the list, and their connections are to be ended
 
     # -- connections -------------------------------------------------------------------------------
@@ -141,6 +137,13 @@ class Cluster:
             return AsyncClient(unix_socket=address[len("unix:") :], **options)
         host, _, port = address.rpartition(":")
         return AsyncClient(host.strip("[]"), int(port), **options)
+
+    def _may_disagree(self, seconds: Any) -> bool:
+        """Whether it is a time that not every server keeps, or may be known not to: a Client asks
+        its server for the limit when it is first given a longer time than every server keeps."""
+        is_long = isinstance(seconds, int) and seconds > _SAFE_SECONDS
+        self._has_asked_limits = self._has_asked_limits or is_long
+        return self._has_asked_limits
 
     def _end_those_that_left(self) -> None:
         self._has_left = False
@@ -277,7 +280,7 @@ class Cluster:
             and target.address not in failures
             and not (failures and target.use == _PROBE)
         ]
-        if _has_long_time(name, arguments):
+        if name in _TIMED_PREFIX and self._may_disagree(arguments[-1]):
             failures.update(await self._agree(asked, name, arguments))
             asked = [target for target in asked if target.address not in failures]
         answers = await self._all(self._ask(target, name, arguments) for target in asked)
@@ -351,9 +354,11 @@ class Cluster:
     # -- operations --------------------------------------------------------------------------------
 
     async def set(self, key: _Key, value: str | Buffer, ttl: int = 0) -> None:
+        self._may_disagree(ttl)
         await self._key("set", key, value, ttl)
 
     async def ttl(self, key: _Key, seconds: int) -> None:
+        self._may_disagree(seconds)
         await self._key("ttl", key, seconds)
 
     async def get(self, key: _Key) -> _Value:
@@ -372,6 +377,7 @@ class Cluster:
         return number
 
     async def lock(self, key: _Key, seconds: int) -> None:
+        self._may_disagree(seconds)
         await self._key("lock", key, seconds)
 
     async def unlock(self, key: _Key) -> None:

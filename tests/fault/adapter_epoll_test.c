@@ -1,6 +1,7 @@
 /* What only gibson/adapters/epoll.h has: a set that is the program's own, and system calls that
    fail. */
 #include <errno.h>
+#include <sys/wait.h>
 
 #include <gibson/adapters/epoll.h>
 
@@ -56,9 +57,9 @@ static int set;
 static gibson_epoll watch;
 static int own_events; /* that are not the adapter's */
 
-static void start(void)
+static void start_with(peer_script *script)
 {
-    begin(PEER_UNIX, sample_serve, NULL);
+    begin(PEER_UNIX, script, NULL);
     controls_left = -1;
     no_timers = false;
     settings = 0;
@@ -66,6 +67,11 @@ static void start(void)
     set = epoll_create1(EPOLL_CLOEXEC);
     ck_assert_int_ge(set, 0);
     async = async_new(server, &options, &told);
+}
+
+static void start(void)
+{
+    start_with(sample_serve);
 }
 
 static void stop(void)
@@ -196,13 +202,43 @@ START_TEST(epoll_child_that_finds_no_timer_is_told)
 }
 END_TEST
 
+static void be_silent(peer_link *link)
+{
+    peer_read_to_end(link);
+}
+
+START_TEST(epoll_child_of_a_fork_fails_what_is_under_way_in_its_next_turn)
+{
+    start_with(be_silent);
+    ck_assert_status(gibson_epoll_attach(&watch, async, set), GIBSON_OK);
+    ck_assert_status(gibson_async_connect(async), GIBSON_OK);
+    turn_until(told.connected);
+    async_result result;
+    ck_assert_status(async_submit(async, get(), GIBSON_NO_DEADLINE, &result), GIBSON_OK);
+    turn();
+    const pid_t child = fork();
+    if (!child) {
+        set = epoll_create1(EPOLL_CLOEXEC);
+        const gibson_status status = gibson_epoll_forked(&watch, set);
+        turn();
+        _exit(status == GIBSON_OK && result.calls == 1 && result.status == GIBSON_CLOSED ? 0 : 1);
+    }
+    int how;
+    ck_assert_int_eq(waitpid(child, &how, 0), child);
+    ck_assert(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    ck_assert_int_eq(result.calls, 0);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     const suite_part parts[] = {
         {TESTS(epoll_leaves_other_events_of_the_set_to_the_program,
                epoll_sets_the_timer_only_when_the_next_deadline_changes,
                epoll_attach_without_a_timer_says_why_and_attaches_nothing,
-               epoll_child_that_finds_no_timer_is_told)},
+               epoll_child_that_finds_no_timer_is_told,
+               epoll_child_of_a_fork_fails_what_is_under_way_in_its_next_turn)},
         {.runs = 3, TESTS(epoll_descriptor_that_cannot_be_watched_is_closed)},
     };
     return suite_run("adapter_epoll", 1, parts, COUNT_OF(parts));

@@ -342,6 +342,9 @@ START_TEST(cluster_asks_no_server_what_one_of_them_refuses)
         ck_assert_status(gibson_cluster_queue(client, &mttl), GIBSON_INVALID);
         ck_assert_status(gibson_cluster_next(client, &reply), GIBSON_OK);
         ck_assert_status(gibson_cluster_next(client, &reply), GIBSON_END);
+        ck_assert_status(gibson_cluster_queue(client, &ping), GIBSON_OK);
+        ck_assert_str_eq(gibson_cluster_error(client)->message, gibson_status_text(GIBSON_OK));
+        ck_assert_status(gibson_cluster_next(client, &reply), GIBSON_OK);
     }
     for (size_t i = 0; i < SERVERS; i++) {
         ck_assert_int_le(ttl_on(&servers[i]), 0);

@@ -338,6 +338,14 @@ def test_a_time_that_one_server_refuses_is_asked_of_none(prefix: str) -> None:
                 assert ttls == {-1} and {await cluster.meta(key, "lock") for key in keys} == {0}
                 assert await cluster.mttl(prefix, 40000) == 20
                 assert {await cluster.meta(key, "ttl") for key in keys} == {40000}
+            shorter = Server(max_item_ttl=100)  # less than is asked for without a question
+            with shorter:
+                async with Cluster([address(long), address(shorter)], PATIENT) as cluster:
+                    await asyncio.gather(*(cluster.set(f"s{key}", key) for key in keys))
+                    for seconds in (100000, 101):
+                        with pytest.raises(InvalidArgumentError):
+                            await cluster.mttl("s" + prefix, seconds)
+                    assert {await cluster.meta(f"s{key}", "ttl") for key in keys} == {-1}
 
     run(main())
 

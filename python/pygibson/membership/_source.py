@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import random
 import threading
 from abc import ABC, abstractmethod
@@ -73,7 +72,7 @@ def take_seconds(value: float, name: str, *, zero: bool = False) -> float:
     if not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
     least = "0 or more" if zero else "above 0"
-    if not (math.isfinite(value) and 0 <= value <= threading.TIMEOUT_MAX and (value or zero)):
+    if not (0 <= value <= threading.TIMEOUT_MAX and (value or zero)):  # which NaN is not
         raise ValueError(f"{name} must be {least}, and finite: {value!r} seconds make no sense")
     return value
 
