@@ -37,7 +37,10 @@ def encode(data: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+    data = base64.b64decode(text, validate=True)
+    if encode(data) != text:  # older versions of Python take more than is base64
+        raise ValueError(f"{text!r} is no base64")
+    return data
 
 
 def prefix_range(prefix: bytes) -> Message:
