@@ -93,7 +93,7 @@ static GIB_NOINLINE void go_on(gibson_async *async, ssize_t received, int failur
 {
     gib_connection *connection = &async->connection;
     gib_async_enter(async);
-    gib_session_unread_lone(&connection->session);
+    gib_session_release_reply(&connection->session);
     errno = failure;
     gib_async_take_in(async, gib_connection_received(connection, received));
     gib_async_end_turn(async);

@@ -4,12 +4,12 @@
 
        gib_session_is_lone      tells whether it is so
        gib_session_lone_input   where to read to
-       gib_session_take_lone    ends it, if what was read is its value; or else follows
-                                gib_session_unread_lone, and what was read is told by
-                                gib_session_received, and goes on by session.h
+       gib_session_take_lone    ends it, if what was read is its value; or else follow
+                                gib_session_release_reply and gib_session_received, and what was
+                                read goes on by session.h
        gib_session_open_lone    lets the next be queued by gib_session_queue_key, or not
-       gib_session_lone_frame   the next, if that is a get, which nothing may have been queued
-   behind gib_session_lone_sent    tells that it was sent as a whole */
+       gib_session_lone_frame   the next, if that is a get; nothing may have been queued behind it
+       gib_session_lone_sent    tells that it was sent as a whole */
 #ifndef GIB_SESSION_LONE_H
 #define GIB_SESSION_LONE_H
 
@@ -34,11 +34,6 @@ static inline uint8_t *gib_session_lone_input(const gib_session *session, size_t
 {
     *size = session->in.capacity;
     return session->in.data;
-}
-
-static inline void gib_session_unread_lone(gib_session *session)
-{
-    gib_session_release_reply(session);
 }
 
 /* Takes the value, if that is all of the `received` bytes, -1 for none. */

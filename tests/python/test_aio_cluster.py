@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Callable
 
 import pygibson
@@ -44,16 +44,6 @@ async def fails(call: Awaitable[object]) -> bool:
     except (UnreachableError, ConnectionLostError):
         return True
     return False
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[list[Server]]:
-    started = [Server() for _ in range(3)]
-    for server in started:
-        server.start()
-    yield started
-    for server in started:
-        server.stop()
 
 
 def test_it_has_the_methods_of_the_client() -> None:
